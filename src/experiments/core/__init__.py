@@ -1,0 +1,1 @@
+"""Ground floor: contracts, shapes, seeding, errors. Knows nobody above it."""

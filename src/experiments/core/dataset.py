@@ -1,0 +1,48 @@
+"""Contract of a data set: tensors in memory and declared facts."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float, Num
+from torch import Tensor
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: ``x`` (examples, n_1); ``t`` class indices or values (examples, n_L)."""
+
+    x: Float[Tensor, "examples n_in"]
+    t: Num[Tensor, "examples *n_out"]
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training, validation and test parts, disjoint; standardisation was fitted on ``train``."""
+
+    train: Split
+    val: Split
+    test: Split
+
+
+class Dataset(ABC):
+    """A source of labelled examples. Loading is deterministic: the same arguments, the same tensors."""
+
+    #: n_1
+    features: int
+    #: n_L: number of classes, or of target values
+    outputs: int
+    task: Task
+
+    @abstractmethod
+    def load(self) -> Splits:
+        """Read or generate the three splits, float32, on the CPU.
+
+        Raises:
+            DataError: if the files cannot be read; the message says how to get them.
+        """
