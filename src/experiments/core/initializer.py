@@ -1,10 +1,16 @@
 """Contract of an initializer: a draw, and the variance it promises."""
 
+import math
 from abc import ABC, abstractmethod
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+
+Distribution = Literal["normal", "uniform"]
 
 
 class Initializer(ABC):
@@ -31,3 +37,80 @@ class Initializer(ABC):
     @abstractmethod
     def bias_variance(self, n: int, n_prev: int) -> float:
         """The promised variance of one entry of b^[l]."""
+
+
+class ScaledInitializer(Initializer):
+    """Independent, centred entries: a room says which variance, and nothing else.
+
+    ::
+
+        normal:   W_jk ~ N(0, v)                      v = weight_variance(n_l, n_{l-1})
+        uniform:  W_jk ~ U(-sqrt(3 v), sqrt(3 v))     the same variance v
+        biases:   b_j  ~ N(0, sigma_b^2)
+
+    The biases are drawn even where sigma_b = 0, so two scales of one seed differ by a factor and
+    not by their random numbers: comparisons across scales are paired.
+    """
+
+    #: standard deviation of a bias; 0 leaves the biases at zero
+    sigma_b: float | int
+    #: the law of the weights
+    distribution: Distribution
+
+    @final
+    def weight(
+        self, n: int, n_prev: int, generator: torch.Generator
+    ) -> Float64[Tensor, "{n} {n_prev}"]:
+        variance = self.weight_variance(n, n_prev)
+        if self.distribution == "normal":
+            return math.sqrt(variance) * _standard_normal(n, n_prev, generator=generator)
+        unit = torch.rand(n, n_prev, dtype=torch.float64, generator=generator)
+        return math.sqrt(3 * variance) * (2 * unit - 1)
+
+    @final
+    def bias(self, n: int, n_prev: int, generator: torch.Generator) -> Float64[Tensor, " {n}"]:
+        return normal_bias(n, self.sigma_b, generator)
+
+    @final
+    def bias_variance(self, n: int, n_prev: int) -> float:
+        return float(self.sigma_b) ** 2
+
+
+def normal_bias(
+    n: int, sigma_b: float | int, generator: torch.Generator
+) -> Float64[Tensor, " {n}"]:
+    """b_j ~ N(0, sigma_b^2), independent.
+
+    >>> normal_bias(2, 0.0, torch.Generator().manual_seed(0)).abs()
+    tensor([0., 0.], dtype=torch.float64)
+    """
+    return sigma_b * _standard_normal(n, generator=generator)
+
+
+def require_scale(name: str, value: float | int) -> None:
+    """Refuse a scale that is not a finite number of 0 or more.
+
+    Raises:
+        ConfigurationError: a NaN scale would only show up as a diverged run, much later.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= 0):
+        raise ConfigurationError(
+            describe(f"{name}={value!r}", "a finite number of 0 or more", f"give {name}=1.0, say")
+        )
+
+
+def require_distribution(value: str) -> None:
+    """Refuse a law of the weights that is neither normal nor uniform.
+
+    Raises:
+        ConfigurationError: the message lists the two.
+    """
+    if value not in ("normal", "uniform"):
+        raise ConfigurationError(
+            describe(f"distribution={value!r}", "'normal' or 'uniform'", "choose one of the two")
+        )
+
+
+def _standard_normal(*shape: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=generator)

@@ -1,0 +1,11 @@
+"""How weights and biases are drawn, one room each; every room promises its variance."""
+
+from experiments.initializers.constant import Constant
+from experiments.initializers.gaussian import Gaussian
+from experiments.initializers.glorot import Glorot
+from experiments.initializers.he import He
+from experiments.initializers.lecun import LeCun
+from experiments.initializers.orthogonal import Orthogonal
+from experiments.initializers.torch_default import TorchDefault
+
+__all__ = ["Constant", "Gaussian", "Glorot", "He", "LeCun", "Orthogonal", "TorchDefault"]

@@ -1,0 +1,50 @@
+"""Glorot, also called Xavier: the compromise between the way up and the way down.
+
+::
+
+    Var W_jk = 2 / (n_{l-1} + n_l)
+    uniform:  W_jk ~ U(-r, r),   r = sqrt(6 / (n_{l-1} + n_l))
+
+Activations keep their variance at slope 1 if n_{l-1} Var W = 1, deltas if n_l Var W = 1; this is
+the harmonic mean of the two variances. It assumes sigma'(0) = 1: right for tanh, while the sigmoid
+would need weights 4 times as large.
+
+References:
+    Glorot & Bengio (2010), eq. 12 and 16 ("normalized initialization").
+"""
+
+from dataclasses import dataclass
+
+from experiments.core.initializer import (
+    Distribution,
+    ScaledInitializer,
+    require_distribution,
+    require_scale,
+)
+
+
+@dataclass(frozen=True)
+class Glorot(ScaledInitializer):
+    """Weights of variance 2 / (n_{l-1} + n_l).
+
+    Args:
+        distribution: ``"uniform"`` as published, or ``"normal"`` with the same variance.
+        sigma_b: standard deviation of one bias; 0, as published, leaves all biases at zero.
+
+    Raises:
+        ConfigurationError: for an unknown distribution, or a scale that is negative or not finite.
+
+    Example:
+        >>> Glorot().weight_variance(n=30, n_prev=10)
+        0.05
+    """
+
+    distribution: Distribution = "uniform"
+    sigma_b: float | int = 0.0
+
+    def __post_init__(self) -> None:
+        require_distribution(self.distribution)
+        require_scale("sigma_b", self.sigma_b)
+
+    def weight_variance(self, n: int, n_prev: int) -> float:
+        return 2.0 / (n_prev + n)
