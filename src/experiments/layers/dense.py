@@ -1,0 +1,168 @@
+"""Dense: one fully-connected layer, z = W a + b and a = sigma(z), for one network or a stack."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from experiments.core.activation import Activation
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.initializer import Initializer
+from experiments.core.seeding import INITIALISATION, run_seeds, stream
+from experiments.layers.affine import dense
+from experiments.layers.record import LayerRecord
+
+
+class Dense(nn.Module):
+    """One layer: a = sigma(W a_prev + b), its backward written by hand.
+
+    Formula (column form)::
+
+        z^[l] = W^[l] a^[l-1] + b^[l],    a^[l] = sigma(z^[l])
+
+    Args:
+        in_features: n_{l-1}, at least 1.
+        out_features: n_l, at least 1.
+        activation: sigma.
+        initializer: how W and b are drawn; a list has one per run.
+        runs: None for one network; R for a stack, which adds a leading axis R to W, b and a.
+        seed: one seed per run, or the first of R consecutive ones. Run r of a stack draws what the
+            layer alone draws from run r's seed. A network hands over its running generators instead.
+
+    Raises:
+        ConfigurationError: for a size below 1, or a room of the wrong kind.
+
+    Example:
+        >>> from experiments.activations import ReLU
+        >>> from experiments.initializers import He
+        >>> layer = Dense(3, 2, ReLU(), He(), runs=4, seed=0)
+        >>> layer(torch.ones(5, 3)).shape
+        torch.Size([4, 5, 2])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        activation: Activation,
+        initializer: Initializer | Sequence[Initializer],
+        runs: int | None = None,
+        seed: int | Sequence[int] | Sequence[torch.Generator] = 0,
+    ) -> None:
+        super().__init__()
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            _require_count(name, size)
+        if runs is not None:
+            _require_count("runs", runs)
+        if not isinstance(activation, Activation):
+            raise ConfigurationError(
+                describe(
+                    f"activation={activation!r}",
+                    "an Activation",
+                    "use a room of experiments.activations, or subclass core.activation.Activation",
+                )
+            )
+        self.in_features = in_features
+        self.out_features = out_features
+        self.runs = runs
+        self.activation = activation
+        generators = _generators(seed, runs)
+        drawn = [
+            (room.weight(out_features, in_features, g), room.bias(out_features, in_features, g))
+            for room, g in zip(_per_run(initializer, len(generators)), generators, strict=True)
+        ]
+        dtype = torch.get_default_dtype()
+        weight, bias = (torch.stack(part).to(dtype) for part in zip(*drawn, strict=True))
+        self.weight = nn.Parameter(weight[0] if runs is None else weight)
+        self.bias = nn.Parameter(bias[0] if runs is None else bias)
+
+    def trace(
+        self, a_prev: Float[Tensor, "*batch n_prev"], record: LayerRecord | None = None
+    ) -> tuple[Float[Tensor, "*runs_batch n"], Float[Tensor, "*runs_batch n"]]:
+        """(z, a) of one pass, both differentiable.
+
+        Args:
+            a_prev: a^[l-1], (batch, n_prev), with runs also (R, batch, n_prev).
+            record: filled from inside with z and a now, and with delta by the backward pass.
+
+        Raises:
+            ValueError: if the shapes do not chain; broadcasting would hide a missing run axis.
+        """
+        rows = self._rows(a_prev)
+        weight, bias = self.weight, self.bias
+        device = rows.device.type
+        if torch.is_autocast_enabled(device):
+            # cast outside the Function: its backward may run outside the autocast region
+            dtype = torch.get_autocast_dtype(device)
+            rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
+        a, z = dense(rows, weight, bias, self.activation, record)
+        if record is not None:
+            record.a_prev, record.z, record.a = rows.detach(), z.detach(), a.detach()
+        if self.runs is None and a_prev.dim() != 2:
+            shape = (*a_prev.shape[:-1], self.out_features)
+            return z.reshape(shape), a.reshape(shape)
+        return z, a
+
+    def forward(self, a_prev: Float[Tensor, "*batch n_prev"]) -> Float[Tensor, "*runs_batch n"]:
+        """a^[l], shape (batch, n), with runs (R, batch, n)."""
+        return self.trace(a_prev)[1]
+
+    def extra_repr(self) -> str:
+        runs = "" if self.runs is None else f", runs={self.runs}"
+        return f"{self.in_features} -> {self.out_features}{runs}"
+
+    def _rows(self, a_prev: Tensor) -> Tensor:
+        """a_prev with exactly the axes that the fused step wants."""
+        shape = tuple(a_prev.shape)
+        if shape and shape[-1] == self.in_features:
+            if self.runs is None:
+                return a_prev if a_prev.dim() == 2 else a_prev.reshape(-1, self.in_features)
+            if len(shape) == 2:
+                return a_prev.expand(self.runs, *shape)
+            if len(shape) == 3 and shape[0] == self.runs:
+                return a_prev
+        wanted = f"(batch, {self.in_features})"
+        if self.runs is not None:
+            wanted += f" or ({self.runs}, batch, {self.in_features})"
+        raise ValueError(
+            describe(f"an input of shape {shape}", wanted, "match the layer's in_features and runs")
+        )
+
+
+def _require_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(
+            describe(
+                f"{name}={value!r}", "an integer from 1", f"give {name} a positive whole number"
+            )
+        )
+
+
+def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> list[Initializer]:
+    rooms = [initializer] * count if isinstance(initializer, Initializer) else initializer
+    if (
+        not isinstance(rooms, Sequence)
+        or len(rooms) != count
+        or not all(isinstance(room, Initializer) for room in rooms)
+    ):
+        raise ConfigurationError(
+            describe(
+                f"initializer={initializer!r}",
+                f"an Initializer, or {count} of them: one per run",
+                "use a room of experiments.initializers, for instance Glorot()",
+            )
+        )
+    return list(rooms)
+
+
+def _generators(
+    seed: int | Sequence[int] | Sequence[torch.Generator], runs: int | None
+) -> list[torch.Generator]:
+    """One generator per run: new streams for seeds, the network's own where it passes them."""
+    if not isinstance(seed, int):
+        handed = [g for g in seed if isinstance(g, torch.Generator)]
+        if handed:
+            return handed
+        return [stream(s, INITIALISATION) for s in run_seeds([int(s) for s in seed], runs)]  # type: ignore[call-overload]
+    return [stream(s, INITIALISATION) for s in run_seeds(seed, runs)]

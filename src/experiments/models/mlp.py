@@ -1,0 +1,147 @@
+"""MLP: a fully-connected network, or a stack of R of them computed at once."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from experiments.activations import Identity
+from experiments.core.activation import Activation
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.initializer import Initializer
+from experiments.core.seeding import INITIALISATION, run_seeds, stream
+from experiments.layers import Dense, LayerRecord
+
+
+class MLP(nn.Module):
+    """a^[1] = x; z^[l] = W^[l] a^[l-1] + b^[l]; a^[l] = sigma_l(z^[l]) for l = 2 .. L.
+
+    Args:
+        widths: (n_1, ..., n_L), input first; two entries make a linear model (depth 0).
+        activation: sigma of every hidden layer, or a list with one per hidden layer.
+        initializer: how every layer is drawn; a list has one per run.
+        output_activation: sigma_L. The default is the identity, since a loss owns its link.
+        runs: None for one network; R adds a leading axis R to every parameter and output.
+        seed: one seed per run, or one s, which means s .. s + R - 1.
+
+    Raises:
+        ConfigurationError: for fewer than two widths, a width below 1, or a list of activations
+            that is not one per hidden layer.
+
+    Example:
+        >>> from experiments.activations import Tanh
+        >>> from experiments.initializers import Glorot
+        >>> net = MLP(widths=(2, 3, 3, 1), activation=Tanh(), initializer=Glorot(), seed=0)
+        >>> net(torch.zeros(5, 2)).shape, net.depth, net.num_layers
+        (torch.Size([5, 1]), 2, 4)
+        >>> stack = MLP(widths=(2, 3, 3, 1), activation=Tanh(), initializer=Glorot(), runs=4, seed=0)
+        >>> bool((stack.weights[1][0] == net.weights[1]).all())
+        True
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: Activation | Sequence[Activation],
+        initializer: Initializer | Sequence[Initializer],
+        output_activation: Activation | None = None,
+        runs: int | None = None,
+        seed: int | Sequence[int] = 0,
+    ) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        if len(self.widths) < 2:
+            raise ConfigurationError(
+                describe(
+                    f"widths={self.widths}",
+                    "at least (n_1, n_L)",
+                    "give the input and the output width; hidden layers come between them",
+                )
+            )
+        self.runs = runs
+        self.seeds = run_seeds(seed, runs)
+        hidden = self._hidden_activations(activation)
+        generators = [stream(s, INITIALISATION) for s in self.seeds]
+        self.layers = nn.ModuleList(
+            Dense(n_prev, n, sigma, initializer, runs=runs, seed=generators)
+            for n_prev, n, sigma in zip(
+                self.widths[:-1],
+                self.widths[1:],
+                [*hidden, output_activation if output_activation is not None else Identity()],
+                strict=True,
+            )
+        )
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return len(self.widths) - 2
+
+    @property
+    def num_layers(self) -> int:
+        """The notes' L, which counts the input: depth + 2."""
+        return len(self.widths)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """W^[2] .. W^[L], each (n_l, n_{l-1}) or (R, n_l, n_{l-1})."""
+        return [layer.weight for layer in self.dense_layers]
+
+    @property
+    def biases(self) -> list[Tensor]:
+        """b^[2] .. b^[L], each (n_l,) or (R, n_l)."""
+        return [layer.bias for layer in self.dense_layers]
+
+    @property
+    def activations(self) -> list[Activation]:
+        """sigma_2 .. sigma_L, one per layer with weights; the last is the output activation."""
+        return [layer.activation for layer in self.dense_layers]
+
+    @property
+    def dense_layers(self) -> list[Dense]:
+        """The layers with weights, from the first to the output."""
+        return [layer for layer in self.layers if isinstance(layer, Dense)]
+
+    def forward(self, x: Float[Tensor, "*batch n_in"]) -> Float[Tensor, "*runs_batch n_out"]:
+        """The raw output: (batch, n_1) -> (batch, n_L), with runs (R, batch, n_L).
+
+        Args:
+            x: (batch, n_1), shared by all runs of a stack, or (R, batch, n_1).
+
+        Raises:
+            ValueError: if the last axis is not n_1 or a run axis is not R.
+        """
+        a = x
+        for layer in self.layers:
+            a = layer(a)
+        return a
+
+    def recorded_forward(
+        self, x: Float[Tensor, "*batch n_in"]
+    ) -> tuple[Float[Tensor, "*runs_batch n_out"], list[LayerRecord]]:
+        """The raw output, and one record per layer that the backward pass completes with delta.
+
+        No hooks: each layer writes into its record from inside. Not for use under torch.func
+        transforms, whose inner tensors must not outlive them.
+        """
+        a, records = x, []
+        for layer in self.dense_layers:
+            record = LayerRecord()
+            _, a = layer.trace(a, record)
+            records.append(record)
+        return a, records
+
+    def _hidden_activations(
+        self, activation: Activation | Sequence[Activation]
+    ) -> list[Activation]:
+        if isinstance(activation, Activation):
+            return [activation] * self.depth
+        if len(activation) != self.depth:
+            raise ConfigurationError(
+                describe(
+                    f"{len(activation)} activations",
+                    f"one, or {self.depth}: one per hidden layer of widths={self.widths}",
+                    "the output's activation is the argument output_activation",
+                )
+            )
+        return list(activation)
