@@ -23,7 +23,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and test parts, disjoint; standardisation was fitted on ``train``."""
+    """Training, validation and test parts, disjoint; standardisation was fitted on ``train``.
+
+    ``val`` and ``test`` may be empty (Higham's ten points are all for training); a mean over an
+    empty part is NaN.
+    """
 
     train: Split
     val: Split
@@ -33,11 +37,17 @@ class Splits:
 class Dataset(ABC):
     """A source of labelled examples. Loading is deterministic: the same arguments, the same tensors."""
 
-    #: n_1
-    features: int
-    #: n_L: number of classes, or of target values
-    outputs: int
     task: Task
+
+    @property
+    @abstractmethod
+    def features(self) -> int:
+        """n_1."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """n_L: number of classes, or of target values."""
 
     @abstractmethod
     def load(self) -> Splits:

@@ -39,8 +39,8 @@ def haar(
     """
     gaussian = torch.randn(rows, columns, dtype=torch.float64, generator=generator)
     q, r = torch.linalg.qr(gaussian)
-    signs: Tensor = torch.where(r.diagonal() < 0, -1.0, 1.0).to(r)
-    return signs * q
+    uniform: Tensor = q * torch.where(r.diagonal() < 0, -1.0, 1.0).to(q)
+    return uniform
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""Parts of a labelled pool: held-out examples, thinned classes, flipped labels, standardised inputs.
+
+Every draw is a permutation of which a leading piece is taken, so a smaller training set is contained
+in a larger one of the same seed, and labels that are wrong at 10 % noise are wrong at 40 % too.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from experiments.core.dataset import Split, Splits
+from experiments.core.errors import DataError, describe
+
+Standardize = Literal["per_feature", "global", "none"]
+
+
+def take(part: Split, index: Int64[Tensor, " chosen"]) -> Split:
+    """The examples of ``part`` that ``index`` names, in its order."""
+    return Split(x=part.x[index], t=part.t[index])
+
+
+def examples_for(name: str, size: float | int, total: int) -> int:
+    """How many examples a setting means: an integer counts, a float is a share of ``total``.
+
+    Raises:
+        DataError: for a size that is negative, or not below all examples.
+
+    Example:
+        >>> examples_for("test", 0.25, total=200), examples_for("test", 30, total=200)
+        (50, 30)
+    """
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    if not 0 <= size < (total if whole else 1):
+        raise DataError(
+            describe(
+                f"{name}={size!r}",
+                f"a share from 0 to below 1, or a whole number below the {total} examples there are",
+                f"give {name}=0.15, say",
+            )
+        )
+    return int(size) if whole else round(size * total)
+
+
+def apportion(wanted: int, shares: Tensor) -> list[int]:
+    """Whole numbers that add up to ``wanted``, in proportion to ``shares``: largest remainders.
+
+    >>> apportion(10, torch.tensor([1.0, 1.0, 1.0]))
+    [4, 3, 3]
+    """
+    exact = wanted * shares.double() / shares.double().sum()
+    counts = exact.floor()
+    remainders = torch.argsort(exact - counts, descending=True, stable=True)
+    counts[remainders[: wanted - int(counts.sum())]] += 1
+    return [int(c) for c in counts]
+
+
+def hold_out(pool: Split, count: int, generator: torch.Generator) -> tuple[Split, Split]:
+    """Divide a pool into (rest, held out), each with the class shares of the pool.
+
+    Raises:
+        DataError: if nothing would be left.
+    """
+    if count >= len(pool):
+        raise DataError(
+            describe(
+                f"{count} examples to hold out of {len(pool)}",
+                "at least one example left for training",
+                "make validation and test smaller",
+            )
+        )
+    members = _members(pool.t, generator)
+    sizes = torch.tensor([len(m) for m in members])
+    held = apportion(count, sizes)
+    out = torch.cat([m[:h] for m, h in zip(members, held, strict=True)])
+    rest = torch.cat([m[h:] for m, h in zip(members, held, strict=True)])
+    return take(pool, rest.sort().values), take(pool, out.sort().values)
+
+
+def thin(
+    part: Split, examples: int | None, imbalance: float | int, generator: torch.Generator
+) -> Split:
+    """Keep ``examples`` examples (None: as many as possible), class c in proportion to its weight.
+
+    Formula, for classes 0 .. K-1 of N_c examples each::
+
+        n_c  proportional to  N_c imbalance^(-c / (K - 1))
+
+    so ``imbalance`` is the ratio of the largest class to the smallest (the long-tailed profile of
+    Cui et al., 2019); 1 leaves the class shares as they are.
+
+    Raises:
+        DataError: if there are not that many examples, or fewer than one for each class.
+    """
+    if examples is None and imbalance == 1:
+        return part
+    members = _members(part.t, generator)
+    sizes = torch.tensor([len(m) for m in members], dtype=torch.float64)
+    classes = len(members)
+    shares = sizes * float(imbalance) ** (-torch.arange(classes) / max(classes - 1, 1))
+    counts = [max(1, int(s)) for s in shares] if examples is None else apportion(examples, shares)
+    if not all(1 <= n <= len(m) for n, m in zip(counts, members, strict=True)):
+        raise DataError(
+            describe(
+                f"train_examples={examples} with imbalance={imbalance}, which is {counts} a class",
+                f"from 1 to {[len(m) for m in members]} examples a class",
+                "change train_examples, or leave it null to take as many as there are",
+            )
+        )
+    kept = torch.cat([m[:n] for m, n in zip(members, counts, strict=True)])
+    return take(part, kept.sort().values)
+
+
+def flip_labels(part: Split, share: float | int, classes: int, generator: torch.Generator) -> Split:
+    """Symmetric label noise: a share of the labels becomes, uniformly, one of the other classes.
+
+    Formula: round(share * N) labels t are replaced by (t + s) mod K, s uniform on 1 .. K-1.
+
+    References:
+        Ghosh, Kumar & Sastry (2017), section 2.
+    """
+    count = len(part)
+    wrong = torch.randperm(count, generator=generator)[: round(share * count)]
+    shift = torch.randint(1, classes, (count,), generator=generator) if classes > 1 else None
+    if shift is None or len(wrong) == 0:
+        return part
+    t = part.t.clone()
+    t[wrong] = (t[wrong] + shift[wrong]) % classes
+    return Split(x=part.x, t=t)
+
+
+def standardized(splits: Splits, how: Standardize) -> Splits:
+    """x -> (x - m) / s, with m and s of the training part alone.
+
+    ``per_feature``: one m and s a feature, a constant feature only centred (s = 1); ``global``: one m
+    and s over all entries, which keeps the picture of an image; ``none``: x as it is. s is the
+    root of the mean square deviation (no Bessel correction).
+    """
+    if how == "none":
+        return splits
+    x = splits.train.x.double()
+    axes = (0,) if how == "per_feature" else (0, 1)
+    mean = x.mean(axes)
+    spread = x.std(axes, correction=0)
+    scale = torch.where(spread > 0, spread, 1.0)
+
+    def apply(part: Split) -> Split:
+        return Split(x=((part.x.double() - mean) / scale).float(), t=part.t)
+
+    return Splits(train=apply(splits.train), val=apply(splits.val), test=apply(splits.test))
+
+
+def _members(t: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """The positions of each class, shuffled."""
+    order = torch.randperm(len(t), generator=generator)
+    return [order[t[order] == c] for c in range(int(t.max()) + 1)]
