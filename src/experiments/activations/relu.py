@@ -1,0 +1,100 @@
+r"""ReLU, the rectified linear unit.
+
+::
+
+    sigma(z)   = max(z, 0)
+    sigma'(z)  = 1 for z > 0, 0 for z <= 0
+    sigma''(z) = 0
+
+Kink:   z = 0; sigma'(0) = 0, the left derivative, as torch.relu has it. At NaN sigma' is 1, as in
+        torch, which asks whether z <= 0.
+Form:   exact in every float type, so ``derivative="native"`` is the same rule.
+Range:  [0, inf).   Derivative: {0, 1}.   Saturates: z -> -inf.
+
+References:
+    Glorot, Bordes & Bengio (2011).
+"""
+
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from experiments.core.activation import Activation
+from experiments.core.elementwise import Elementwise, differentiable
+
+
+def relu(z: Tensor) -> Tensor:
+    """sigma(z) = max(z, 0)."""
+    return z.clamp(min=0.0)
+
+
+def relu_derivative(z: Tensor) -> Tensor:
+    """sigma'(z): 0 where z <= 0, else 1."""
+    return 1.0 - (z <= 0.0).to(z.dtype)
+
+
+def relu_second_derivative(z: Tensor) -> Tensor:
+    """sigma''(z) = 0."""
+    return torch.zeros_like(z)
+
+
+class ReLUFunction(Elementwise):
+    """sigma as autograd sees it."""
+
+    @staticmethod
+    def forward(z: Tensor) -> Tensor:
+        return relu(z)
+
+    @staticmethod
+    def backward(ctx: Any, grad_a: Tensor) -> Tensor:
+        (z,) = ctx.saved_tensors
+        return grad_a * differentiable(ReLUDerivative, z)
+
+
+class ReLUDerivative(Elementwise):
+    """sigma' as autograd sees it, for the double backward."""
+
+    @staticmethod
+    def forward(z: Tensor) -> Tensor:
+        return relu_derivative(z)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (z,) = ctx.saved_tensors
+        return grad * relu_second_derivative(z)
+
+
+@final
+class ReLU(Activation):
+    """The rectified linear unit.
+
+    Example:
+        >>> ReLU().derivative(torch.tensor([-1.0, 0.0, 2.0]))
+        tensor([0., 0., 1.])
+    """
+
+    max_derivative = 1.0
+    kinks = (0.0,)
+    saturates = ("left",)
+    range = (0.0, float("inf"))
+
+    def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return differentiable(ReLUFunction, z)
+
+    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return relu(z)
+
+    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return differentiable(ReLUDerivative, z)
+
+    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return relu_second_derivative(z)
+
+    def evaluate(
+        self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
+    ) -> None:
+        torch.clamp(z, min=0.0, out=a)
+        torch.le(z, 0.0, out=derivative)
+        torch.sub(1.0, derivative, out=derivative)
