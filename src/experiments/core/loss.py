@@ -1,9 +1,16 @@
 """Contract of a loss: a link, the cost of one example, and its delta at the output."""
 
 from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
-from jaxtyping import Bool, Float, Num
+import torch
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
+
+from experiments.core.cost_function import cost_at, delta_at
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.link import LinkName, link_at
+from experiments.core.target import TargetKind, canonical, check_values
 
 
 class Loss(nn.Module, ABC):
@@ -14,46 +21,187 @@ class Loss(nn.Module, ABC):
     are shared by all runs.
 
     Targets ``t`` are class indices (integers, shape (batch,) or (R, batch)) or values (floats, the
-    shape of the outputs, with or without the run axis).
+    shape of the outputs, with or without the run axis); ``experiments.core.target`` has the table.
+    With one output an integer target is the value itself, 0 or 1.
+
+    A room writes its formulas on canonical targets: ``terms`` (what the others share), ``cost``,
+    ``slope`` (delta in closed form) and ``curve`` (the Hessian times a vector).
+
+    Half-precision outputs are computed in float32: the cost comes back in float32, delta in the
+    outputs' own dtype.
+
+    Args:
+        link: the map from z^[L] to the prediction, one of the room's ``links``.
+
+    Raises:
+        ConfigurationError: for a link that this cost has no meaning with.
     """
 
+    #: the links that this cost has a meaning with
+    links: ClassVar[tuple[LinkName, ...]]
+    #: how the outputs' terms are combined: what a learning rate must be divided by to compare losses
+    normaliser: ClassVar[str]
+    #: what target values the cost has a meaning for
+    target_kind: TargetKind
     #: "identity", "sigmoid" or "softmax": the map from z^[L] to the prediction
-    link: str
+    link: LinkName
+
+    def __init__(self, link: LinkName) -> None:
+        super().__init__()
+        if link not in self.links:
+            raise ConfigurationError(
+                describe(
+                    f"link={link!r} for {type(self).__name__}",
+                    " or ".join(repr(name) for name in self.links),
+                    "choose one of these, or another loss",
+                )
+            )
+        self.link = link
 
     @abstractmethod
+    def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Any:
+        """The intermediate results that ``cost`` and ``slope`` share."""
+
+    @abstractmethod
+    def cost(self, terms: Any) -> Float[Tensor, "*runs batch"]:
+        """C_d from the terms."""
+
+    @abstractmethod
+    def slope(self, terms: Any) -> Float[Tensor, "*runs batch n_out"]:
+        """delta^[L] = dC_d/dz^[L] from the terms."""
+
+    @abstractmethod
+    def curve(
+        self,
+        z: Float[Tensor, "*runs batch n_out"],
+        t: Shaped[Tensor, "..."],
+        v: Float[Tensor, "*runs batch n_out"],
+    ) -> Float[Tensor, "*runs batch n_out"]:
+        """H v, with H = d^2 C_d / dz^2 of every example."""
+
+    @abstractmethod
+    def bounds(self, n_out: int) -> tuple[float, float]:
+        """Infimum and supremum of C_d over all outputs, for a target that is a class (0 or 1)."""
+
     def prediction(
         self, outputs: Float[Tensor, "*runs batch n_out"]
     ) -> Float[Tensor, "*runs batch n_out"]:
-        """a^[L], the link applied to the raw outputs."""
+        """a^[L], the link applied to the raw outputs: a probability unless the link is identity."""
+        return link_at(self.link, outputs).a
 
-    @abstractmethod
     def per_example(
-        self, outputs: Float[Tensor, "*runs batch n_out"], t: Num[Tensor, "..."]
+        self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Float[Tensor, "*runs batch"]:
-        """C_d of every example; differentiable, with the hand-written delta as its gradient."""
+        """C_d of every example; differentiable, with the hand-written delta as its gradient.
 
-    @abstractmethod
+        Raises:
+            ConfigurationError: for outputs or targets that do not fit (``experiments.core.target``).
+        """
+        z, t = self._checked(outputs, t)
+        return cost_at(z, t, self)
+
     def delta(
-        self, outputs: Float[Tensor, "*runs batch n_out"], t: Num[Tensor, "..."]
+        self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Float[Tensor, "*runs batch n_out"]:
-        """delta^[L] = dC_d/dz^[L] in closed form, of ``per_example`` (no 1/batch)."""
+        """delta^[L] = dC_d/dz^[L] in closed form, of ``per_example`` (no 1/batch); differentiable."""
+        z, t = self._checked(outputs, t)
+        return delta_at(z, t, self).to(outputs.dtype)
+
+    @torch.no_grad()
+    def per_example_and_delta(
+        self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
+    ) -> tuple[Float[Tensor, "*runs batch"], Float[Tensor, "*runs batch n_out"]]:
+        """``per_example`` and ``delta`` in one pass, sharing what they can; not differentiable."""
+        z, t = self._checked(outputs, t)
+        terms = self.terms(z, t)
+        return self.cost(terms), self.slope(terms).to(outputs.dtype)
+
+    def hessian(
+        self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
+    ) -> Float[Tensor, "*runs batch n_out n_out"]:
+        """d^2 C_d / dz^2 of every example, column by column in closed form."""
+        z, t = self._checked(outputs, t)
+        columns = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
+        return torch.stack([self.curve(z, t, v.expand_as(z)) for v in columns], dim=-1)
+
+    def check_targets(self, t: Shaped[Tensor, "examples *n_out"], n_out: int) -> None:
+        """Check all targets of a data set once, values included, on any device.
+
+        Args:
+            t: class indices (examples,), or values (examples, n_L).
+            n_out: the network's number of outputs n_L.
+
+        Raises:
+            ConfigurationError: everything that the loss would refuse or could not check in a hot loop.
+        """
+        outputs = torch.zeros((1, n_out), device=t.device).expand(t.shape[0], n_out)
+        z, canonical_t = self._checked(outputs, t)
+        plain = canonical_t if canonical_t.is_floating_point() else canonical_t[..., 0]
+        check_values(plain, z.shape[-1], self.target_kind)
+
+    def check_output_range(self, low: float, high: float) -> None:
+        """Refuse a network whose output activation already makes probabilities.
+
+        Args:
+            low: infimum of the output activation.
+            high: its supremum.
+
+        Raises:
+            ConfigurationError: outputs within [0, 1] where this loss expects logits: the link would
+                be applied a second time, and no prediction could come near 0 or 1.
+        """
+        if self.link != "identity" and low >= 0 and high <= 1:
+            raise ConfigurationError(
+                describe(
+                    f"outputs between {low:g} and {high:g} for a {self.link} link",
+                    "raw outputs (logits)",
+                    "use output_activation=Identity(): the loss applies the link",
+                )
+            )
 
     def correct(
-        self, outputs: Float[Tensor, "*runs batch n_out"], t: Num[Tensor, "..."]
+        self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Bool[Tensor, "*runs batch"]:
         """Whether each example is classified rightly.
 
         n_L > 1: the largest output is the target's class (the largest entry of a one-hot row).
         n_L = 1: the prediction lies on the target's side of 1/2.
+        A NaN among the outputs is never right.
         """
-        if outputs.shape[-1] == 1:
-            wanted = t[..., 0] if t.is_floating_point() else t
-            return (self.prediction(outputs)[..., 0] > 0.5) == (wanted > 0.5)
-        wanted = t.argmax(-1) if t.is_floating_point() else t
-        return outputs.argmax(-1) == wanted
+        z, t = self._checked(outputs, t)
+        if z.shape[-1] == 1:
+            prediction = self.prediction(z)
+            return (((prediction > 0.5) == (t > 0.5)) & ~prediction.isnan()).squeeze(-1)
+        largest, chosen = z.max(-1)
+        wanted = t.argmax(-1) if t.is_floating_point() else t.squeeze(-1)
+        return (chosen == wanted) & ~largest.isnan()
 
     def forward(
-        self, outputs: Float[Tensor, "*runs batch n_out"], t: Num[Tensor, "..."]
+        self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Float[Tensor, "*runs"]:
         """C, the mean of ``per_example`` over the batch; () or (R,)."""
         return self.per_example(outputs, t).mean(-1)
+
+    def extra_repr(self) -> str:
+        """The link, as ``print`` shows it."""
+        return f"link={self.link!r}"
+
+    def _checked(self, outputs: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        if outputs.ndim < 2 or not outputs.is_floating_point():
+            raise ConfigurationError(
+                describe(
+                    f"outputs {outputs.dtype} of shape {tuple(outputs.shape)}",
+                    "floats of shape (batch, n_L) or (R, batch, n_L)",
+                    "add the batch axis with outputs.unsqueeze(0)",
+                )
+            )
+        if self.link == "softmax" and outputs.shape[-1] == 1:
+            raise ConfigurationError(
+                describe(
+                    f"one output for {type(self).__name__} with a softmax link",
+                    "at least two (the softmax of one number is 1, and its gradient 0)",
+                    "give the network two outputs, or use BinaryCrossEntropy",
+                )
+            )
+        z = outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+        return z, canonical(z, t, self.target_kind)

@@ -1,0 +1,93 @@
+"""The door between a loss and autograd: cost, delta and curvature, each by the loss's own formula.
+
+::
+
+    C_d  --backward-->  delta = dC_d/dz  --backward-->  H v = (d delta/dz) v
+
+The losses write the three formulas; autograd never differentiates through a cost or a delta, only
+(for third derivatives) through H v. Nothing is kept for the backward pass but outputs and targets.
+
+Each function has two forms, because torch cannot compile a function that has a forward-mode rule.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.autograd import Function, forward_ad
+
+
+@runtime_checkable
+class Formulas(Protocol):
+    """What a loss knows; ``t`` is canonical, and ``terms`` is shared by cost and slope."""
+
+    def terms(self, z: Tensor, t: Tensor) -> Any: ...
+    def cost(self, terms: Any) -> Tensor: ...
+    def slope(self, terms: Any) -> Tensor: ...
+    def curve(self, z: Tensor, t: Tensor, v: Tensor) -> Tensor: ...
+
+
+class _OfOutputs(Function):
+    """A function of (outputs, targets, loss), differentiable in the outputs alone."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        z, t, ctx.loss = inputs
+        ctx.save_for_backward(z, t)
+        ctx.save_for_forward(z, t)
+
+
+class _Delta(_OfOutputs):
+    @staticmethod
+    def forward(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
+        return loss.slope(loss.terms(z, t))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        z, t = ctx.saved_tensors
+        return ctx.loss.curve(z, t, grad), None, None
+
+
+class _DeltaForwardMode(_Delta):
+    @staticmethod
+    def jvp(ctx: Any, dz: Tensor, *_: None) -> Tensor:
+        z, t = (forward_ad.unpack_dual(s).primal for s in ctx.saved_tensors)
+        # torch switches forward mode off in here, which would make jvp of jvp zero
+        with forward_ad._set_fwd_grad_enabled(True):
+            change: Tensor = ctx.loss.curve(z, t, dz)
+            return change
+
+
+class _Cost(_OfOutputs):
+    @staticmethod
+    def forward(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
+        return loss.cost(loss.terms(z, t))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        z, t = ctx.saved_tensors
+        return grad.unsqueeze(-1) * delta_at(z, t, ctx.loss), None, None
+
+
+class _CostForwardMode(_Cost):
+    @staticmethod
+    def jvp(ctx: Any, dz: Tensor, *_: None) -> Tensor:
+        z, t = (forward_ad.unpack_dual(s).primal for s in ctx.saved_tensors)
+        with forward_ad._set_fwd_grad_enabled(True):
+            return (delta_at(z, t, ctx.loss) * dz).sum(-1)
+
+
+def delta_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
+    """delta^[L], differentiable: its gradient is the loss's ``curve``."""
+    function = _Delta if torch.compiler.is_compiling() else _DeltaForwardMode
+    delta: Tensor = function.apply(z, t, loss)
+    return delta
+
+
+def cost_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
+    """C_d, differentiable: its gradient is the loss's ``slope``."""
+    function = _Cost if torch.compiler.is_compiling() else _CostForwardMode
+    cost: Tensor = function.apply(z, t, loss)
+    return cost

@@ -1,0 +1,123 @@
+"""Targets: what the losses accept, and the two forms they compute with.
+
+===========================  =================================  =============================
+given                        shape                              canonical form
+===========================  =================================  =============================
+class indices (integers)     (batch,) or (R, batch)             int64, (*runs, batch, 1)
+the same, one output         the same                           values, (..., batch, 1)
+values (floats)              (batch, n_L) or (R, batch, n_L)    the outputs' dtype, same shape
+values (integers, booleans)  exactly the outputs' shape         the outputs' dtype, same shape
+===========================  =================================  =============================
+
+Targets without the run axis are shared by all runs. Nothing else broadcasts: a (batch,) float target
+against (batch, 1) outputs would silently become a (batch, batch) residual.
+
+Shapes and dtypes are checked on every call. Values are checked on every call too where looking is
+cheap, on the CPU; never on an accelerator, where the program would wait for the device, nor inside a
+traced or vmapped function, where there are no values. ``Loss.check_targets`` looks at them anywhere.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+
+#: "value": any finite number; "share": each entry in [0, 1]; "distribution": each row also sums to
+#: one; "class": each row has a single 1
+TargetKind = Literal["value", "share", "distribution", "class"]
+
+
+def canonical(
+    outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."], kind: TargetKind
+) -> Tensor:
+    """Check ``t`` against the outputs and bring it to the form of the table.
+
+    Raises:
+        ConfigurationError: a shape that does not fit, a complex dtype, a target that requires a
+            gradient (it would get none, silently), or values that ``kind`` excludes.
+    """
+    if t.requires_grad:
+        raise ConfigurationError(
+            describe("targets that require a gradient", "constants", "pass t.detach()")
+        )
+    whole, integral = outputs.shape, not (t.is_floating_point() or t.is_complex())
+    if t.is_complex() or t.shape not in (
+        whole,
+        *((whole[:-1], whole[-2:-1]) if integral else (whole[-2:],)),
+    ):
+        raise ConfigurationError(
+            describe(
+                f"targets {t.dtype} of shape {tuple(t.shape)} for outputs of shape {tuple(whole)}",
+                f"integers of shape {tuple(whole[:-1])} or floats of shape {tuple(whole)}, "
+                "the run axis left out where all runs share them",
+                "reshape the targets, for instance t.unsqueeze(-1) for one output",
+            )
+        )
+    if integral and t.shape != whole and whole[-1] > 1:
+        if _readable(t):
+            check_values(t, whole[-1], kind)
+        return t.long().unsqueeze(-1).expand(*whole[:-1], 1)
+    values = (t.unsqueeze(-1) if integral and t.shape != whole else t).to(outputs.dtype)
+    if kind != "value" and _readable(t):
+        check_values(values, whole[-1], kind)
+    return values
+
+
+def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None:
+    """Check class indices (integers) or values (floats, last axis n_L).
+
+    Raises:
+        ConfigurationError: an index outside 0 .. n_L - 1, a value that is not finite, a share outside
+            [0, 1], a row that does not sum to one where a distribution is needed, a soft row where a
+            class is.
+    """
+    if t.numel() == 0:
+        return
+    low, high = (float(v) for v in t.aminmax())
+    if not t.is_floating_point():
+        if low < 0 or high >= n_out:
+            raise ConfigurationError(
+                describe(
+                    f"class indices from {low:.0f} to {high:.0f}",
+                    f"0 to {n_out - 1}, for {n_out} outputs",
+                    "number the classes from 0, and give the network one output for each",
+                )
+            )
+        return
+    bottom, top = (float("-inf"), float("inf")) if kind == "value" else (0.0, 1.0)
+    if not (bottom <= low and high <= top and high - low < float("inf")):
+        raise ConfigurationError(
+            describe(
+                f"target values from {low:g} to {high:g}",
+                "finite numbers" if kind == "value" else "shares in [0, 1]",
+                "clean or scale the targets"
+                + ("" if kind == "value" else ", or choose a squared error"),
+            )
+        )
+    if kind in ("distribution", "class") and n_out > 1:
+        worst = float((t.sum(-1) - 1).abs().max())
+        if worst > torch.finfo(t.dtype).eps ** 0.5:
+            raise ConfigurationError(
+                describe(
+                    f"target rows whose sum is off by up to {worst:g}",
+                    "rows that sum to one, one-hot or soft",
+                    "divide each row by its sum, or give class indices",
+                )
+            )
+    if kind == "class" and bool(((t != 0) & (t != 1)).any()):
+        raise ConfigurationError(
+            describe(
+                "soft target rows", "one class an example", "give class indices or one-hot rows"
+            )
+        )
+
+
+def _readable(t: Tensor) -> bool:
+    return (
+        t.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_batchedtensor(t)
+    )

@@ -1,0 +1,76 @@
+r"""Half squared error: half the squared distance from prediction to target (note 003).
+
+::
+
+    C_d     = 1/2 sum_j (a_j - t_j)^2
+    delta   = J (a - t)                       J = da/dz of the link
+    H v     = J J v + (dJ/dz . v) (a - t)
+
+    link       delta_j                                          cost of a class   convex in z
+    identity   a_j - t_j                                        [0, inf)          yes
+    sigmoid    (a_j - t_j) a_j (1 - a_j)                        [0, n_L / 2)      no
+    softmax    a_j [(a_j - t_j) - sum_k a_k (a_k - t_k)]        [0, 1)            no
+
+With a sigmoid or a softmax delta tends to 0 where the answer is confidently wrong; it is computed so
+that it stays right as long as the truth is a representable number.
+
+Normaliser: one half of the sum over the outputs.   Targets: any values, or classes.
+
+References:
+    Note 003, "Cost function"; Nielsen, Neural Networks and Deep Learning, ch. 3, eq. 54-55.
+"""
+
+from typing import ClassVar
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from experiments.core.link import Linked, LinkName, link_at
+from experiments.core.loss import Loss
+from experiments.core.target import TargetKind
+
+Terms = tuple[Linked, Tensor]
+
+
+class HalfSquaredError(Loss):
+    """C_d = 1/2 sum_j (a_j - t_j)^2.
+
+    Args:
+        link: ``"identity"``, ``"sigmoid"`` or ``"softmax"``.
+
+    Example:
+        >>> import torch
+        >>> HalfSquaredError().delta(torch.tensor([[3.0, 0.5]]), torch.tensor([0]))
+        tensor([[2.0000, 0.5000]])
+    """
+
+    links: ClassVar[tuple[LinkName, ...]] = ("identity", "sigmoid", "softmax")
+    normaliser = "half the sum over the outputs"
+    target_kind: TargetKind = "value"
+
+    def __init__(self, link: LinkName = "identity") -> None:
+        super().__init__(link)
+
+    def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
+        at_z = link_at(self.link, z)
+        return at_z, at_z.residual(t)
+
+    def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
+        _, residual = terms
+        return 0.5 * residual.square().sum(-1)
+
+    def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
+        at_z, residual = terms
+        return at_z.pull(residual)
+
+    def curve(
+        self,
+        z: Float[Tensor, "*runs batch n_out"],
+        t: Shaped[Tensor, "..."],
+        v: Float[Tensor, "*runs batch n_out"],
+    ) -> Float[Tensor, "*runs batch n_out"]:
+        at_z, residual = self.terms(z, t)
+        return at_z.pull(at_z.pull(v)) + at_z.bend(residual, v)
+
+    def bounds(self, n_out: int) -> tuple[float, float]:
+        return 0.0, {"identity": float("inf"), "sigmoid": n_out / 2, "softmax": 1.0}[self.link]
