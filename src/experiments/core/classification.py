@@ -3,9 +3,12 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final, get_args
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from experiments.core.dataset import Dataset, Split, Splits
 from experiments.core.errors import ConfigurationError, describe
@@ -91,12 +94,8 @@ class ClassificationDataset(Dataset):
 
     @final
     def load(self) -> Splits:
-        pool, test = self.pool_and_test()
-        count = examples_for("validation", self.validation, total=len(pool) + len(test))
-        train, val = hold_out(pool, count, self.draws("validation"))
-        train = thin(train, self.train_examples, self.imbalance, self.draws("thinning"))
-        train = flip_labels(train, self.label_noise, self.outputs, self.draws("noise"))
-        return standardized(Splits(train=train, val=val, test=test), self.standardize)
+        """The three parts; equal settings share one copy in memory, so nobody may write to it."""
+        return _prepared(self)
 
     @final
     def test_held_out(self, pool: Split, test: float | int) -> tuple[Split, Split]:
@@ -107,6 +106,62 @@ class ClassificationDataset(Dataset):
     def draws(self, purpose: str) -> torch.Generator:
         """A generator for one purpose: more noise does not move the split."""
         return stream(self.seed, f"{DATA}/{purpose}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedClassification(ClassificationDataset):
+    """Labelled points from a formula: a room says where the points of each class lie.
+
+    Args:
+        examples: of all parts together; classes in turn, so their sizes differ by one at most.
+        classes: number of classes K, from 2.
+        noise: standard deviation of a normal deviation added to every coordinate, from 0.
+        test: examples of the test part; a float is a share of all examples.
+
+    Raises:
+        ConfigurationError: for a setting outside its range.
+    """
+
+    examples: int = 2000
+    classes: int = 2
+    noise: float | int = 0.05
+    test: float | int = 0.15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.classes >= 2, "classes", self.classes, "two classes or more", "2")
+        enough = self.examples >= self.classes
+        _require(enough, "examples", self.examples, "one example a class or more", "2000")
+        clean = math.isfinite(self.noise) and self.noise >= 0
+        _require(clean, "noise", self.noise, "a finite number of 0 or more", "0.05")
+
+    @property
+    def outputs(self) -> int:
+        return self.classes
+
+    @abstractmethod
+    def points(
+        self, t: Int64[Tensor, " examples"], generator: torch.Generator
+    ) -> Float[Tensor, "examples n_in"]:
+        """One point without noise for each label, float32."""
+
+    @final
+    def pool_and_test(self) -> tuple[Split, Split]:
+        t = torch.arange(self.examples) % self.classes
+        generator = self.draws("generation")
+        x = self.points(t, generator)
+        x = x + self.noise * torch.randn(x.shape, generator=generator)
+        return self.test_held_out(Split(x=x, t=t), self.test)
+
+
+@lru_cache(maxsize=2)
+def _prepared(dataset: ClassificationDataset) -> Splits:
+    pool, test = dataset.pool_and_test()
+    count = examples_for("validation", dataset.validation, total=len(pool) + len(test))
+    train, val = hold_out(pool, count, dataset.draws("validation"))
+    train = thin(train, dataset.train_examples, dataset.imbalance, dataset.draws("thinning"))
+    train = flip_labels(train, dataset.label_noise, dataset.outputs, dataset.draws("noise"))
+    return standardized(Splits(train=train, val=val, test=test), dataset.standardize)
 
 
 def _require(holds: bool, name: str, found: object, expected: str, example: str) -> None:

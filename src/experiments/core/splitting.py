@@ -139,14 +139,12 @@ def standardized(splits: Splits, how: Standardize) -> Splits:
     """
     if how == "none":
         return splits
-    x = splits.train.x.double()
     axes = (0,) if how == "per_feature" else (0, 1)
-    mean = x.mean(axes)
-    spread = x.std(axes, correction=0)
+    spread, mean = torch.std_mean(splits.train.x, axes, correction=0)
     scale = torch.where(spread > 0, spread, 1.0)
 
     def apply(part: Split) -> Split:
-        return Split(x=((part.x.double() - mean) / scale).float(), t=part.t)
+        return Split(x=(part.x - mean).div_(scale), t=part.t)
 
     return Splits(train=apply(splits.train), val=apply(splits.val), test=apply(splits.test))
 

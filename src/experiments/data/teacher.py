@@ -1,0 +1,71 @@
+"""Teacher: targets computed by another, fixed network, so a perfect student exists.
+
+::
+
+    x ~ N(0, I),   h^[1] = x,   h^[l] = tanh(W^[l] h^[l-1]),   l = 2 .. teacher_depth + 1
+    t = V h^[teacher_depth + 1]
+    W_jk ~ N(0, sigma_w^2 / n_{l-1}),   V_jk ~ N(0, 1 / teacher_width),   no biases
+
+A student of the same shape, or a larger one, can reach zero loss; how much data and depth it takes
+to get there is the experiment. The mean square of t is about that of the last h, below 1.
+
+References:
+    Gardner & Derrida (1989); Saad & Solla (1995), for one hidden layer.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from experiments.core.regression import RegressionDataset, at_least
+from experiments.core.seeding import DATA, stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher(RegressionDataset):
+    """Regression on a random tanh network; other arguments as in RegressionDataset.
+
+    Args:
+        features: dimension n_1 of the input, from 1.
+        outputs: number n_L of target values, from 1.
+        teacher_depth: hidden layers of the teacher, from 0 (a linear teacher).
+        teacher_width: neurons in each of them, from 1.
+        sigma_w: scale of its hidden weights, from 0; larger is less linear.
+
+    Raises:
+        ConfigurationError: for a setting outside its range.
+
+    Example:
+        >>> train = Teacher(features=5, train_examples=7).load().train
+        >>> train.x.shape, train.t.shape
+        (torch.Size([7, 5]), torch.Size([7, 1]))
+    """
+
+    features: int = 20
+    outputs: int = 1
+    teacher_depth: int = 1
+    teacher_width: int = 8
+    sigma_w: float | int = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("features", self.features, 1)
+        at_least("outputs", self.outputs, 1)
+        at_least("teacher_depth", self.teacher_depth, 0)
+        at_least("teacher_width", self.teacher_width, 1)
+        at_least("sigma_w", self.sigma_w, 0)
+
+    def inputs(self, examples: int, generator: torch.Generator) -> Float[Tensor, "{examples} n_in"]:
+        return torch.randn(examples, self.features, generator=generator)
+
+    def values(self, x: Float[Tensor, "examples n_in"]) -> Float[Tensor, "examples n_out"]:
+        generator = stream(self.seed, f"{DATA}/teacher")
+        h = x
+        for _ in range(self.teacher_depth):
+            w = torch.randn(self.teacher_width, h.shape[1], generator=generator)
+            h = torch.tanh(h @ (self.sigma_w / math.sqrt(h.shape[1]) * w).T)
+        v = torch.randn(self.outputs, h.shape[1], generator=generator)
+        return h @ (v / math.sqrt(h.shape[1])).T
