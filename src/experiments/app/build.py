@@ -1,0 +1,120 @@
+"""From a resolved config to objects: the only caller of instantiate."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.core.cell import SweepFolder
+from experiments.core.logger import CellLogger
+from experiments.training.cells import Cell, flatten, identity, read_checkpoint
+from experiments.training.settings import TrainerSettings
+from experiments.training.stack import Run, Stack
+
+#: the groups whose option name, not their contents, is what a table shows first
+GROUPS = ("activation", "loss", "initializer", "data", "optimizer", "probe")
+
+
+def cell_of(config: DictConfig, choices: Mapping[str, str | None]) -> Cell:
+    """The cell that a composed config describes.
+
+    Args:
+        config: composed, without the hydra node.
+        choices: the option name of every group.
+
+    Raises:
+        CheckpointError: if a starting checkpoint is named and cannot be read.
+    """
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    checkpoint = None if plain["checkpoint"] is None else Path(plain["checkpoint"])
+    if checkpoint is not None:
+        read_checkpoint(checkpoint)
+    cell = identity(plain, checkpoint)
+    folder = SweepFolder(Path(plain["runs_dir"]) / plain["name"]).cell(cell)
+    return Cell(cell, plain, axes(plain, choices), folder)
+
+
+def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[str, Any]:
+    """Flat keys for the table: every group by its option name, every setting by its config key."""
+    shown: dict[str, Any] = {group: choices.get(group) for group in GROUPS}
+    for key, value in flatten(config).items():
+        if key.endswith("_target_") or key in ("name", "runs_dir", "study") or "logger" in key:
+            continue
+        shown[key] = json.dumps(value) if isinstance(value, list) else value
+    return shown
+
+
+def group_key(cell: Cell) -> str:
+    """Cells with the same key have the same shapes and rules, and can be trained as one stack.
+
+    What a run has for itself is left out: seed, initialiser, starting checkpoint, and the numbers
+    of the optimiser (learning rate, momentum, ...).
+    """
+    shared = {
+        key: value
+        for key, value in cell.config.items()
+        if key
+        not in ("seed", "initializer", "checkpoint", "optimizer", "name", "runs_dir", "study")
+    }
+    shared["optimizer"] = {
+        key: value for key, value in cell.config["optimizer"].items() if not _is_number(value)
+    }
+    return json.dumps(shared, sort_keys=True, default=str)
+
+
+def run_of(cell: Cell) -> Run:
+    """One cell's own share of a stack."""
+    checkpoint = cell.config["checkpoint"]
+    return Run(
+        cell=cell.id,
+        seed=cell.config["seed"],
+        initializer=instantiate(cell.config["initializer"]),
+        start=None if checkpoint is None else read_checkpoint(Path(checkpoint)),
+    )
+
+
+def stack_of(cells: Sequence[Cell]) -> Stack:
+    """The objects of cells that share a group key.
+
+    Raises:
+        ConfigurationError: from the room that refuses its arguments.
+    """
+    config = cells[0].config
+    settings = TrainerSettings(**config["trainer"])
+    return Stack(
+        runs=tuple(run_of(cell) for cell in cells),
+        depth=config["model"]["depth"],
+        width=config["model"]["width"],
+        activation=instantiate(config["activation"]),
+        loss=instantiate(config["loss"]),
+        dataset=instantiate(config["data"]),
+        optimizer=optimizer_of(cells),
+        settings=settings,
+        ledger=instantiate(config["probe"]),
+    )
+
+
+def optimizer_of(cells: Sequence[Cell]) -> Any:
+    """A maker of the optimiser: numbers that differ from run to run become one tensor (R,)."""
+    configs = [cell.config["optimizer"] for cell in cells]
+    arguments: dict[str, Any] = {}
+    for key, value in configs[0].items():
+        if key == "_target_":
+            continue
+        values = [config[key] for config in configs]
+        arguments[key] = value if values.count(value) == len(values) else torch.tensor(values)
+    return functools.partial(get_class(configs[0]["_target_"]), **arguments)
+
+
+def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:
+    """The loggers of one cell, not yet open."""
+    return [instantiate(node) for node in config["logger"].values()]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,71 @@
+"""What the command line does around a run: refuse a bad folder, and remember where results go."""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.core.cell import SweepFolder
+from experiments.core.errors import describe
+
+
+@dataclass
+class Started:
+    """A sweep folder that this process has started, and the settings that all its cells share."""
+
+    folder: SweepFolder
+    study: str
+    config: dict[str, Any]
+
+
+started: list[Started] = []
+
+
+class House(Callback):
+    """Checks the output folder before anything is written into it."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        _enter(config)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        _enter(config)
+
+
+def _enter(config: DictConfig) -> None:
+    folder = Path(config.runs_dir) / config.name
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            # Hydra turns a callback's exceptions into warnings; leaving the process cannot be missed
+            raise SystemExit(
+                "Error: "
+                + describe(
+                    f"a file at {path}",
+                    "a folder, or nothing yet",
+                    "set runs_dir or name to another place, or move the file away",
+                )
+            )
+    shared = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
+    started.append(Started(SweepFolder(folder), config.study, plain))
+
+
+def announce() -> None:
+    """Write study.json, so that a report can be made even if the sweep is killed."""
+    for sweep in started:
+        sweep.folder.path.mkdir(parents=True, exist_ok=True)
+        sweep.folder.study.write_text(
+            json.dumps(
+                {
+                    "study": sweep.study,
+                    "name": sweep.folder.path.name,
+                    "command": shlex.join(["python", *sys.argv]),
+                    "config": sweep.config,
+                },
+                indent=1,
+            )
+        )

@@ -1,0 +1,62 @@
+"""The command line: one run, a sweep, or a whole study, then its tables, report and verdict."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from experiments.app.callbacks import started
+from experiments.app.conf_dir import conf_dir
+from experiments.app.schema import register
+
+register()
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+def task(config: DictConfig) -> str:
+    """Train the one cell that ``config`` describes and return its identity."""
+    from experiments.app.build import cell_of
+    from experiments.app.run import require_buildable, run_cells
+    from experiments.core.errors import ConfigurationError
+
+    meta = HydraConfig.get()
+    try:
+        cell = cell_of(config, meta.runtime.choices)
+        if meta.mode == RunMode.RUN:
+            require_buildable([cell])
+    except ConfigurationError as error:
+        # Hydra prints its own exceptions as one message, without a traceback
+        raise HydraException(f"Error: {error}") from error
+    run_cells([cell])
+    return cell.id
+
+
+def main() -> None:
+    """Run what the command line asks for; exit with 1 if a cell failed, 0 otherwise."""
+    task()
+    if not started:  # --help, --cfg and their like
+        return
+    folder = started[-1].path
+    config: Mapping[str, Any] = {}
+    sys.exit(finish(folder, config))
+
+
+def finish(folder: Path, config: Mapping[str, Any]) -> int:
+    """Rebuild the tables, write the report and the dashboards, print the verdict.
+
+    Returns:
+        1 if the table holds a failed cell, else 0.
+    """
+    from experiments.app.report import summarise
+
+    return summarise(folder)
+
+
+if __name__ == "__main__":
+    main()

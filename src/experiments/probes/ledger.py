@@ -1,0 +1,79 @@
+"""The gradient ledger: per layer and run, a row of numbers on a schedule.
+
+Everything is reduced on the device; one record is one tensor and one transfer. Nothing draws random
+numbers, so watching does not change a run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities import (
+    ActivationMoments,
+    BiasGradientSize,
+    DeltaSize,
+    DerivativeSize,
+    ExactZero,
+    Nonfinite,
+    Saturation,
+    UpdateRatio,
+    WeightGradientSize,
+)
+
+STANDARD: tuple[type[Quantity], ...] = (
+    DeltaSize,
+    WeightGradientSize,
+    BiasGradientSize,
+    DerivativeSize,
+    Saturation,
+    ExactZero,
+    Nonfinite,
+    ActivationMoments,
+    UpdateRatio,
+)
+
+
+@final
+@dataclass(frozen=True)
+class Ledger:
+    """Which quantities are recorded, and how often.
+
+    Args:
+        every: steps between records; the initial state (step 0) and the end are always recorded.
+            None records only these two.
+        quantities: rooms of ``experiments.probes.quantities``.
+
+    Raises:
+        ConfigurationError: for ``every`` below 1.
+    """
+
+    every: int | None = None
+    quantities: Sequence[Quantity] = field(default_factory=lambda: [room() for room in STANDARD])
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.every < 1:
+            raise ConfigurationError(
+                describe(
+                    f"probe.every={self.every}",
+                    "1 or more",
+                    "use null for the first and last state",
+                )
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names along the last axis of a record."""
+        return tuple(name for quantity in self.quantities for name in quantity.columns)
+
+    def record(self, layers: Sequence[LayerPass]) -> Tensor:
+        """(layers, R, columns), float64, on the CPU: one transfer for the whole record."""
+        rows = [
+            torch.stack([number.double() for q in self.quantities for number in q(layer)], dim=-1)
+            for layer in layers
+        ]
+        return torch.stack(rows).cpu()

@@ -1,0 +1,18 @@
+"""How large the bias gradient is: ||dC/db^[l]||_2 of the mean cost C (Nielsen's speed, for a mean)."""
+
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.norm import norm_per_run
+
+
+@final
+class BiasGradientSize(Quantity):
+    """Euclidean norm of dC/db^[l]."""
+
+    columns: ClassVar[tuple[str, ...]] = ("bias_gradient_norm",)
+
+    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
+        return (norm_per_run(layer.bias_gradient),)

@@ -1,0 +1,25 @@
+"""How large the error signal is.
+
+    delta_norm = ||delta^[l]||_F,    delta_rms = delta_norm / sqrt(batch * n_l)
+
+over all examples and units of the layer; delta = dC/dz of the mean cost C, 1/batch included.
+"""
+
+import math
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.norm import norm_per_run
+
+
+@final
+class DeltaSize(Quantity):
+    """RMS and Frobenius norm of delta^[l]."""
+
+    columns: ClassVar[tuple[str, ...]] = ("delta_rms", "delta_norm")
+
+    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
+        norm = norm_per_run(layer.delta)
+        return norm / math.sqrt(layer.delta[0].numel()), norm

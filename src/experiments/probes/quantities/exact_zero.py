@@ -1,0 +1,18 @@
+"""Arithmetic vanishing: the share of entries of delta^[l] that are exactly 0 as floats."""
+
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from experiments.core.probe import LayerPass, Quantity
+
+
+@final
+class ExactZero(Quantity):
+    """Share of exact zeros in delta^[l]."""
+
+    columns: ClassVar[tuple[str, ...]] = ("exact_zero",)
+
+    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
+        delta = layer.delta.flatten(1)
+        return ((delta == 0).sum(1) / delta.shape[1],)

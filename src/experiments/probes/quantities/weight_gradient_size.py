@@ -1,0 +1,18 @@
+"""How large the weight gradient is: ||dC/dW^[l]||_F of the mean cost C."""
+
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.norm import norm_per_run
+
+
+@final
+class WeightGradientSize(Quantity):
+    """Frobenius norm of dC/dW^[l]."""
+
+    columns: ClassVar[tuple[str, ...]] = ("weight_gradient_norm",)
+
+    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
+        return (norm_per_run(layer.weight_gradient),)

@@ -1,0 +1,38 @@
+"""The order in which one run sees its examples: shuffled epochs, cut into batches of one size."""
+
+import torch
+from torch import Tensor
+
+from experiments.core.seeding import SHUFFLING, stream
+
+
+class BatchOrder:
+    """An endless row of shuffled epochs, end to end; a batch may span two of them.
+
+    Args:
+        seed: the run's seed; the order comes from its own stream.
+        examples: size of the training split, N.
+        batch_size: examples a batch, at most N (a stack checks it).
+
+    Example:
+        >>> BatchOrder(seed=0, examples=5, batch_size=2).take(5).unique().tolist()
+        [0, 1, 2, 3, 4]
+    """
+
+    def __init__(self, seed: int, examples: int, batch_size: int) -> None:
+        self.examples = examples
+        self.batch_size = batch_size
+        self._generator = stream(seed, SHUFFLING)
+        self._left = torch.empty(0, dtype=torch.long)
+
+    def take(self, steps: int) -> Tensor:
+        """Indices of the next ``steps`` batches, (steps, batch_size)."""
+        needed = steps * self.batch_size
+        epochs = [self._left]
+        have = len(self._left)
+        while have < needed:
+            epochs.append(torch.randperm(self.examples, generator=self._generator))
+            have += self.examples
+        row = torch.cat(epochs)
+        self._left = row[needed:]
+        return row[:needed].view(steps, self.batch_size)

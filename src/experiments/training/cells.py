@@ -1,0 +1,206 @@
+"""A cell is what it is: its identity, and its record, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import platform
+import traceback as tracebacks
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from experiments.core.cell import CellFolder
+from experiments.core.errors import CheckpointError, describe
+from experiments.training.outcome import Outcome
+
+#: keys that say where results go or what computes them, not what a cell is
+NOT_IDENTITY = (
+    "name",
+    "runs_dir",
+    "study",
+    "logger",
+    "checkpoint",  # a path; the contents' hash stands in for it
+    "data.folder",
+    "trainer.accelerator",
+    "trainer.progress_bar",
+    "trainer.checkpoint",
+    "trainer.threads",
+    "trainer.stack_memory",
+    "hydra",
+)
+RECORDED_PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "numpy")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table.
+
+    Args:
+        id: hash of what the cell is.
+        config: the resolved config, plain containers.
+        axes: flat config keys and option names, as the table shows them.
+        folder: where its files lie.
+    """
+
+    id: str
+    config: Mapping[str, Any]
+    axes: Mapping[str, Any]
+    folder: CellFolder
+
+    def is_over(self) -> bool:
+        """Whether a whole record says that the cell finished or diverged (a failed one may retry)."""
+        try:
+            record = json.loads(self.folder.record.read_text())
+        except (OSError, ValueError):
+            return False
+        return isinstance(record, dict) and record.get("status") in ("finished", "diverged")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots; lists stay as they are.
+
+    >>> flatten({"model": {"depth": 2}, "seed": 0})
+    {'model.depth': 2, 'seed': 0}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
+    """Twelve hex digits that depend on what is computed, not on where it goes.
+
+    Numbers count by value: 1 and 1.0 are the same setting. Outputs, paths, device and launcher are
+    left out; a starting checkpoint counts by its contents.
+
+    >>> identity({"seed": 0, "name": "here"}) == identity({"seed": 0.0, "name": "there"})
+    True
+    """
+    kept = {
+        key: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for key, value in flatten(config).items()
+        if not any(key == out or key.startswith(f"{out}.") for out in NOT_IDENTITY)
+    }
+    if checkpoint is not None:
+        kept["checkpoint"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    canonical = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dict[str, Any]:
+    """Write everything a cell leaves behind; the record comes last and makes it final."""
+    folder = cell.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if columns:
+        table = pa.table({k: pa.array(v) for k, v in outcome.ledger(columns).items()})
+        with _replacing(folder.ledger) as temporary:
+            pq.write_table(table, temporary)
+    if outcome.state is not None:
+        with _replacing(folder.checkpoint) as temporary:
+            torch.save(outcome.state, temporary)
+    folder.traceback.unlink(missing_ok=True)
+    return write_record(
+        cell,
+        {
+            "status": outcome.status,
+            "metrics": outcome.metrics,
+            "history": outcome.history,
+            "seconds": outcome.seconds,
+            "steps": outcome.steps,
+            "diverged_at": outcome.diverged_at,
+            "stopped_at": outcome.stopped_at,
+            "facts": outcome.facts,
+            "error": None,
+        },
+    )
+
+
+def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str, Any]:
+    """Record that a cell failed, and leave its traceback."""
+    cell.folder.path.mkdir(parents=True, exist_ok=True)
+    cell.folder.traceback.write_text("".join(tracebacks.format_exception(error)))
+    line = f"{type(error).__name__}: {error}".splitlines()[0]
+    return write_record(
+        cell,
+        {
+            "status": "failed",
+            "metrics": {},
+            "history": {},
+            "seconds": seconds,
+            "steps": None,
+            "diverged_at": None,
+            "stopped_at": None,
+            "facts": {},
+            "error": line,
+        },
+    )
+
+
+def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write record.json whole or not at all (temporary file, then rename)."""
+    record = {"cell": cell.id, "axes": dict(cell.axes), **result, "versions": versions()}
+    with _replacing(cell.folder.record) as temporary:
+        temporary.write_text(json.dumps(record, default=str))
+    return record
+
+
+def versions() -> dict[str, str]:
+    """What computed the numbers."""
+    found = {name: version(name) for name in RECORDED_PACKAGES}
+    return {
+        "experiments": version("gradient-flow-laboratory"),
+        "python": platform.python_version(),
+    } | found
+
+
+def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
+    """The final weights of a cell.
+
+    Raises:
+        CheckpointError: if there is no such file, or it is cut short, or holds something else.
+    """
+    remedy = "name the file `checkpoint` of a finished cell, or drop the setting"
+    if not path.is_file():
+        raise CheckpointError(describe(f"no file {path}", "a cell's checkpoint", remedy))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many types on a torn file
+        raise CheckpointError(
+            describe(
+                f"{path} unreadable ({type(error).__name__}), perhaps cut short",
+                "a whole checkpoint",
+                remedy,
+            )
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+        raise CheckpointError(
+            describe(f"{path} holding {type(state).__name__}", "named tensors", remedy)
+        )
+    return state
+
+
+class _replacing:
+    """A temporary file beside ``path`` that takes its place on success and vanishes on failure."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> Path:
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            os.replace(self.temporary, self.path)  # noqa: PTH105  atomic on every platform
+        else:
+            self.temporary.unlink(missing_ok=True)

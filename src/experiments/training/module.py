@@ -1,0 +1,269 @@
+"""The LightningModule that trains a stack: one call is a chunk of steps of all its runs."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from experiments.core.dataset import Split, Splits
+from experiments.core.logger import CellLogger
+from experiments.core.shapes import layer_name
+from experiments.layers import LayerRecord
+from experiments.training.batches import BatchOrder
+from experiments.training.engine import AutogradEngine
+from experiments.training.evaluation import evaluate
+from experiments.training.flat import FlatParameters
+from experiments.training.outcome import Outcome
+from experiments.training.penalty import add_penalty_gradient
+from experiments.training.recording import layer_passes
+from experiments.training.schedule import Chunk
+from experiments.training.stack import Stack
+
+Loggers = Sequence[Sequence[CellLogger]]
+
+
+class StackModule(pl.LightningModule):
+    """Trains R runs at once; Lightning drives chunks of steps, devices and precision.
+
+    A run leaves the stack when its loss is not finite (diverged) or has stopped falling; its share
+    of the buffers is freed and its neighbours do not notice, since no operation mixes runs.
+
+    Args:
+        stack: what is trained.
+        splits: its data, on the CPU.
+        loggers: for every run, where its curves go.
+    """
+
+    def __init__(self, stack: Stack, splits: Splits, loggers: Loggers) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.stack = stack
+        self.net = stack.build()
+        self.splits = splits
+        self.loggers_of_runs = loggers
+        self.outcomes = [Outcome() for _ in stack.runs]
+        size = stack.settings.batch_size
+        examples = len(splits.train)
+        self.orders = (
+            None if size is None else [BatchOrder(run.seed, examples, size) for run in stack.runs]
+        )
+        self.alive = list(range(len(stack.runs)))
+        self._best = np.full(len(stack.runs), np.inf)
+        self._waited = np.zeros(len(stack.runs), int)
+        self._losses: list[Tensor] = []
+        self._last_loss: Tensor | None = None
+
+    def configure_optimizers(self) -> None:
+        """None: the stack's optimiser updates one flat buffer and is driven by hand."""
+
+    def on_fit_start(self) -> None:
+        """Take the buffers, once Lightning has put the network on its device."""
+        self.began = time.perf_counter()
+        self.flat = FlatParameters(self.net)
+        self.engine = AutogradEngine(self.net, self.stack.loss, self.flat)
+        self.optimizer = self.stack.optimizer()
+        self.data = Splits(
+            *(self._placed(s) for s in (self.splits.train, self.splits.val, self.splits.test))
+        )
+
+    def training_step(self, chunk: Chunk, batch_idx: int) -> None:
+        """Run the chunk's steps for every run that is still in the stack."""
+        if not self.alive:
+            self.trainer.should_stop = True
+            return
+        if chunk.evaluate:
+            self._evaluate(chunk.start)
+            self._drop_settled(chunk.start)
+        steps = chunk.stop - chunk.start
+        if not self.alive or not steps:
+            return
+        order = None
+        if self.orders is not None:
+            taken = [self.orders[r].take(steps) for r in self.alive]
+            order = torch.stack(taken, dim=1).to(self.device)
+        losses = []
+        for k in range(steps):
+            x, t = self._batch(None if order is None else order[k])
+            if k == 0 and chunk.record and self.stack.ledger.columns:
+                losses.append(self._recorded_step(chunk.start, x, t))
+            else:
+                losses.append(self._step(x, t))
+        self._drop_diverged(torch.stack(losses), chunk.start)
+
+    def on_train_end(self) -> None:
+        """Record, evaluate and close whatever is still in the stack."""
+        step = self.stack.settings.max_steps
+        if self.alive:
+            self._evaluate(step)
+            if self.stack.ledger.columns:
+                order = self.orders and torch.stack([self.orders[r].take(1)[0] for r in self.alive])
+                x, t = self._batch(order if order is None else order.to(self.device))
+                _, records = self.engine.recorded(x, t)
+                self._record(step, records, self.flat.values, self.flat.gradients, None)
+        self._leave(self.alive, step)
+
+    def _placed(self, split: Split) -> Split:
+        t = split.t.to(self.device)
+        return Split(
+            split.x.to(self.device, self.stack.dtype),
+            t.to(self.stack.dtype) if t.is_floating_point() else t,
+        )
+
+    def _batch(self, index: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Every run's own examples, (R, batch, n_1), or the whole split, (N, n_1), shared."""
+        train = self.data.train
+        if index is None:
+            return train.x, train.t
+        rows = index.flatten()
+        x = train.x.index_select(0, rows).view(*index.shape, -1)
+        return x, train.t.index_select(0, rows).view(*index.shape, *train.t.shape[1:])
+
+    def _update(self) -> None:
+        settings = self.stack.settings
+        with torch.no_grad():
+            add_penalty_gradient(self.flat, settings.l1, settings.l2)
+            self.optimizer.step([self.flat.values], [self.flat.gradients])
+
+    def _step(self, x: Tensor, t: Tensor) -> Tensor:
+        cost = self.engine(x, t)
+        self._update()
+        return cost
+
+    def _recorded_step(self, step: int, x: Tensor, t: Tensor) -> Tensor:
+        cost, records = self.engine.recorded(x, t)
+        # the update may overwrite the gradients (penalties, weight decay): keep what was measured
+        values, gradients = self.flat.values.clone(), self.flat.gradients.clone()
+        self._update()
+        self._record(step, records, values, gradients, self.flat.values - values)
+        return cost
+
+    def _record(
+        self,
+        step: int,
+        records: Sequence[LayerRecord],
+        values: Tensor,
+        gradients: Tensor,
+        update: Tensor | None,
+    ) -> None:
+        ledger = self.stack.ledger
+        passes = layer_passes(self.net.activations, self.flat, records, values, gradients, update)
+        table = ledger.record(passes).numpy()
+        for r, run in enumerate(self.alive):
+            self.outcomes[run].recorded.append((step, table[:, r]))
+            numbers = {
+                f"{name}/{layer_name(k)}": float(table[k, r, c])
+                for c, name in enumerate(ledger.columns)
+                for k in range(len(table))
+            }
+            for logger in self.loggers_of_runs[run]:
+                logger.scalars(step, numbers)
+                if step in (0, self.stack.settings.max_steps):
+                    for k, record in enumerate(records):
+                        name = layer_name(k)
+                        logger.histogram(step, f"activation/{name}", record.a[r])
+                        logger.histogram(
+                            step, f"weight_gradient/{name}", passes[k].weight_gradient[r]
+                        )
+
+    def _evaluate(self, step: int) -> None:
+        loss, accuracy = self._measure(self.data.val)
+        batch_loss = self._mean_batch_loss()
+        for r, run in enumerate(self.alive):
+            numbers = {
+                "train/loss": float(batch_loss[r]),
+                "val/loss": float(loss[r]),
+                "val/accuracy": float(accuracy[r]),
+            }
+            self.outcomes[run].evaluated(step, numbers)
+            for logger in self.loggers_of_runs[run]:
+                logger.scalars(step, numbers)
+
+    def _measure(self, split: Split) -> np.ndarray:
+        task = self.stack.dataset.task
+        return torch.stack(evaluate(self.net, self.stack.loss, split, task)).cpu().numpy()
+
+    def _mean_batch_loss(self) -> np.ndarray:
+        """Mean batch loss since the last point; before the first step, the whole split's loss."""
+        if not self._losses:
+            return self._measure(self.data.train)[0]
+        mean = torch.cat(self._losses).double().mean(0).numpy()
+        self._losses = []
+        return mean
+
+    def _drop_diverged(self, losses: Tensor, start: int) -> None:
+        """Let the runs go whose loss was not finite within the chunk; losses is (steps, R)."""
+        host = losses.cpu()
+        bad = ~torch.isfinite(host)
+        gone = bad.any(0)
+        for r in torch.nonzero(gone).flatten().tolist():
+            outcome = self.outcomes[self.alive[r]]
+            outcome.status = "diverged"
+            outcome.diverged_at = start + int(bad[:, r].int().argmax())
+        self._losses.append(host)
+        if gone.any():
+            self._leave([self.alive[r] for r in torch.nonzero(gone).flatten().tolist()], None)
+
+    def _drop_settled(self, step: int) -> None:
+        """Let the runs go whose training loss has not fallen for ``patience`` evaluations."""
+        patience = self.stack.settings.patience
+        if patience is None:
+            return
+        settled = []
+        for run in self.alive:
+            loss = self.outcomes[run].history["train/loss"][-1]
+            if loss < self._best[run] - self.stack.settings.min_delta:
+                self._best[run], self._waited[run] = loss, 0
+            else:
+                self._waited[run] += 1
+            if self._waited[run] >= patience:
+                self.outcomes[run].stopped_at = step
+                settled.append(run)
+        self._leave(settled, step)
+
+    def _leave(self, leaving: Sequence[int], step: int | None) -> None:
+        """Close some runs: final metrics on whole splits, parameters, files; then free their share."""
+        if not leaving:
+            return
+        where = {run: r for r, run in enumerate(self.alive)}
+        measured = {
+            name: self._measure(split)
+            for name, split in (
+                ("train", self.data.train),
+                ("val", self.data.val),
+                ("test", self.data.test),
+            )
+        }
+        elapsed = time.perf_counter() - self.began
+        for run in list(leaving):
+            outcome, r = self.outcomes[run], where[run]
+            for name, (loss, accuracy) in measured.items():
+                outcome.metrics[f"{name}/loss"] = float(loss[r])
+                outcome.metrics[f"{name}/accuracy"] = float(accuracy[r])
+            outcome.steps = step if step is not None else (outcome.diverged_at or 0)
+            if not np.isfinite(outcome.metrics["train/loss"]):
+                outcome.status = "diverged"
+                if outcome.diverged_at is None:
+                    outcome.diverged_at = outcome.steps
+            outcome.seconds = elapsed / len(self.stack.runs)
+            if self.stack.settings.checkpoint:
+                outcome.state = self.flat.state_of(r)
+        self._compact([r for run, r in where.items() if run not in set(leaving)])
+
+    def _compact(self, keep: list[int]) -> None:
+        self.alive = [self.alive[r] for r in keep]
+        self._losses = [chunk[:, keep] for chunk in self._losses]
+        if keep:
+            index = torch.tensor(keep, device=self.device)
+            self.flat.select(index)
+            self.optimizer.select(index)
+
+
+def close_loggers(
+    loggers: Sequence[CellLogger], axes: Mapping[str, object], outcome: Outcome
+) -> None:
+    """Give every logger of one run its last word."""
+    for logger in loggers:
+        logger.close(axes, outcome.metrics)

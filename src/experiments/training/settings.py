@@ -1,0 +1,84 @@
+"""What a training run is told, checked before anything starts."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from experiments.core.errors import ConfigurationError, describe
+
+PRECISIONS = ("32-true", "64-true", "bf16-true", "16-true", "bf16-mixed")
+Subnormals = Literal["flush", "keep"]
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """Loop, device and arithmetic of a training run.
+
+    Args:
+        max_steps: optimiser steps, from 0 (0 measures the initial state only).
+        batch_size: examples a step, from 1; None for the full training split (gradient descent).
+        evaluations: how often validation is measured between the first and the last step, from 1.
+        patience: stop a run when its training loss has not fallen for so many evaluations; None
+            never stops early.
+        min_delta: the least fall of the training loss that counts as one.
+        l1: penalty l1 * sum |W| on the weights (note 003), from 0.
+        l2: penalty l2/2 * sum W^2 on the weights, from 0.
+        accelerator: "cpu", "gpu" or "auto".
+        precision: Lightning's name of the arithmetic.
+        subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where they
+            cost 20 to 100 times the time; "keep" computes with them.
+        threads: torch's threads on the CPU; None leaves them as they are.
+        deterministic: refuse operations without a deterministic algorithm.
+        progress_bar: show Lightning's bar.
+        checkpoint: keep each run's final weights.
+        stack_memory: MiB that one stack may take; a larger group is trained in several stacks.
+
+    Raises:
+        ConfigurationError: for a value outside its range, by name.
+    """
+
+    max_steps: int = 300
+    batch_size: int | None = 64
+    evaluations: int = 10
+    patience: int | None = None
+    min_delta: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    subnormals: Subnormals = "flush"
+    threads: int | None = None
+    deterministic: bool = False
+    progress_bar: bool = False
+    checkpoint: bool = True
+    stack_memory: int = 1024
+
+    def __post_init__(self) -> None:
+        self._require("max_steps", self.max_steps, self.max_steps >= 0, "0 or more")
+        size = self.batch_size
+        self._require("batch_size", size, size is None or size >= 1, "1 or more, or null for all")
+        self._require("evaluations", self.evaluations, self.evaluations >= 1, "1 or more")
+        patience = self.patience
+        self._require("patience", patience, patience is None or patience >= 1, "1 or more, or null")
+        for name in ("min_delta", "l1", "l2"):
+            value = getattr(self, name)
+            self._require(name, value, math.isfinite(value) and value >= 0, "a number from 0")
+        devices = ("cpu", "gpu", "cuda", "auto")
+        self._require(
+            "accelerator", self.accelerator, self.accelerator in devices, f"one of {devices}"
+        )
+        self._require(
+            "precision", self.precision, self.precision in PRECISIONS, f"one of {PRECISIONS}"
+        )
+        modes = ("flush", "keep")
+        self._require("subnormals", self.subnormals, self.subnormals in modes, f"one of {modes}")
+        threads = self.threads
+        self._require("threads", threads, threads is None or threads >= 1, "1 or more, or null")
+        self._require("stack_memory", self.stack_memory, self.stack_memory >= 1, "1 or more (MiB)")
+
+    @staticmethod
+    def _require(name: str, found: object, fits: bool, expected: str) -> None:
+        if not fits:
+            raise ConfigurationError(
+                describe(f"trainer.{name}={found!r}", expected, f"change trainer.{name}")
+            )

@@ -1,0 +1,174 @@
+"""A stack: R cells of one shape, to be trained as one computation."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from experiments.core.activation import Activation
+from experiments.core.dataset import Dataset
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.initializer import Initializer
+from experiments.core.loss import Loss
+from experiments.models import MLP
+from experiments.probes import Ledger
+from experiments.training.optimizers import Optimizer
+from experiments.training.settings import TrainerSettings
+
+DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell's own share of a stack: what may differ from run to run.
+
+    Args:
+        cell: the cell's identity.
+        seed: initialisation and shuffling come from separate streams of it.
+        initializer: how this run is drawn.
+        start: parameters to start from instead (a state_dict of this run alone), or None.
+    """
+
+    cell: str
+    seed: int
+    initializer: Initializer
+    start: dict[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What R runs share, and the runs themselves.
+
+    Args:
+        runs: at least one.
+        depth: number of hidden layers, from 0.
+        width: neurons of a hidden layer, from 1.
+        activation: of the hidden layers.
+        loss: of the raw output; owns its link.
+        dataset: where examples come from.
+        optimizer: makes the optimiser, whose hyperparameters are numbers or one per run, (R,).
+        settings: loop, device and arithmetic.
+        ledger: what is recorded; without quantities nothing is.
+    """
+
+    runs: tuple[Run, ...]
+    depth: int
+    width: int
+    activation: Activation
+    loss: Loss
+    dataset: Dataset
+    optimizer: Callable[[], Optimizer]
+    settings: TrainerSettings
+    ledger: Ledger
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("depth", self.depth, 0), ("width", self.width, 1)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigurationError(
+                    describe(
+                        f"model.{name}={value!r}",
+                        f"an integer from {least}",
+                        f"change model.{name} (depth counts hidden layers; 0 is a linear model)",
+                    )
+                )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """(n_1, ..., n_L)."""
+        return (self.dataset.features, *[self.width] * self.depth, self.dataset.outputs)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return DTYPES.get(self.settings.precision, torch.float32)
+
+    def build(self) -> MLP:
+        """The network of all runs, drawn, or started from a checkpoint."""
+        with default_dtype(self.dtype):
+            net = MLP(
+                self.widths,
+                self.activation,
+                [run.initializer for run in self.runs],
+                runs=len(self.runs),
+                seed=[run.seed for run in self.runs],
+            )
+        for r, run in enumerate(self.runs):
+            if run.start is not None:
+                _load(net, r, run.start)
+        return net
+
+    def bytes_per_run(self, batch: int) -> int:
+        """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
+        parameters = sum(
+            n * (n_prev + 1) for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
+        )
+        size = torch.empty(0, dtype=self.dtype).element_size()
+        # value, gradient, two optimiser moments and an update; z, a, sigma', delta and a temporary
+        return size * (5 * parameters + 5 * batch * sum(self.widths))
+
+    def require_ready(self, examples: int) -> None:
+        """Refuse what can be known to be impossible before anything is built.
+
+        Raises:
+            ConfigurationError: for a device that is not there, or a batch larger than the split.
+        """
+        settings = self.settings
+        if settings.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+            raise ConfigurationError(
+                describe(
+                    f"trainer.accelerator={settings.accelerator} and no CUDA device",
+                    "a GPU that torch can see",
+                    "set trainer=cpu, or install a CUDA build of torch and check nvidia-smi",
+                )
+            )
+        if settings.batch_size is not None and settings.batch_size > examples:
+            raise ConfigurationError(
+                describe(
+                    f"trainer.batch_size={settings.batch_size}",
+                    f"at most {examples}, the size of the training split",
+                    "lower it, or set trainer.batch_size=null for full batches",
+                )
+            )
+
+    def largest(self, examples: int) -> int:
+        """How many such runs fit into the stack's memory, at least one."""
+        batch = self.settings.batch_size or examples
+        return max(1, math.floor(self.settings.stack_memory * 2**20 / self.bytes_per_run(batch)))
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """Parameters made inside are of this type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _load(net: MLP, run: int, state: dict[str, Tensor]) -> None:
+    """Put one run's saved parameters into its row of the stack."""
+    for name, parameter in net.named_parameters():
+        found = state.get(name)
+        shape = tuple(parameter.shape[1:])
+        if found is None or tuple(found.shape) != shape:
+            raise ConfigurationError(
+                describe(
+                    f"a checkpoint whose {name} is "
+                    + ("missing" if found is None else f"of shape {tuple(found.shape)}"),
+                    f"shape {shape}",
+                    "start from a checkpoint of a network with the same data, depth and width",
+                )
+            )
+        with torch.no_grad():
+            parameter[run].copy_(found)
+
+
+def chunked(runs: Sequence[Run], size: int) -> list[tuple[Run, ...]]:
+    """Cut the runs into groups of about equal size, none larger than ``size``."""
+    parts = math.ceil(len(runs) / size)
+    each = math.ceil(len(runs) / parts)
+    return [tuple(runs[i : i + each]) for i in range(0, len(runs), each)]

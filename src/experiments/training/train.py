@@ -1,0 +1,74 @@
+"""Train one stack under a Lightning Trainer."""
+
+import logging
+import platform
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+import torch
+
+from experiments.core.logger import CellLogger
+from experiments.training.datamodule import StackData
+from experiments.training.module import StackModule
+from experiments.training.outcome import Outcome
+from experiments.training.schedule import chunks
+from experiments.training.stack import Stack
+
+
+def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -> list[Outcome]:
+    """Train all runs of a stack and return one outcome per run, in order.
+
+    Args:
+        stack: what is trained.
+        loggers: for every run, the loggers that write its curves; None writes none.
+
+    Returns:
+        Outcomes; a run whose loss was not finite has status ``diverged``.
+
+    Raises:
+        ConfigurationError: if the device is not there or a batch exceeds the training split.
+    """
+    settings = stack.settings
+    plan = chunks(settings.max_steps, stack.ledger.every, settings.evaluations)
+    data = StackData(stack.dataset, plan)
+    splits = data.splits()
+    stack.require_ready(len(splits.train))
+    stack.loss.check_targets(splits.train.t, stack.dataset.outputs)
+    module = StackModule(stack, splits, loggers or [[] for _ in stack.runs])
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    # Lightning announces devices and suggestions on every fit; a sweep has hundreds of them
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        deterministic=settings.deterministic,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=settings.progress_bar,
+        num_sanity_val_steps=0,
+    )
+    flushed = torch.set_flush_denormal(settings.subnormals == "flush")
+    try:
+        trainer.fit(module, datamodule=data)
+    finally:
+        torch.set_flush_denormal(False)
+    facts = {
+        "device": _device_name(module.device),
+        "subnormals": settings.subnormals if flushed else "keep",
+        "precision": settings.precision,
+        "threads": torch.get_num_threads(),
+        "stacked_with": len(stack.runs),
+    }
+    for outcome in module.outcomes:
+        outcome.facts = dict(facts)
+    return module.outcomes
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})"
