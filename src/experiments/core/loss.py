@@ -183,8 +183,10 @@ class Loss(nn.Module, ABC):
         return self.per_example(outputs, t).mean(-1)
 
     def extra_repr(self) -> str:
-        """The link, as ``print`` shows it."""
-        return f"link={self.link!r}"
+        """The constructor's arguments, as ``print`` shows them."""
+        facts = ("training", "target_kind")
+        own = (item for item in vars(self).items() if item[0] not in facts and item[0][0] != "_")
+        return ", ".join(f"{name}={value!r}" for name, value in own)
 
     def _checked(self, outputs: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         if outputs.ndim < 2 or not outputs.is_floating_point():
@@ -195,11 +197,11 @@ class Loss(nn.Module, ABC):
                     "add the batch axis with outputs.unsqueeze(0)",
                 )
             )
-        if self.link == "softmax" and outputs.shape[-1] == 1:
+        if outputs.shape[-1] == 1 and (self.link == "softmax" or self.target_kind == "class"):
             raise ConfigurationError(
                 describe(
-                    f"one output for {type(self).__name__} with a softmax link",
-                    "at least two (the softmax of one number is 1, and its gradient 0)",
+                    f"one output for {type(self).__name__}(link={self.link!r})",
+                    "one output for each class (the softmax of one number is always 1)",
                     "give the network two outputs, or use BinaryCrossEntropy",
                 )
             )

@@ -121,3 +121,8 @@ def _readable(t: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch._C._functorch.is_batchedtensor(t)
     )
+
+
+def as_rows(t: Shaped[Tensor, "..."], like: Float[Tensor, "*runs batch n_out"]) -> Tensor:
+    """Canonical targets as rows of values: indices become one-hot rows in the outputs' dtype."""
+    return t if t.is_floating_point() else torch.zeros_like(like).scatter(-1, t, 1.0)

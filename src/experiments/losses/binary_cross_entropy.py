@@ -17,7 +17,7 @@ References:
     torch.nn.functional.binary_cross_entropy_with_logits.
 """
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -29,6 +29,7 @@ from experiments.core.target import TargetKind
 Terms = tuple[SigmoidOutput, Tensor]
 
 
+@final
 class BinaryCrossEntropy(Loss):
     """C_d = sum_j -t_j log a_j - (1 - t_j) log(1 - a_j), a = sigmoid(z).
 

@@ -17,7 +17,7 @@ References:
     Note 001's question; Glorot & Bengio (2010), section 4.1; torch.nn.functional.cross_entropy.
 """
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float, Shaped
@@ -30,6 +30,7 @@ from experiments.core.target import TargetKind
 Terms = tuple[Tensor, Tensor]
 
 
+@final
 class CrossEntropy(Loss):
     """C_d = -log softmax(z)_y.
 

@@ -20,7 +20,7 @@ References:
     Note 003, "Cost function"; Nielsen, Neural Networks and Deep Learning, ch. 3, eq. 54-55.
 """
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -32,6 +32,7 @@ from experiments.core.target import TargetKind
 Terms = tuple[Linked, Tensor]
 
 
+@final
 class HalfSquaredError(Loss):
     """C_d = 1/2 sum_j (a_j - t_j)^2.
 

@@ -20,7 +20,7 @@ References:
     torch.nn.MSELoss (with the mean over the batch taken by ``forward``).
 """
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -32,6 +32,7 @@ from experiments.core.target import TargetKind
 Terms = tuple[Linked, Tensor]
 
 
+@final
 class MeanSquaredError(Loss):
     """C_d = 1/n_L sum_j (a_j - t_j)^2.
 

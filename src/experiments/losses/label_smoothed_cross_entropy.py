@@ -1,0 +1,91 @@
+r"""Label-smoothed cross-entropy: cross-entropy against targets that are never quite certain.
+
+::
+
+    t'      = (1 - s) t + s / n_L                    s = smoothing
+    C_d     = -sum_j t'_j log a_j                    a = softmax(z)
+    delta   = a - t'
+    H v     = a (v - <a, v>)                         convex
+
+delta is 0 at a finite output, a = t', where the logits of the right class lead the others by
+log(1 + n_L (1 - s) / s): the logits do not grow without end, as cross-entropy makes them.
+
+Range: for a class, from the entropy of t' to inf.   Normaliser: none, one number an example (nats).
+Targets: classes, or rows that sum to one (soft targets).
+
+References:
+    Szegedy et al. (2016), section 7; torch.nn.functional.cross_entropy(label_smoothing=s).
+"""
+
+import math
+from typing import ClassVar, final
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.link import LinkName, SoftmaxOutput
+from experiments.core.loss import Loss
+from experiments.core.target import TargetKind, as_rows
+
+Terms = tuple[SoftmaxOutput, Tensor]
+
+
+@final
+class LabelSmoothedCrossEntropy(Loss):
+    """C_d = -sum_j t'_j log softmax(z)_j, t' = (1 - s) t + s / n_L.
+
+    Args:
+        smoothing: the share s of the target that is spread over all classes, in [0, 1).
+        link: ``"softmax"``, the only one.
+
+    Raises:
+        ConfigurationError: for a smoothing outside [0, 1), or another link.
+
+    Example:
+        >>> import torch
+        >>> LabelSmoothedCrossEntropy(0.2).delta(torch.zeros(1, 2), torch.tensor([0]))
+        tensor([[-0.4000,  0.4000]])
+    """
+
+    links: ClassVar[tuple[LinkName, ...]] = ("softmax",)
+    normaliser = "none"
+    target_kind: TargetKind = "distribution"
+
+    def __init__(self, smoothing: float | int = 0.1, link: LinkName = "softmax") -> None:
+        super().__init__(link)
+        if not 0 <= smoothing < 1:
+            raise ConfigurationError(
+                describe(
+                    f"smoothing={smoothing}",
+                    "a share in [0, 1)",
+                    "use smoothing=0.1, or 0 for plain cross-entropy",
+                )
+            )
+        self.smoothing = float(smoothing)
+
+    def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
+        s = self.smoothing
+        return SoftmaxOutput(z), (1 - s) * as_rows(t, z) + s / z.shape[-1]
+
+    def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
+        at_z, smoothed = terms
+        return (smoothed * at_z.surprise()).sum(-1)
+
+    def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
+        at_z, smoothed = terms
+        return at_z.residual(smoothed)
+
+    def curve(
+        self,
+        z: Float[Tensor, "*runs batch n_out"],
+        t: Shaped[Tensor, "..."],
+        v: Float[Tensor, "*runs batch n_out"],
+    ) -> Float[Tensor, "*runs batch n_out"]:
+        return SoftmaxOutput(z).pull(v)
+
+    def bounds(self, n_out: int) -> tuple[float, float]:
+        rest = self.smoothing / n_out
+        right = 1 - self.smoothing + rest
+        entropy = -right * math.log(right)
+        return entropy - (n_out - 1) * rest * math.log(rest) if rest else entropy, math.inf
