@@ -29,12 +29,13 @@ class MLP(nn.Module):
             that is not one per hidden layer.
 
     Example:
+        >>> import torch
         >>> from experiments.activations import Tanh
         >>> from experiments.initializers import Glorot
         >>> net = MLP(widths=(2, 3, 3, 1), activation=Tanh(), initializer=Glorot(), seed=0)
         >>> net(torch.zeros(5, 2)).shape, net.depth, net.num_layers
         (torch.Size([5, 1]), 2, 4)
-        >>> stack = MLP(widths=(2, 3, 3, 1), activation=Tanh(), initializer=Glorot(), runs=4, seed=0)
+        >>> stack = MLP((2, 3, 3, 1), Tanh(), Glorot(), runs=4, seed=0)
         >>> bool((stack.weights[1][0] == net.weights[1]).all())
         True
     """
