@@ -1,0 +1,73 @@
+"""A number with its interval: what every verdict is made of."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate over seeds, its lower and upper bound, and how many seeds stand behind it.
+
+    One seed gives no interval: both bounds are then NaN, and the text says so.
+
+    Args:
+        value: the estimate.
+        low: lower bound.
+        high: upper bound.
+        seeds: number of finite values used.
+        left_out: number of values that were not finite and could not be used.
+
+    Example:
+        >>> print(Interval(0.912, 0.9012, 0.9233, 10))
+        0.912 [0.901, 0.923]
+        >>> print(Interval(3.0, math.nan, math.nan, 1, left_out=2))
+        3 (one seed, no interval; 2 not finite)
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+    left_out: int = 0
+
+    def map(self, f: Callable[[float], float]) -> "Interval":
+        """Send all three numbers through a monotone ``f``; a falling one swaps the bounds.
+
+        >>> print(Interval(-2.0, -3.0, -1.0, 5).map(lambda x: 10 ** -x))
+        100 [10, 1e+03]
+        """
+        ends = (f(self.low), f(self.high))
+        low, high = (min(ends), max(ends)) if self.known else ends
+        return Interval(f(self.value), low, high, self.seeds, self.left_out)
+
+    @property
+    def known(self) -> bool:
+        """Whether there are bounds at all."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+    def within(self, low: float, high: float) -> bool | None:
+        """Whether the whole interval lies inside (True) or outside (False) of [low, high].
+
+        None where it straddles an end, or where there are no bounds to decide by.
+
+        >>> x = Interval(1.0, 0.9, 1.1, 10)
+        >>> x.within(0.5, 2.0), x.within(2.0, 3.0), x.within(1.0, 3.0)
+        (True, False, None)
+        """
+        if not self.known:
+            return None
+        if low <= self.low and self.high <= high:
+            return True
+        return False if self.high < low or self.low > high else None
+
+    def __str__(self) -> str:
+        notes = [f"{self.left_out} not finite"] if self.left_out else []
+        if self.seeds == 0:
+            return f"no finite value ({', '.join(notes)})" if notes else "no value"
+        if self.known:
+            text = f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        else:
+            text = f"{self.value:.3g}"
+            notes.insert(0, "one seed, no interval")
+        return f"{text} ({'; '.join(notes)})" if notes else text

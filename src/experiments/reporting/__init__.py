@@ -1,0 +1,1 @@
+"""Reading finished cells: tables, intervals, figures, the report and the dashboards."""

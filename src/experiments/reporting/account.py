@@ -1,0 +1,118 @@
+"""The account of a sweep: which cells are over and how, what varied, what stayed, with which versions."""
+
+import json
+from dataclasses import dataclass
+
+from pandas import DataFrame
+
+from experiments.reporting.collect import LAST, Collection
+from experiments.reporting.configurations import SEED, axis_columns, text, varying_axes
+
+#: how many names a line lists before it says "and n more"
+NAMED = 6
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the report says of the cells themselves.
+
+    Args:
+        counts: number of cells of each status, those without a row included.
+        reasons: why cells diverged, failed or gave no row: (kind, reason, which).
+        varied: axes with more than one value, and their values.
+        fixed: settings that all cells share.
+        seeds: the seeds, in words.
+        versions: what the cells were made with; more than one line where they differ.
+        facts: what was noted of the machine's arithmetic.
+        seconds: training time of all cells together.
+    """
+
+    counts: dict[str, int]
+    reasons: list[tuple[str, str, str]]
+    varied: list[tuple[str, str]]
+    fixed: list[tuple[str, str]]
+    seeds: str
+    versions: list[str]
+    facts: list[str]
+    seconds: float
+
+
+def account(collection: Collection) -> Account:
+    """Read it off the collected tables."""
+    results = collection.results
+    statuses = results["status"].value_counts().to_dict()
+    counts = {name: int(statuses.get(name, 0)) for name in ("finished", "diverged", "failed")}
+    torn = [hole for hole in collection.holes if hole.name not in set(results["cell"])]
+    if torn:
+        counts["no row"] = len(torn)
+    axes = axis_columns(results)
+    varying = [key for key in axes if key != SEED and results[key].nunique(dropna=False) > 1]
+    return Account(
+        counts=counts,
+        reasons=[*_reasons(results), *_holes(collection)],
+        varied=[(key, _values(results, key)) for key in varying],
+        fixed=[
+            (key, text(results[key].iloc[0])) for key in axes if key != SEED and key not in varying
+        ],
+        seeds=_values(results, SEED) if SEED in results else "–",
+        versions=_distinct(results, "versions"),
+        facts=_distinct(results, "facts"),
+        seconds=float(results["seconds"].sum()),
+    )
+
+
+def cell_table(results: DataFrame) -> DataFrame:
+    """One row a cell: how it ended, its axes that vary, its seed, and every metric it has."""
+    axes = [*varying_axes(results), *([SEED] if SEED in results else [])]
+    metrics = [key for key in results if "/" in key and results[key].notna().any()]
+    last = [key for key in LAST[:3] if results[key].notna().any()]
+    return results[["cell", "status", *axes, *metrics, *last]]
+
+
+def _reasons(results: DataFrame) -> list[tuple[str, str, str]]:
+    found: list[tuple[str, str, str]] = []
+    diverged = results[results["status"] == "diverged"]
+    if len(diverged):
+        steps = diverged["diverged_at"].dropna()
+        when = (
+            f"not finite from step {steps.min():g} to {steps.max():g}"
+            if len(steps)
+            else "not finite"
+        )
+        found.append(("diverged", when, _named(list(diverged["cell"]))))
+    failed = results[results["status"] == "failed"]
+    for error, rows in failed.groupby(failed["error"].fillna("no error line"), sort=True):
+        found.append(("failed", str(error), _named(list(rows["cell"]))))
+    return found
+
+
+def _holes(collection: Collection) -> list[tuple[str, str, str]]:
+    rows = set(collection.results["cell"])
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for hole in collection.holes:
+        kind = "no ledger" if hole.name in rows else "no row"
+        by_reason.setdefault((kind, hole.reason), []).append(hole.name)
+    return [(kind, reason, _named(names)) for (kind, reason), names in sorted(by_reason.items())]
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _values(results: DataFrame, key: str) -> str:
+    values = [text(value) for value in sorted(results[key].dropna().unique())]
+    if len(values) > 12:
+        values = [*values[:10], f"… ({len(values)} values)", values[-1]]
+    missing = results[key].isna().any()
+    return ", ".join([*values, "not set"] if missing else values)
+
+
+def _distinct(results: DataFrame, key: str) -> list[str]:
+    """Each distinct JSON object of a column as "name value, name value"."""
+    lines = []
+    for held, rows in results.groupby(key, sort=True):
+        parts = ", ".join(f"{name} {value}" for name, value in json.loads(str(held)).items())
+        lines.append((parts or "none noted", len(rows)))
+    alone = len(lines) == 1
+    return [line if alone else f"{line} ({count} cells)" for line, count in lines]

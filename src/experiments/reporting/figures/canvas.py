@@ -1,0 +1,102 @@
+"""The paper every figure is drawn on: one style, and the way out as SVG or pixels.
+
+Colours are Paul Tol's "bright" set, told apart with every common colour blindness; markers and
+dashes repeat what they say. Ink is drawn in one colour and left to the page (``currentColor``), so
+a figure reads on white, on black and on paper. The same data give the same bytes.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+INK = "#1b1e23"
+COLOURS = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#CCBB44", "#66CCEE", "#BB7744", "#8888AA")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+WIDTH = 9.6  # inches; the page scales it
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10.5,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": INK,
+    "grid.alpha": 0.13,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "axes.unicode_minus": True,
+    "svg.fonttype": "none",  # real text: it can be searched, copied and read aloud
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.xmargin": 0.07,
+    "figure.dpi": 72,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with the house's style inside the block; the caller's settings stay as they were."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def sheet(width: float, height: float) -> Figure:
+    """An empty figure with nothing behind it (no global state, no window)."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def to_svg(figure: Figure, title: str) -> str:
+    """The figure as one ``<svg>`` element that fits its container, named for those who listen.
+
+    Args:
+        figure: what was drawn inside ``style()``.
+        title: its name; it also keeps the ids of two figures on one page apart.
+    """
+    out = io.StringIO()
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
+        metadata = {"Date": None, "Creator": None, "Type": None, "Format": None}
+        FigureCanvasSVG(figure).print_svg(out, metadata=metadata)
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
+    widest = f'style="max-width: {figure.get_figwidth() * 100:.0f}px"'
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}" {widest}', 1).strip()
+
+
+def to_pixels(figure: Figure, dpi: float = 80) -> UInt8[ndarray, "height width 3"]:
+    """A figure of one panel on white, as pixels for an image dashboard.
+
+    Margins are fixed: fitting them to the labels takes as long as the drawing.
+    """
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(left=0.13, right=0.97, bottom=0.22, top=0.92)
+    figure.set_facecolor("white")
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

@@ -1,0 +1,184 @@
+"""Lines with their seeds: the drawing shared by all figures whose x axis is a number or a name.
+
+The line is the mean over seeds, the band the middle 80 % of them. A value that is not finite is
+never dropped in silence: the mean is then that of the finite seeds, and a cross at the edge of the
+panel, with its count, says from there on how many were not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy import ndarray
+
+from experiments.reporting.figures.canvas import COLOURS, INK, MARKERS, WIDTH, sheet, style
+from experiments.reporting.powers import decade
+
+BAND = (0.1, 0.9)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: its seeds' values at each x, and what theory says there, if it says anything.
+
+    Args:
+        label: its name in the legend; the same label has the same colour in every panel.
+        x: where it was measured.
+        samples: the seeds' values at each x; a point may have fewer seeds than another.
+        predicted: the theory's value at each x.
+    """
+
+    label: str
+    x: Float64[ndarray, " points"]
+    samples: Sequence[Float64[ndarray, "_"]]
+    predicted: Float64[ndarray, " points"] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes; ``levels`` are horizontal reference lines, each with its name."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    levels: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis of all panels shows.
+
+    Args:
+        label: its name with the unit.
+        decades: whether the numbers are log10, to be written as powers of ten.
+        names: tick names for x = 0, 1, ..., for an axis of options; points are then not joined.
+        logarithmic: whether to space the numbers themselves by decades.
+    """
+
+    label: str
+    decades: bool = False
+    names: tuple[str, ...] = ()
+    logarithmic: bool = False
+
+
+def draw_panels(panels: Sequence[Panel], x: Axis, y: Axis, columns: int | None = None) -> Figure:
+    """All panels on one scale, one colour and marker per label throughout, one legend below."""
+    columns = columns or min(len(panels), 4) or 1
+    rows = -(-len(panels) // columns)
+    width = WIDTH if columns > 1 else 0.72 * WIDTH
+    labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))
+    with style():
+        figure = sheet(width, 0.7 + rows * (2.9 if columns > 1 else 3.7))
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_axis_off()
+        for panel, axes in zip(panels, grid.flat, strict=False):
+            _draw(axes, panel, labels, joined=not x.names)
+            axes.set_title(panel.title)
+        _scale(grid[0, 0], x, y)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(y.label)
+        for axes in grid[-1]:
+            axes.set_xlabel(x.label)
+        _legend(figure, panels, labels)
+    return figure
+
+
+def centre(
+    samples: Sequence[Float64[ndarray, "_"]],
+) -> tuple[Float64[ndarray, " points"], Float64[ndarray, "2 points"]]:
+    """Mean and band over the finite seeds of each point; NaN where no seed is finite."""
+    mean = np.full(len(samples), np.nan)
+    band = np.full((2, len(samples)), np.nan)
+    for k, column in enumerate(samples):
+        finite = column[np.isfinite(column)]
+        if len(finite):
+            mean[k], band[:, k] = finite.mean(), np.quantile(finite, BAND)
+    return mean, band
+
+
+def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
+    for name, level in panel.levels:
+        axes.axhline(level, color=INK, lw=1.0, ls=(0, (1, 2)), alpha=0.8, zorder=1)
+        axes.annotate(
+            name, (0.99, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            fontsize=8.5, alpha=0.85,
+        )  # fmt: skip
+    for curve in panel.curves:
+        rank = labels.index(curve.label)
+        colour = COLOURS[rank % len(COLOURS)]
+        # Names have room beside each other; a shift keeps their points from hiding one another.
+        shift = 0.0 if joined else 0.12 * (rank - (len(labels) - 1) / 2)
+        mean, band = centre(curve.samples)
+        x = curve.x + shift
+        if joined:
+            axes.fill_between(x, band[0], band[1], color=colour, alpha=0.2, lw=0)
+        else:
+            axes.vlines(x, band[0], band[1], color=colour, lw=3, alpha=0.4)
+        marks = MARKERS[rank % len(MARKERS)] if len(x) <= 24 else ""
+        axes.plot(x, mean, color=colour, marker=marks, ls="-" if joined else "", zorder=3)
+        if curve.predicted is not None:
+            axes.plot(x, curve.predicted, color=colour, ls=(0, (4, 2)), lw=1.4, alpha=0.9, zorder=2)
+        _mark_nonfinite(axes, curve, x, colour, rank)
+
+
+def _mark_nonfinite(
+    axes: Axes, curve: Curve, x: Float64[ndarray, " points"], colour: str, rank: int
+) -> None:
+    counts = np.array([(~np.isfinite(column)).sum() for column in curve.samples])
+    # One cross where the number of lost seeds changes, not one at each step of a long curve.
+    for k in np.flatnonzero((counts > 0) & (np.diff(counts, prepend=0) != 0)):
+        column = curve.samples[k]
+        lost = int(counts[k])
+        top = bool(np.isposinf(column).any())
+        height = (0.97 - 0.055 * rank) if top else (0.03 + 0.055 * rank)
+        axes.annotate(
+            f"× {lost}/{len(column)}", (x[k], height), xycoords=("data", "axes fraction"),
+            color=colour, ha="center", va="center", fontsize=8.5, fontweight="bold",
+        )  # fmt: skip
+
+
+def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
+    """The end of every caption: what line and band are, and what was not finite."""
+    columns = [c for panel in panels for curve in panel.curves for c in curve.samples]
+    if max(map(len, columns), default=0) < 2:
+        note = " One seed: no band."
+    elif joined:
+        note = " Line: mean over seeds; band: the middle 80 % of seeds."
+    else:
+        note = " Mark: mean over seeds; bar: the middle 80 % of seeds."
+    lost = sum(int((~np.isfinite(column)).sum()) for column in columns)
+    if lost:
+        note += f" A cross with n/N: from there on n of N seeds are not finite ({lost} values)."
+    return note
+
+
+def _scale(axes: Axes, x: Axis, y: Axis) -> None:
+    """Set the shared scales once; every panel follows."""
+    if x.names:
+        axes.set_xticks(range(len(x.names)), x.names)
+        axes.set_xlim(-0.6, len(x.names) - 0.4)
+    for axis, shown in ((axes.xaxis, x), (axes.yaxis, y)):
+        if shown.logarithmic:
+            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        elif shown.decades:
+            axis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: decade(value)))
+
+
+def _legend(figure: Figure, panels: Sequence[Panel], labels: list[str]) -> None:
+    handles = [
+        Line2D([], [], color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)])
+        for k in range(len(labels))
+    ]
+    names = list(labels)
+    if any(curve.predicted is not None for panel in panels for curve in panel.curves):
+        handles.append(Line2D([], [], color=INK, ls=(0, (4, 2)), lw=1.4))
+        names.append("predicted")
+    if len(names) > 1:
+        columns = min(len(names), 5 if max(map(len, names)) < 16 else 3)
+        figure.legend(handles, names, loc="outside lower center", ncols=columns)

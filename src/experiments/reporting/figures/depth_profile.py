@@ -1,0 +1,36 @@
+"""Depth profile: the size of the gradient, layer by layer, on a scale of powers of ten.
+
+The quantity is, unless said otherwise, the norm of delta^[l] = dC/dz^[l]; l = 2 is the first layer
+with weights.
+"""
+
+from collections.abc import Sequence
+
+from experiments.core.study import Figure
+from experiments.reporting.figures.canvas import to_svg
+from experiments.reporting.figures.curves import Axis, Panel, draw_panels, seeds_note
+
+LAYER = Axis("layer l")
+DELTA = Axis("norm of δ", decades=True)
+
+
+def depth_profile(
+    panels: Sequence[Panel],
+    title: str,
+    caption: str,
+    x: Axis = LAYER,
+    y: Axis = DELTA,
+    columns: int | None = None,
+) -> Figure:
+    """Draw log10 norms against the layer, or against the distance from the output.
+
+    Args:
+        panels: curves of log10 values (columns log10_delta_norm, log10_weight_gradient_norm).
+        title: name of the figure.
+        caption: what is seen; a note on values that are not finite is added to it.
+        x: the layer axis.
+        y: the quantity.
+        columns: panels a row; by default as many as fit.
+    """
+    figure = draw_panels(panels, x, y, columns)
+    return Figure(title, caption + seeds_note(panels), to_svg(figure, title))

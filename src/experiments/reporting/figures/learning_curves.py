@@ -1,0 +1,24 @@
+"""Learning curves: a metric against the training step, with its seeds."""
+
+from collections.abc import Sequence
+
+from experiments.core.study import Figure
+from experiments.reporting.figures.against_axis import against_axis
+from experiments.reporting.figures.curves import Axis, Panel
+
+STEP = Axis("training step")
+
+
+def learning_curves(
+    panels: Sequence[Panel], metric: str, title: str, caption: str, logarithmic: bool = False
+) -> Figure:
+    """Draw one metric's history; a run that diverged ends there and is marked.
+
+    Args:
+        panels: curves on a common grid of steps, NaN after the end of a run.
+        metric: name of the metric, with its unit.
+        title: name of the figure.
+        caption: what is seen.
+        logarithmic: whether to space a positive metric by decades.
+    """
+    return against_axis(panels, STEP, Axis(metric, logarithmic=logarithmic), title, caption)

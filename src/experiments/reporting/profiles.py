@@ -1,0 +1,64 @@
+"""Arrays out of the ledger and the histories: seeds along the first axis."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from numpy import ndarray
+from pandas import DataFrame
+
+from experiments.core.cell import SweepFolder
+
+#: steps, and one row of values for each cell
+History = tuple[Float64[ndarray, " steps"], Float64[ndarray, "seeds steps"]]
+
+
+def at_step(ledger: DataFrame, step: int) -> DataFrame:
+    """The ledger's rows of one step.
+
+    >>> at_step(DataFrame({"step": [0, 5, 0], "layer": [2, 2, 3]}), 0)["layer"].tolist()
+    [2, 3]
+    """
+    return ledger[ledger["step"] == step]
+
+
+def layers_of(
+    rows: DataFrame, cells: Sequence[str], column: str = "log10_delta_norm"
+) -> tuple[Int64[ndarray, " layers"], Float64[ndarray, "seeds layers"]]:
+    """One column of the ledger, layer by layer, for cells of one shape.
+
+    Args:
+        rows: ledger rows of one step.
+        cells: the cells of one configuration; those without rows are left out.
+        column: which quantity.
+
+    Returns:
+        Layer numbers (the notes' l, from 2) and one row of values for each cell that has any.
+    """
+    mine = rows[rows["cell"].isin(list(cells))]
+    wide = mine.pivot(index="cell", columns="layer", values=column)
+    return wide.columns.to_numpy(np.int64), wide.to_numpy(np.float64)
+
+
+def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[str, History]:
+    """The learning curves of some cells: for each key the steps, and one row of values a cell.
+
+    The grid is the union of all steps, NaN where a cell recorded nothing. A run that diverged ends
+    early; it is NaN from there on, and figures mark it. A key that no cell recorded is left out.
+    """
+    points: dict[str, list[dict[float, float]]] = {key: [] for key in keys}
+    for cell in cells:
+        record = json.loads(SweepFolder(folder).cell(cell).record.read_text(encoding="utf-8"))
+        known = record.get("history") or {}
+        for key in keys:
+            pairs = zip(known.get("step", []), known.get(key, []), strict=False)
+            points[key].append({float(s): float(v) for s, v in pairs if v is not None})
+    found: dict[str, History] = {}
+    for key, curves in points.items():
+        steps = sorted(set().union(*curves))
+        if steps:
+            values = [[curve.get(step, np.nan) for step in steps] for curve in curves]
+            found[key] = (np.array(steps, np.float64), np.array(values, np.float64))
+    return found

@@ -1,0 +1,91 @@
+"""Reading the records of a sweep's cells; what cannot be read is a hole with a name and a reason."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from experiments.core.cell import CellFolder, Status, SweepFolder
+from experiments.core.errors import ConfigurationError, describe
+
+Record = dict[str, Any]
+
+_PARTS = {"axes": dict, "metrics": dict}
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Something in the cells' folder that gave no row (or no ledger): its name and the reason."""
+
+    name: str
+    reason: str
+
+
+def cell_folders(folder: Path) -> list[Path]:
+    """Everything that lies in RUNS_DIR/NAME/cells, in the order of names.
+
+    Raises:
+        ConfigurationError: if there is no such folder, or nothing in it.
+    """
+    remedy = "give the folder RUNS_DIR/NAME of a sweep, for instance runs/vanishing_gradient"
+    if not folder.is_dir():
+        found = f"a file at {folder}" if folder.exists() else f"nothing at {folder}"
+        raise ConfigurationError(describe(found, "the folder of a sweep", remedy))
+    cells = SweepFolder(folder).cells
+    entries = sorted(cells.iterdir()) if cells.is_dir() else []
+    if not entries:
+        what = "an empty folder" if cells.is_dir() else "no folder"
+        raise ConfigurationError(describe(f"{what} {cells}", "one folder for each cell", remedy))
+    return entries
+
+
+def read_record(entry: Path) -> Record | Hole:
+    """The record of one cell, or why there is none.
+
+    The record is written last, so a cell folder without one was killed or is still at work.
+    """
+    if not entry.is_dir():
+        return Hole(entry.name, "not a folder")
+    cell = CellFolder(entry)
+    if not cell.record.exists():
+        started = cell.config.exists()
+        return Hole(entry.name, "no record: killed or still running" if started else "not a cell")
+    try:
+        record = json.loads(cell.record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return Hole(entry.name, f"record.json cannot be read ({type(error).__name__})")
+    wrong = _what_is_wrong(record, entry.name)
+    return Hole(entry.name, wrong) if wrong else record
+
+
+def _what_is_wrong(record: object, name: str) -> str:
+    if not isinstance(record, dict):
+        return "record.json is not a record"
+    if record.get("cell") != name:
+        return f"record.json belongs to cell {record.get('cell')!r}"
+    if record.get("status") not in get_args(Status):
+        return f"record.json has the unknown status {record.get('status')!r}"
+    for part, kind in _PARTS.items():
+        if not isinstance(record.get(part), kind):
+            return f"record.json has no {part}"
+    for name, value in record["metrics"].items():
+        if value is not None and not isinstance(value, int | float):
+            return f"record.json has {name}={value!r}, which is no number"
+    return ""
+
+
+def read_records(folder: Path) -> tuple[list[Record], list[Hole]]:
+    """All readable records of a sweep, by name of cell, and the holes.
+
+    Raises:
+        ConfigurationError: if the folder is no sweep's.
+    """
+    records: list[Record] = []
+    holes: list[Hole] = []
+    for entry in cell_folders(folder):
+        read = read_record(entry)
+        if isinstance(read, Hole):
+            holes.append(read)
+        else:
+            records.append(read)
+    return records, holes

@@ -1,0 +1,71 @@
+"""One row a configuration: how many seeds, how they ended, and each number with its interval."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.reporting.configurations import Configuration, short
+from experiments.reporting.intervals import mean_interval
+
+#: the number that ranks configurations: the first of these that was measured
+PREFERRED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+
+
+def main_metric(results: DataFrame) -> str | None:
+    """The metric to judge by, or None where nothing was measured.
+
+    >>> main_metric(DataFrame({"val/accuracy": [float("nan")], "val/loss": [0.3]}))
+    'val/loss'
+    """
+    return next((key for key in PREFERRED if key in results and results[key].notna().any()), None)
+
+
+def metric_interval(rows: DataFrame, metric: str) -> Interval:
+    """Mean of a metric over the seeds of one configuration; what is not finite is counted.
+
+    A failed cell has no metrics: it is no seed of the mean, and no infinite loss either.
+    """
+    over = rows[rows["status"] != "failed"]
+    return mean_interval(over[metric].to_numpy(np.float64, na_value=np.nan))
+
+
+def summarise(
+    groups: Sequence[Configuration],
+    axes: Sequence[str],
+    numbers: Mapping[str, Sequence[Interval]],
+) -> DataFrame:
+    """The summary table: axes, seeds, endings, then every number and its interval.
+
+    Args:
+        groups: the configurations, one row each.
+        axes: the axes they differ in, in the order of their values.
+        numbers: heading -> one interval for each configuration.
+    """
+    columns: dict[str, list[object]] = {
+        short(key): [group.values[k] for group in groups] for k, key in enumerate(axes)
+    }
+    columns["seeds"] = [len(group.rows) for group in groups]
+    for status in ("diverged", "failed"):
+        counts = [int((group.rows["status"] == status).sum()) for group in groups]
+        if any(counts):
+            columns[status] = list(counts)
+    for heading, intervals in numbers.items():
+        columns[heading] = [interval.value for interval in intervals]
+        columns[f"{heading}: 95 %"] = [bounds(interval) for interval in intervals]
+    return DataFrame(columns)
+
+
+def bounds(interval: Interval) -> str:
+    """The interval alone, for a column beside its number.
+
+    >>> bounds(Interval(0.5, 0.25, 0.75, 9)), bounds(Interval(0.5, float("nan"), float("nan"), 1))
+    ('[0.25, 0.75]', 'one seed')
+    """
+    if interval.seeds == 0:
+        return "no finite value"
+    lost = f", {interval.left_out} not finite" if interval.left_out else ""
+    if not interval.known:
+        return f"one seed{lost}"
+    return f"[{interval.low:.3g}, {interval.high:.3g}]{lost}"

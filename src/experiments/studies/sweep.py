@@ -1,0 +1,216 @@
+"""Sweep: what did these cells do? The study of a single run or of any product of axes."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.core.study import Figure, Findings, Study, Table, Verdict
+from experiments.reporting.configurations import (
+    Configuration,
+    configurations,
+    metric_name,
+    short,
+    text,
+    varying_axes,
+)
+from experiments.reporting.figures import (
+    Axis,
+    Curve,
+    Panel,
+    against_axis,
+    depth_profile,
+    learning_curves,
+)
+from experiments.reporting.intervals import mean_interval, slope_interval
+from experiments.reporting.powers import power_interval
+from experiments.reporting.profiles import at_step, histories, layers_of
+from experiments.reporting.summary import main_metric, metric_interval, summarise
+
+#: a figure with more lines than this cannot be read
+LINES = 8
+PANELS = 4
+FIRST_LAYER = "log10 ‖δ‖, first layer"
+GAIN = "gain a layer"
+
+
+@final
+class Sweep(Study):
+    """Shows what is there: the table, the depth profile, the metric against each axis that varies."""
+
+    question: ClassVar[str] = "What did these runs do, and where does their gradient go?"
+    claim: ClassVar[str] = ""  # a sweep measures, and claims nothing in advance
+    refuted_by: ClassVar[str] = ""
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        axes = varying_axes(results)
+        groups = configurations(results, axes)
+        metric = main_metric(results)
+        start = at_step(ledger, 0)
+        first, gain = _gradients(groups, start)
+        numbers: dict[str, Sequence[Interval]] = {}
+        if metric is not None:
+            numbers[metric_name(metric)] = [metric_interval(group.rows, metric) for group in groups]
+        if any(interval.seeds for interval in first):
+            numbers |= {FIRST_LAYER: first, GAIN: gain}
+        table = Table(
+            "Configurations",
+            "Means over seeds with bootstrap intervals. Gain a layer: ‖δ‖ of a hidden layer over "
+            "that of the layer above it, fitted at initialisation; below 1 the gradient vanishes.",
+            summarise(groups, axes, numbers),
+        )
+        figures = [*_profiles(groups, start, first), *_against(results, axes, metric)]
+        figures += _histories(groups, folder, metric, first)
+        return Findings(_verdicts(results, groups, numbers, metric), (table,), tuple(figures))
+
+
+def _gradients(
+    groups: Sequence[Configuration], start: DataFrame
+) -> tuple[list[Interval], list[Interval]]:
+    """At initialisation: log10 norm at the first layer, and the factor from layer to layer."""
+    first, gain = [], []
+    for group in groups:
+        layers, values = layers_of(start, list(group.rows["cell"]))
+        first.append(mean_interval(values[:, 0] if len(layers) else np.empty(0)))
+        hidden = slice(0, max(len(layers) - 1, 0))  # the output layer has its own width and rule
+        slope = slope_interval(layers[hidden].astype(np.float64), values[:, hidden])
+        gain.append(slope.map(lambda rise: float(10.0**-rise)))
+    return first, gain
+
+
+def _verdicts(
+    results: DataFrame,
+    groups: Sequence[Configuration],
+    numbers: dict[str, Sequence[Interval]],
+    metric: str | None,
+) -> tuple[Verdict, ...]:
+    count = results["status"].value_counts()
+    endings = ", ".join(f"{n} {status}" for status, n in count.items())
+    cells = "1 cell" if len(results) == 1 else f"{len(results)} cells"
+    sentences = [f"{cells} in {len(groups)} configuration{'s' * (len(groups) > 1)}: {endings}."]
+    if metric is not None:
+        sentences += _extremes(groups, numbers[metric_name(metric)], metric_name(metric), str)
+    if FIRST_LAYER in numbers:
+        sentences += _extremes(
+            groups,
+            numbers[FIRST_LAYER],
+            "the first layer's gradient norm at initialisation",
+            power_interval,
+        )
+        sentences += _extremes(groups, numbers[GAIN], "the gradient's gain a layer", str)
+    return tuple(Verdict(sentence, "measured") for sentence in sentences)
+
+
+def _extremes(
+    groups: Sequence[Configuration],
+    values: Sequence[Interval],
+    name: str,
+    written: Callable[[Interval], str],
+) -> list[str]:
+    """One sentence: the value, or the range with the configurations at its ends."""
+    known = [(i.value, i, g.label) for i, g in zip(values, groups, strict=True) if i.seeds]
+    if not known:
+        return [f"{_sentence(name)}: no configuration has a finite value."] if groups else []
+    low, high = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
+    name = _sentence(name)
+    if low[2] == high[2]:
+        return [f"{name}: {written(low[1])}."]
+    return [f"{name} runs from {written(low[1])} ({low[2]}) to {written(high[1])} ({high[2]})."]
+
+
+def _chosen(groups: Sequence[Configuration], first: Sequence[Interval]) -> list[Configuration]:
+    """At most LINES configurations, evenly spaced from the weakest to the strongest gradient."""
+    order = sorted(range(len(groups)), key=lambda k: np.nan_to_num(first[k].value, nan=-np.inf))
+    picked = np.unique(np.linspace(0, len(order) - 1, min(LINES, len(order))).round().astype(int))
+    return [groups[order[k]] for k in picked]
+
+
+def _how_many(shown: int, there: int) -> str:
+    if shown == there:
+        return ""
+    return f" Shown: {shown} of {there} configurations, evenly spaced from weakest to strongest."
+
+
+def _profiles(
+    groups: Sequence[Configuration], start: DataFrame, first: Sequence[Interval]
+) -> list[Figure]:
+    chosen = _chosen(groups, first)
+    curves = []
+    for group in chosen:
+        layers, values = layers_of(start, list(group.rows["cell"]))
+        if len(layers):
+            curves.append(Curve(group.label, layers.astype(np.float64), list(values.T)))
+    if not curves:
+        return []
+    caption = "Norm of δ = dC/dz of each layer before training; l = 2 is the first with weights."
+    caption += _how_many(len(chosen), len(groups))
+    panels = [Panel("", tuple(curves))]
+    return [depth_profile(panels, "Depth profile of the gradient at initialisation", caption)]
+
+
+def _against(results: DataFrame, axes: Sequence[str], metric: str | None) -> list[Figure]:
+    return [] if metric is None else [_metric_against(results, axes, key, metric) for key in axes]
+
+
+def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: str) -> Figure:
+    """The metric along one axis: a line for each value of a second, a panel for each of a third.
+
+    What varies beyond these is pooled, and the caption says so.
+    """
+    others = [other for other in axes if other != key]
+    lines = [other for other in others if results[other].nunique(dropna=False) <= LINES][:1]
+    panels_by = [
+        other
+        for other in others
+        if other not in lines and results[other].nunique(dropna=False) <= PANELS
+    ][:1]
+    over = results[results["status"] != "failed"]
+    numeric = over[key].dtype.kind in "if"
+    values = sorted(over[key].dropna().unique())
+    x = np.array(values if numeric else range(len(values)), np.float64)
+    panels = []
+    for panel in configurations(over, panels_by):
+        curves = []
+        for group in configurations(panel.rows, lines):
+            columns = [group.rows.loc[group.rows[key] == value, metric] for value in values]
+            curves.append(Curve(group.label, x, [c.to_numpy(np.float64) for c in columns]))
+        panels.append(Panel(panel.label if panels_by else "", tuple(curves)))
+    pooled = [short(other) for other in others if other not in [*lines, *panels_by]]
+    caption = f"{_sentence(metric_name(metric))} at the end of training."
+    if pooled:
+        caption += f" Pooled in every line: {', '.join(pooled)}."
+    spread = numeric and len(x) > 2 and x.min() > 0 and x.max() / x.min() > 100
+    names = () if numeric else tuple(text(value) for value in values)
+    axis = Axis(short(key), names=names, logarithmic=spread)
+    title = f"{_sentence(metric_name(metric))} against {short(key)}"
+    return against_axis(panels, axis, Axis(metric_name(metric)), title, caption)
+
+
+def _sentence(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _histories(
+    groups: Sequence[Configuration],
+    folder: Path,
+    metric: str | None,
+    first: Sequence[Interval],
+) -> list[Figure]:
+    if metric is None:
+        return []
+    chosen = _chosen(groups, first)
+    curves = []
+    for group in chosen:
+        found = histories(folder, list(group.rows["cell"]), [metric])
+        if metric in found and len(found[metric][0]) > 1:
+            steps, values = found[metric]
+            curves.append(Curve(group.label, steps, list(values.T)))
+    if not curves:
+        return []
+    caption = f"{metric} during training." + _how_many(len(chosen), len(groups))
+    return [
+        learning_curves([Panel("", tuple(curves))], metric, f"{metric} while training", caption)
+    ]
