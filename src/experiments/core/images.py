@@ -1,5 +1,6 @@
 """Image sets in MNIST's layout: four IDX files in a folder, else scikit-learn's copy from OpenML."""
 
+import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,12 +70,15 @@ class ImageDataset(ClassificationDataset):
 
     @final
     def pool_and_test(self) -> tuple[Split, Split]:
-        named = self.usual_places if self.folder is None else (str(self.folder),)
-        places = [
-            place
-            for root in map(Path, named)
-            for place in (root.expanduser(), root.expanduser() / self.torchvision_folder)
-        ]
+        train_x, train_t, test_x, test_t = self._find()
+        return _split(train_x, train_t), _split(test_x, test_t)
+
+    def _find(self) -> "_Bytes":
+        if self.folder is None:
+            places = tuple(map(Path, self.usual_places))
+        else:
+            root = Path(self.folder).expanduser()
+            places = (root, root / self.torchvision_folder)
         for place in places:
             files = tuple(_existing(place, name) for name in FILES)
             if None not in files:
@@ -91,42 +95,48 @@ class ImageDataset(ClassificationDataset):
             raise DataError(describe(cause, expected, self.remedy)) from error
 
 
+#: images and labels for training, images and labels for the test, as unsigned bytes
+_Bytes = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
 def _existing(place: Path, name: str) -> Path | None:
-    candidates = (place / name, place / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        return next(p for p in (place / name, place / f"{name}.gz") if p.is_file())
+    except (StopIteration, OSError):  # a folder that may not be entered has no file for us
+        return None
 
 
 @lru_cache(maxsize=2)
-def _from_files(*files: Path) -> tuple[Split, Split]:
-    parts = []
-    for images, labels in (files[:2], files[2:]):
-        x, t = read_idx(images), read_idx(labels)
+def _from_files(*files: Path) -> _Bytes:
+    train_x, train_t, test_x, test_t = map(read_idx, files)
+    for x, t, where in ((train_x, train_t, files[0]), (test_x, test_t, files[2])):
         if x.ndim != 3 or x.shape[1:] != (_SIDE, _SIDE) or t.shape != x.shape[:1] or len(x) == 0:
             raise DataError(
                 describe(
-                    f"images {tuple(x.shape)} in {images}, labels {tuple(t.shape)} in {labels}",
+                    f"images {tuple(x.shape)} in {where} and labels {tuple(t.shape)} beside it",
                     f"images (N, {_SIDE}, {_SIDE}) and labels (N,)",
                     "the files do not belong together: get all four from one source",
                 )
             )
         if int(t.max()) >= _CLASSES:
-            raise DataError(
-                describe(f"label {int(t.max())} in {labels}", "labels 0 to 9", "get the file again")
-            )
-        parts.append(_split(x, t))
-    return parts[0], parts[1]
+            found, expected = f"label {int(t.max())} beside {where}", "labels 0 to 9"
+            raise DataError(describe(found, expected, "get the four files from one source"))
+    return train_x, train_t, test_x, test_t
 
 
 @lru_cache(maxsize=2)
-def _from_openml(name: str, data_home: str | Path | None) -> tuple[Split, Split]:
+def _from_openml(name: str, data_home: str | Path | None) -> _Bytes:
     from sklearn.datasets import fetch_openml  # a second of import, only for those who need it
 
-    x, t = fetch_openml(
-        name, version=1, as_frame=False, return_X_y=True, data_home=data_home, n_retries=1
-    )
-    whole = _split(torch.as_tensor(x.astype("uint8")), torch.as_tensor(t.astype("uint8")))
-    pool, test = (slice(None, _PUBLISHED_TRAINING), slice(_PUBLISHED_TRAINING, None))
-    return Split(whole.x[pool], whole.t[pool]), Split(whole.x[test], whole.t[test])
+    with warnings.catch_warnings():
+        # said by the DataError that follows, with the remedy
+        warnings.filterwarnings("ignore", message="A network error occurred")
+        entries, labels = fetch_openml(
+            name, version=1, as_frame=False, return_X_y=True, data_home=data_home, n_retries=1
+        )
+    x, t = (torch.as_tensor(array.astype("uint8")) for array in (entries, labels))
+    pool, test = slice(None, _PUBLISHED_TRAINING), slice(_PUBLISHED_TRAINING, None)
+    return x[pool], t[pool], x[test], t[test]
 
 
 def _split(x: UInt8[Tensor, "examples *pixels"], t: UInt8[Tensor, " examples"]) -> Split:

@@ -4,6 +4,7 @@ from experiments.data.digits import Digits
 from experiments.data.fashion_mnist import FashionMNIST
 from experiments.data.higham import Higham
 from experiments.data.mnist import MNIST
+from experiments.data.mnist1d import MNIST1D
 from experiments.data.rings import Rings
 from experiments.data.spirals import Spirals
 from experiments.data.teacher import Teacher
@@ -11,6 +12,7 @@ from experiments.data.unit_cube import UnitCube, power, sine, tent
 
 __all__ = [
     "MNIST",
+    "MNIST1D",
     "Digits",
     "FashionMNIST",
     "Higham",

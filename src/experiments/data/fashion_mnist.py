@@ -28,7 +28,7 @@ class FashionMNIST(ImageDataset):
     """
 
     torchvision_folder = "FashionMNIST/raw"
-    usual_places = ("data", "/usr/share/datasets/fashion-mnist")
+    usual_places = ("data/FashionMNIST/raw", "/usr/share/datasets/fashion-mnist")
     openml_name = "Fashion-MNIST"
     remedy = (
         "install the Debian package dataset-fashion-mnist (apt install, or apt download and "

@@ -26,7 +26,7 @@ class MNIST(ImageDataset):
     """
 
     torchvision_folder = "MNIST/raw"
-    usual_places = ("data", "/usr/share/datasets/mnist")
+    usual_places = ("data/MNIST/raw", "/usr/share/datasets/mnist")
     openml_name = "mnist_784"
     remedy = (
         "give data.folder=PATH, the folder with the files (a torchvision root will do), or, with a "

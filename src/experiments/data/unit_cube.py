@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.core.errors import ConfigurationError, describe
 from experiments.core.regression import RegressionDataset, at_least
 
 
@@ -66,7 +67,7 @@ class UnitCube(RegressionDataset):
         target: F, from (examples, d) to (examples,): one of this module's, or your own.
 
     Raises:
-        ConfigurationError: for a setting outside its range.
+        ConfigurationError: for a setting outside its range, or a target of several values.
 
     Example:
         >>> train = UnitCube(target=partial(power, exponent=1), train_examples=50).load().train
@@ -91,4 +92,11 @@ class UnitCube(RegressionDataset):
         return torch.rand(examples, self.dimension, generator=generator)
 
     def values(self, x: Float[Tensor, "examples n_in"]) -> Float[Tensor, "examples 1"]:
-        return self.target(x).reshape(len(x), 1)
+        t = self.target(x)
+        if t.numel() != len(x):
+            found, remedy = (
+                f"target values of shape {tuple(t.shape)}",
+                "reduce over axis 1 in target",
+            )
+            raise ConfigurationError(describe(found, f"one for each of {len(x)} points", remedy))
+        return t.reshape(len(x), 1)
