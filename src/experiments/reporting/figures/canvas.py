@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -24,7 +25,8 @@ COLOURS = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#CCBB44", "#66CCEE", "#B
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 WIDTH = 9.6  # inches; the page scales it
 
-_STYLE = {
+#: matplotlib's stubs list every key as a literal type, which a plain dict cannot meet
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10.5,
     "axes.titlesize": 11.5,

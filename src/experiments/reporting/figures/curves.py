@@ -132,7 +132,7 @@ def _mark_nonfinite(
     counts = np.array([(~np.isfinite(column)).sum() for column in curve.samples])
     # One cross where the number of lost seeds changes, not one at each step of a long curve.
     for k in np.flatnonzero((counts > 0) & (np.diff(counts, prepend=0) != 0)):
-        column = curve.samples[k]
+        column = curve.samples[int(k)]
         lost = int(counts[k])
         top = bool(np.isposinf(column).any())
         height = (0.97 - 0.055 * rank) if top else (0.03 + 0.055 * rank)

@@ -1,0 +1,116 @@
+"""The report's door: collect the cells of a sweep, write the report and the dashboards, say what came out."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from experiments.core.study import Findings, Study
+
+#: rows of the table that the terminal shows
+HEAD = 10
+#: sweeps up to this size get the depth profile in every cell's own event files too
+FEW = 12
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer ``report.py RUNS_DIR/NAME``: 0 when it is written, 1 if a cell failed, 2 if there is none."""
+    parser = argparse.ArgumentParser(
+        prog="report.py",
+        description="Rebuild the tables of a sweep from its cells, write report.html and the "
+        "TensorBoard dashboards, and print the verdict.",
+        epilog="example: python scripts/report.py runs/vanishing_gradient",
+    )
+    parser.add_argument("folder", type=Path, help="RUNS_DIR/NAME, the folder that holds cells/")
+    folder = parser.parse_args(arguments).folder
+    from experiments.core.errors import ConfigurationError  # after --help: torch and pandas take seconds
+
+    try:
+        return summarise(folder)
+    except ConfigurationError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def summarise(folder: Path) -> int:
+    """Rebuild the tables, write the report and the dashboards, print the verdict.
+
+    Returns:
+        1 if the table holds a failed cell, else 0.
+
+    Raises:
+        ConfigurationError: if ``folder`` is no sweep's, none of its cells is over, or study.json
+            names no study.
+    """
+    from experiments.core.cell import SweepFolder
+    from experiments.reporting.collect import collect
+    from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
+    from experiments.reporting.report import write_report
+
+    study = load_study(folder)
+    collection = collect(folder)
+    results, ledger = collection.results, collection.ledger
+    findings = study.findings(results, ledger, folder)
+    page = write_report(folder, study, findings)
+    write_dashboards(folder)
+    if len(results) <= FEW:
+        for cell, rows in ledger.groupby("cell", sort=False):
+            write_cell_dashboard(SweepFolder(folder).cell(str(cell)), rows)
+    _tell(study, findings, results)
+    for hole in collection.holes[:HEAD]:
+        print(f"left out: {hole.name}: {hole.reason}")
+    if len(collection.holes) > HEAD:
+        print(f"left out: {len(collection.holes) - HEAD} more, all named in the report")
+    print(f"\nreport: {page}")
+    return 1 if (results["status"] == "failed").any() else 0
+
+
+def load_study(folder: Path) -> "Study":
+    """The study that study.json names; Sweep where there is no study.json.
+
+    Raises:
+        ConfigurationError: if it names no class of experiments.studies.
+    """
+    from experiments import studies
+    from experiments.core.errors import ConfigurationError, describe
+    from experiments.reporting.provenance import read_provenance
+
+    target = read_provenance(folder).study
+    module, _, name = target.rpartition(".")
+    if module != studies.__name__ or name not in studies.__all__:
+        known = ", ".join(studies.__all__)
+        raise ConfigurationError(
+            describe(
+                f"study {target!r} in {folder / 'study.json'}",
+                f"{studies.__name__}. and one of {known}",
+                "correct study.json, or delete it to read the folder as a plain sweep",
+            )
+        )
+    study: Study = getattr(studies, name)()
+    return study
+
+
+def _tell(study: "Study", findings: "Findings", results: "DataFrame") -> None:
+    """Question, verdict, the table's head, and how the cells ended."""
+    from experiments.reporting.account import cell_table
+
+    print(f"\n{study.question}\n")
+    for verdict in findings.verdicts:
+        print(f"  {verdict.outcome:>9}  {verdict.sentence}")
+    table = findings.tables[0].frame if findings.tables else cell_table(results)
+    print()
+    print(table.head(HEAD).to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-"))
+    if len(table) > HEAD:
+        print(f"... {len(table) - HEAD} more rows in the report")
+    endings = ", ".join(f"{n} {status}" for status, n in results["status"].value_counts().items())
+    print(f"\n{len(results)} cells: {endings}")
+    for error in results["error"].dropna().unique()[:HEAD]:
+        print(f"  {error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

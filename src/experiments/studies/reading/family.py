@@ -1,0 +1,130 @@
+"""Networks that differ in depth and seed alone: what was measured of them and what theory says."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.core.shapes import FIRST_WEIGHT_LAYER
+from experiments.reporting.configurations import configurations, varying_axes
+from experiments.reporting.intervals import mean_interval, share_interval, slope_interval
+from experiments.reporting.profiles import at_step
+from experiments.studies.reading.prediction import Prediction, predict
+from experiments.studies.reading.rooms import dataset_of
+
+DEPTH = "model.depth"
+PAIR = ("activation", "initializer")
+#: a network has learnt when its validation accuracy is this far above chance
+MARGIN = 0.2
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks that differ in depth and seed alone.
+
+    Args:
+        label: what they have in common and others have not.
+        rows: their rows of the results without failed cells, with the gradients of ``families``.
+        prediction: mean field's word on them, where it has one.
+        chance: accuracy of guessing.
+    """
+
+    label: str
+    rows: DataFrame
+    prediction: Prediction | None
+    chance: float
+
+    @cached_property
+    def depths(self) -> list[int]:
+        return sorted(self.rows[DEPTH].unique().tolist())
+
+    def at(self, depth: int, column: str) -> Float64[ndarray, " seeds"]:
+        """A column's values over the seeds of one depth; none where no cell of it is over."""
+        values = self.rows.loc[self.rows[DEPTH] == depth, column]
+        return np.asarray(values, np.float64)
+
+    def by_depth(self, column: str) -> list[Float64[ndarray, " seeds"]]:
+        return [self.at(depth, column) for depth in self.depths]
+
+    @cached_property
+    def gain(self) -> Interval:
+        """Factor on the first layer's gradient for one more layer."""
+        wide = self.rows.pivot_table(index="seed", columns=DEPTH, values="first", dropna=False)
+        slope = slope_interval(wide.columns.to_numpy(np.float64), wide.to_numpy(np.float64))
+        return slope.map(lambda rise: float(10.0**rise))
+
+    @cached_property
+    def first_predicted(self) -> Float64[ndarray, " depths"] | None:
+        """Predicted log10 norm at the first layer, from the measured one at the output."""
+        if self.prediction is None:
+            return None
+        output = [mean_interval(seeds).value for seeds in self.by_depth("output")]
+        sums = [self.prediction.log10_profile(depth)[0] for depth in self.depths]
+        return np.asarray(np.add(output, sums), np.float64)
+
+    @cached_property
+    def gain_predicted(self) -> float:
+        """The same fit through the predicted norms."""
+        if self.first_predicted is None or len(self.depths) < 2:
+            return float("nan")
+        finite = np.isfinite(self.first_predicted)
+        if finite.sum() < 2:
+            return float("nan")
+        x = np.array(self.depths, np.float64)[finite]
+        return float(10.0 ** np.polyfit(x, self.first_predicted[finite], 1)[0])
+
+    @cached_property
+    def gain_ratio(self) -> Interval:
+        """Measured over predicted factor; no bounds where either is unknown."""
+        predicted = self.gain_predicted
+        return self.gain.map(lambda gain: gain / predicted)
+
+    def learnt(self, depth: int) -> Interval:
+        """Share of seeds whose validation accuracy is clearly above chance; divergence is not."""
+        seeds = self.at(depth, "val/accuracy")
+        return share_interval(int((seeds > self.chance + MARGIN).sum()), len(seeds))
+
+    @cached_property
+    def trains_to(self) -> int:
+        """The deepest network of which, as of all shallower ones, at least half the seeds learn."""
+        deepest = 0
+        for depth in self.depths:
+            if not self.learnt(depth).value >= 0.5:
+                break
+            deepest = depth
+        return deepest
+
+
+def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
+    """Every combination of the axes other than depth and seed of which any cell is over.
+
+    Rows get three more columns, of the initial state: ``first`` and ``output``, the log10 gradient
+    norms of the first and the last layer, and ``first_float``, the first as the network's own
+    floats hold it.
+    """
+    results = results[results["status"] != "failed"]
+    start = at_step(ledger, 0)
+    first = start[start["layer"] == FIRST_WEIGHT_LAYER].set_index("cell")
+    last = start.loc[start.groupby("cell")["layer"].idxmax()].set_index("cell")
+    rows = results.assign(
+        first=results["cell"].map(first["log10_delta_norm"]),
+        first_float=results["cell"].map(first["delta_norm"]),
+        output=results["cell"].map(last["log10_delta_norm"]),
+    )
+    others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH)]
+    found = []
+    for group in configurations(rows, [*PAIR, *others]):
+        row = group.rows.iloc[0].to_dict()
+        found.append(
+            Family(
+                label=group.label,
+                rows=group.rows,
+                prediction=predict(row, int(group.rows[DEPTH].max())),
+                chance=1.0 / dataset_of(row).outputs,
+            )
+        )
+    return found

@@ -1,0 +1,72 @@
+"""From a row of the results table back to the objects it was made of.
+
+An option's name is the name of its room (``activation=elu`` is ``experiments/activations/elu.py``),
+and a row holds every constructor argument under its config key, so nothing else has to be known.
+"""
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from experiments.core.activation import Activation
+from experiments.core.dataset import Dataset
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.initializer import Initializer
+
+
+def activation_of(row: Mapping[str, Any]) -> Activation:
+    """The activation of a cell.
+
+    >>> activation_of({"activation": "elu", "activation.alpha": 0.5}).alpha
+    0.5
+    """
+    built: Activation = _built(Activation, "activations", "activation", row)
+    return built
+
+
+def initializer_of(row: Mapping[str, Any]) -> Initializer:
+    """The initializer of a cell.
+
+    >>> initializer_of({"initializer": "he"}).weight_variance(n=3, n_prev=8)
+    0.25
+    """
+    built: Initializer = _built(Initializer, "initializers", "initializer", row)
+    return built
+
+
+def dataset_of(row: Mapping[str, Any]) -> Dataset:
+    """The data set of a cell; nothing is read until it is loaded.
+
+    >>> dataset_of({"data": "digits"}).outputs
+    10
+    """
+    built: Dataset = _built(Dataset, "data", "data", row)
+    return built
+
+
+def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
+    name = f"experiments.{floor}.{row[group]}"
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            describe(f"{group}={row[group]!r}", f"a room {name}", "name an option file as its room")
+        ) from error
+    rooms = [
+        found
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, kind) and found.__module__ == name
+    ]
+    accepted = inspect.signature(rooms[0]).parameters
+    arguments = {
+        leaf: row[f"{group}.{leaf}"]
+        for leaf in accepted
+        if f"{group}.{leaf}" in row and not _missing(row[f"{group}.{leaf}"])
+    }
+    return rooms[0](**arguments)
+
+
+def _missing(value: Any) -> bool:
+    """Columns are shared by all options; what an option does not have is null or NaN."""
+    return value is None or value != value
