@@ -1,0 +1,19 @@
+"""Floor 5: what is predicted. Shares no code with the probes that measure."""
+
+from experiments.theory import finite_width, mean_field
+from experiments.theory.batch import BatchMoments
+from experiments.theory.critical_start import StartingPoint, critical, starting_points
+from experiments.theory.mean_field import NoCriticalPointError
+from experiments.theory.profile import Profile, predicted_profile
+
+__all__ = [
+    "BatchMoments",
+    "NoCriticalPointError",
+    "Profile",
+    "StartingPoint",
+    "critical",
+    "finite_width",
+    "mean_field",
+    "predicted_profile",
+    "starting_points",
+]

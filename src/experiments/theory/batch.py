@@ -1,0 +1,108 @@
+r"""What the theory needs to know of a batch: lengths, and how its examples correlate, in classes.
+
+    inputs = mean of x_dj^2,    deltas = mean of (dC_d/dz^[L]_j)^2
+
+and for the pairs d != d', sorted by the cosine of their inputs and cut into classes of equal size::
+
+    input_correlation          mean of x_d . x_d' / (|x_d| |x_d'|)
+    delta_correlation          mean of delta_d . delta_d' over the mean of |delta_d|^2
+    delta_correlation_squared  mean of the squared cosine of delta_d and delta_d'
+
+Classes matter because similar inputs tend to have similar targets: the mean of a product is not the
+product of the means, and the weight gradient is a sum over such products.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+
+
+def _one() -> Tensor:
+    return torch.ones(1, dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchMoments:
+    """Second moments of a batch, and its pairs in classes; the defaults stand for a single example.
+
+    Args:
+        inputs: mean square of x, above 0.
+        deltas: mean square of delta^[L] of one example's cost (as ``loss.delta`` has it, no 1/batch).
+        size: number of examples B.
+        shares: of the pairs that fall into each class; they add up to 1.
+        input_correlation: per class, from -1 to 1.
+        delta_correlation: per class.
+        delta_correlation_squared: per class.
+
+    Raises:
+        ConfigurationError: for a second moment that is negative or not finite, or inputs of 0.
+    """
+
+    inputs: float
+    deltas: float
+    size: int = 1
+    shares: Float64[Tensor, " classes"] = field(default_factory=_one)
+    input_correlation: Float64[Tensor, " classes"] = field(default_factory=_one)
+    delta_correlation: Float64[Tensor, " classes"] = field(default_factory=_one)
+    delta_correlation_squared: Float64[Tensor, " classes"] = field(default_factory=_one)
+
+    def __post_init__(self) -> None:
+        if not (0 < self.inputs < torch.inf and 0 <= self.deltas < torch.inf):
+            raise ConfigurationError(
+                describe(
+                    f"mean squares inputs={self.inputs}, deltas={self.deltas}",
+                    "finite ones, inputs above 0",
+                    "measure them on a batch that is not all zeros",
+                )
+            )
+
+    @classmethod
+    def of(
+        cls,
+        x: Float[Tensor, "batch n_in"],
+        deltas: Float[Tensor, "*runs batch n_out"],
+        classes: int = 12,
+    ) -> "BatchMoments":
+        """Measure a batch.
+
+        Args:
+            x: inputs.
+            deltas: ``loss.delta(net(x), t)``, for one network or a stack, which is averaged.
+            classes: how many classes of pairs; more follow the spread of angles more closely.
+
+        Example:
+            >>> x = torch.tensor([[1.0, 2.0], [2.0, 4.0]])
+            >>> batch = BatchMoments.of(x, torch.tensor([[1.0], [-1.0]]))
+            >>> batch.size, batch.inputs, batch.input_correlation, batch.delta_correlation
+            (2, 6.25, tensor([1.0000], dtype=torch.float64), tensor([-1.], dtype=torch.float64))
+        """
+        x, deltas = x.detach().double(), deltas.detach().double().flatten(0, -3)
+        size, inputs = len(x), float(x.square().mean())
+        own = float(deltas.square().mean())
+        if size < 2:
+            return cls(inputs, own)
+        first, second = torch.triu_indices(size, size, offset=1)
+        direction = torch.nn.functional.normalize(x, dim=-1)
+        cosine, order = (direction @ direction.T)[first, second].sort()
+        first, second = first[order], second[order]
+        product, squared = torch.zeros_like(cosine), torch.zeros_like(cosine)
+        for run in deltas.reshape(-1, size, deltas.shape[-1]):
+            unit = torch.nn.functional.normalize(run, dim=-1)
+            product += (run @ run.T)[first, second]
+            squared += (unit @ unit.T)[first, second].square()
+        runs = deltas.numel() / (size * deltas.shape[-1])
+        scale = max(own * deltas.shape[-1], torch.finfo(torch.float64).tiny)
+        parts = min(classes, len(cosine))
+        columns = (cosine.clamp(-1, 1), product / (runs * scale), squared / runs)
+        shares = [len(part) / len(cosine) for part in cosine.tensor_split(parts)]
+        return cls(
+            inputs,
+            own,
+            size,
+            torch.tensor(shares, dtype=torch.float64),
+            *(torch.stack([p.mean() for p in c.tensor_split(parts)]) for c in columns),
+        )

@@ -1,0 +1,126 @@
+r"""A critical start for any activation, and how far the common initializers are from one.
+
+    sigma_w^2 = n_{l-1} Var W,    gradient norm per layer: sqrt(chi),    critical: chi = 1
+
+``critical`` is the option ``initializer=critical``: it asks the theory for sigma_w, so that no table of
+magic gains is needed.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from experiments.core.errors import describe
+from experiments.core.initializer import Initializer
+from experiments.initializers import Gaussian
+from experiments.theory.criticality import NoCriticalPointError, critical_sigma_w
+from experiments.theory.mean_field import FixedPoint, fixed_point
+from experiments.theory.quadrature import Scale, ValueAndDerivative
+
+#: Variances of the biases to try, in this order: the customary one of tanh nets, none (ReLU and its
+#: kin are critical only there), and two for functions that are critical only with large ones (GELU,
+#: SiLU).
+BIAS_VARIANCES = (0.05, 0.0, 0.2, 1.0)
+#: Layers with weights that the mean field calls trainable, in units of xi_c.
+TRAINABLE = 6.0
+
+
+def critical(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Gaussian:
+    """The Gaussian initializer at which chi = 1 for this activation.
+
+    Args:
+        activation: sigma of the hidden layers.
+        sigma_b: standard deviation of a bias; None takes the first of sqrt(0.05), 0, sqrt(0.2), 1 at
+            which a critical point exists.
+
+    Raises:
+        NoCriticalPointError: if there is none.
+
+    Example:
+        >>> from experiments.activations import ReLU, Tanh
+        >>> round(critical(ReLU()).sigma_w ** 2, 9), critical(ReLU()).sigma_b
+        (2.0, 0.0)
+        >>> round(critical(Tanh()).sigma_w ** 2, 9), round(critical(Tanh()).sigma_b ** 2, 9)
+        (1.76095464, 0.05)
+    """
+    tried = [math.sqrt(v) for v in BIAS_VARIANCES] if sigma_b is None else [float(sigma_b)]
+    for b in tried:
+        try:
+            return Gaussian(sigma_w=critical_sigma_w(activation, b), sigma_b=b)
+        except NoCriticalPointError as error:
+            last = error
+    if sigma_b is not None:
+        raise last
+    raise NoCriticalPointError(
+        describe(
+            f"no critical point of {activation!r} at any sigma_b^2 of {BIAS_VARIANCES}",
+            "an activation with one",
+            "give sigma_b yourself, use initializer=gaussian, or choose another activation",
+        )
+    )
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """Where an initializer puts an activation on the phase diagram.
+
+    Attributes:
+        activation: name.
+        initializer: name.
+        sigma_w: sqrt(n Var W) at equal widths n.
+        sigma_b: standard deviation of a bias.
+        point: the fixed point there.
+        critical_sigma_w: where chi = 1 at the same sigma_b; None if nowhere.
+    """
+
+    activation: str
+    initializer: str
+    sigma_w: float
+    sigma_b: float
+    point: FixedPoint
+    critical_sigma_w: float | None
+
+    @property
+    def factor(self) -> float:
+        """Factor on the gradient norm per layer."""
+        return self.point.factor
+
+    @property
+    def trainable_depth(self) -> float:
+        """6 xi_c, ``inf`` at criticality."""
+        return TRAINABLE * self.point.xi_c
+
+    @property
+    def distance(self) -> float:
+        """sigma_w over its critical value; 1 is critical, 0 stands for an activation without one."""
+        return 0.0 if self.critical_sigma_w is None else self.sigma_w / self.critical_sigma_w
+
+
+def starting_points(
+    activations: Mapping[str, ValueAndDerivative],
+    initializers: Mapping[str, Initializer],
+    width: int = 1000,
+) -> list[StartingPoint]:
+    """One row for every activation and initializer, in a network of equal widths.
+
+    Example:
+        The default of torch.nn.Linear, sigma_w^2 = 1/3, loses a factor 7 a layer with a sigmoid:
+
+        >>> from experiments.activations import Sigmoid
+        >>> from experiments.initializers import TorchDefault
+        >>> row = starting_points({"sigmoid": Sigmoid()}, {"torch": TorchDefault()}, 10**9)[0]
+        >>> round(row.factor, 3)
+        0.141
+    """
+    rows = list[StartingPoint]()
+    for name, activation in activations.items():
+        for kind, initializer in initializers.items():
+            sigma_w = math.sqrt(width * initializer.weight_variance(width, width))
+            sigma_b = math.sqrt(initializer.bias_variance(width, width))
+            try:
+                wanted = critical_sigma_w(activation, sigma_b)
+            except NoCriticalPointError:
+                wanted = None
+            point = fixed_point(activation, sigma_w, sigma_b)
+            rows.append(StartingPoint(name, kind, sigma_w, sigma_b, point, wanted))
+    return rows

@@ -1,0 +1,144 @@
+r"""The critical line: the sigma_w at which gradients neither vanish nor explode.
+
+At a fixed length q = sigma_w^2 E[phi(u)^2] + sigma_b^2, so sigma_w can be eliminated::
+
+    chi(q) = (q - sigma_b^2) E[phi'(u)^2] / E[phi(u)^2] = 1,    sigma_w^2 = 1 / E[phi'(u)^2]
+
+one equation for q alone. A root counts if it is the length that a standardised signal settles at
+(V'(q) <= 1, and reached from q = 1). With sigma_b = 0 and phi(0) = 0 the limit q -> 0 is a root too:
+there sigma_w^2 = 1 / phi'(0)^2, the one of tanh; for a scale-invariant function every q is a root.
+
+References:
+    Schoenholz et al. (2017), section 3.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from scipy.optimize import brentq
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+from experiments.theory.length import (
+    BLOCK,
+    LARGEST,
+    RATIO,
+    SMALLEST,
+    fixed_lengths,
+    length_slope,
+)
+from experiments.theory.quadrature import ROUNDING, Quadrature, Scale, ValueAndDerivative
+
+#: How closely chi must come out as 1 when the fixed point is solved again at a root.
+CONFIRMED = 1e-6
+#: The search begins at this share of sigma_b^2 (of 1, where that is 0).
+START = 1e-8
+
+
+class NoCriticalPointError(ConfigurationError):
+    """No sigma_w makes chi = 1 for this activation and sigma_b."""
+
+
+def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
+    """The sigma_w at which chi = 1, to 1e-8 relative or better; the smallest, if there are several.
+
+    Args:
+        activation: ``value`` and ``derivative`` are used.
+        sigma_b: standard deviation of a bias, from 0.
+
+    Raises:
+        NoCriticalPointError: names the sigma_w searched and what chi does there.
+        ConfigurationError: for sigma_b < 0 or not finite.
+
+    Example:
+        >>> from experiments.activations import ReLU, Tanh
+        >>> round(critical_sigma_w(ReLU(), 0.0) ** 2, 9), round(critical_sigma_w(Tanh(), 0.0), 9)
+        (2.0, 1.0)
+    """
+    if not (math.isfinite(sigma_b) and sigma_b >= 0):
+        raise ConfigurationError(
+            describe(f"sigma_b={sigma_b}", "a finite number of 0 or more", "give sigma_b=0.2, say")
+        )
+    quadrature = Quadrature(activation)
+    seen = list[tuple[float, float]]()
+    for q in _roots(quadrature, sigma_b**2, seen):
+        variance = 1 / quadrature.single(q).slope
+        if length_slope(quadrature, q, variance) > 1 + CONFIRMED:
+            continue
+        settled = fixed_lengths(quadrature, variance, torch.full_like(variance, sigma_b**2))
+        chi = variance * quadrature.single(settled.probe).slope
+        if not settled.diverges and abs(float(chi) - 1) < CONFIRMED:
+            return math.sqrt(float(variance))
+    raise _none_found(sigma_b, seen)
+
+
+def critical_line(
+    activation: ValueAndDerivative, sigma_b: Sequence[Scale]
+) -> list[tuple[float, float]]:
+    """(sigma_w, sigma_b) along the critical line; a sigma_b without critical point is left out.
+
+    Example:
+        >>> from experiments.activations import ReLU
+        >>> [(round(w, 6), b) for w, b in critical_line(ReLU(), [0.0, 0.1])]
+        [(1.414214, 0.0)]
+    """
+    line = list[tuple[float, float]]()
+    for b in sigma_b:
+        try:
+            line.append((critical_sigma_w(activation, b), b))
+        except NoCriticalPointError:
+            continue
+    return line
+
+
+def _roots(
+    quadrature: Quadrature, bias_variance: float, seen: list[tuple[float, float]]
+) -> Iterator[Tensor]:
+    """Lengths q with chi(q) = 1, from the smallest; ``seen`` collects (sigma_w, chi) on the way."""
+    if bias_variance == 0 and quadrature.value_at_zero == 0:
+        q = torch.tensor([SMALLEST], dtype=torch.float64)
+        seen.append((float(quadrature.single(q).slope) ** -0.5, 1.0))
+        yield q
+
+    def curve(p: Tensor) -> tuple[Tensor, Tensor]:
+        """sigma_w and chi - 1 against p = q - sigma_b^2."""
+        average = quadrature.single(p + bias_variance)
+        weight_variance = p / average.second_moment
+        return weight_variance.sqrt(), weight_variance * average.slope - 1
+
+    def excess(p: float) -> float:
+        return float(curve(torch.tensor([p], dtype=torch.float64))[1])
+
+    before, sign = 0.0, 0.0
+    reached, stop = START * (bias_variance or 1.0), min(LARGEST, quadrature.ceiling / 2)
+    while reached < stop:
+        table = (reached * RATIO ** torch.arange(BLOCK + 1, dtype=torch.float64)).clamp(max=stop)
+        widths, excesses = curve(table)
+        seen += zip(widths.tolist(), (1 + excesses).tolist(), strict=True)
+        for p, value in zip(table.tolist(), excesses.tolist(), strict=True):
+            if abs(value) > ROUNDING:
+                if value * sign < 0:
+                    root = brentq(excess, before, p, xtol=1e-15 * p, rtol=1e-15)
+                    yield torch.tensor([root + bias_variance], dtype=torch.float64)
+                before, sign = p, value
+        reached = float(table[-1])
+
+
+def _none_found(sigma_b: float, seen: list[tuple[float, float]]) -> NoCriticalPointError:
+    widths, slopes = zip(*seen, strict=True)
+    if max(slopes) <= 1 + ROUNDING:
+        where = "chi stays below 1"
+    elif min(slopes) >= 1 - ROUNDING:
+        where = "chi stays above 1"
+    else:
+        where = "chi is 1 only at lengths that the length map runs away from"
+    return NoCriticalPointError(
+        describe(
+            f"no critical point at sigma_b={sigma_b:.6g}: for sigma_w from {min(widths):.3g} to "
+            f"{max(widths):.3g} {where}",
+            "an activation and a sigma_b with one",
+            "try sigma_b=0 for ReLU and its kin, a larger sigma_b for GELU and SiLU, or another "
+            "activation",
+        )
+    )
