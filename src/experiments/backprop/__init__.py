@@ -1,0 +1,58 @@
+"""Floor 5: backpropagation exactly as the notes write it, by hand, and a tape to look inside.
+
+Nothing here uses autograd, the probes or the theory, so that agreement with them is evidence.
+"""
+
+from experiments.backprop.agreement import Way, gradient_agreement
+from experiments.backprop.buffers import BackpropagationBuffers
+from experiments.backprop.cost import MultiplyAdds, multiply_adds
+from experiments.backprop.dual import Dual, forward_derivative
+from experiments.backprop.forward import ForwardPass, forward_pass
+from experiments.backprop.gradients import Backpropagation
+from experiments.backprop.jacobian import (
+    PartialProduct,
+    forward_products,
+    input_jacobian,
+    partial_products,
+)
+from experiments.backprop.recursion import backpropagate
+from experiments.backprop.scalar_network import ScalarNetwork
+from experiments.backprop.sensitivity import InputGradientTrace, input_gradient
+from experiments.backprop.tape import Node, Tape
+from experiments.backprop.tracing import (
+    SweptJacobian,
+    TraceRow,
+    TraceTable,
+    forward_jacobian,
+    reverse_jacobian,
+    trace_table,
+)
+
+__all__ = [
+    "Backpropagation",
+    "BackpropagationBuffers",
+    "Dual",
+    "ForwardPass",
+    "InputGradientTrace",
+    "MultiplyAdds",
+    "Node",
+    "PartialProduct",
+    "ScalarNetwork",
+    "SweptJacobian",
+    "Tape",
+    "TraceRow",
+    "TraceTable",
+    "Way",
+    "backpropagate",
+    "forward_derivative",
+    "forward_jacobian",
+    "forward_pass",
+    "forward_products",
+    "gradient_agreement",
+    "input_gradient",
+    "input_jacobian",
+    "multiply_adds",
+    "partial_products",
+    "reverse_jacobian",
+    "trace_table",
+]

@@ -1,0 +1,147 @@
+"""What the functions of this floor accept, checked at their doors; broadcasting is refused."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from experiments.core.activation import Activation
+from experiments.core.errors import describe
+from experiments.core.shapes import layer_name
+from experiments.models import MLP
+
+
+class Layer(NamedTuple):
+    """W^[l], b^[l] and sigma_l of one layer."""
+
+    W: Tensor
+    b: Tensor
+    activation: Activation
+
+    def affine(self, a_prev: Tensor) -> Tensor:
+        """z = a_prev @ W.T + b; a stack's runs may share a_prev."""
+        if self.W.dim() == 2:
+            return torch.addmm(self.b, a_prev, self.W.mT)
+        if a_prev.dim() == 2:
+            a_prev = a_prev.expand(len(self.W), *a_prev.shape)
+        return torch.baddbmm(self.b.unsqueeze(-2), a_prev, self.W.mT)
+
+    def evaluate(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """sigma(z) and sigma'(z), the diagonal of D^[l].
+
+        Raises:
+            ValueError: if the activation's author left the derivative out.
+        """
+        a, derivative = torch.empty_like(z), torch.empty_like(z)
+        try:
+            self.activation.evaluate(z, a, derivative)
+        except NotImplementedError as error:
+            raise _underivable(self.activation) from error
+        return a, derivative
+
+
+def layers_of(net: MLP) -> list[Layer]:
+    """The layers with weights, from the first to the output.
+
+    Raises:
+        ValueError: for an activation that cannot be differentiated by hand, or parameters whose
+            shapes do not chain.
+    """
+    runs = () if net.runs is None else (net.runs,)
+    layers = []
+    for k, dense in enumerate(net.dense_layers):
+        layer = Layer(dense.weight, dense.bias, dense.activation)
+        if not isinstance(layer.activation, Activation):
+            raise _underivable(layer.activation)
+        n_prev, n = net.widths[k : k + 2]
+        if layer.W.shape != (*runs, n, n_prev) or layer.b.shape != (*runs, n):
+            found = f"W {tuple(layer.W.shape)} and b {tuple(layer.b.shape)} in {layer_name(k)}"
+            expected = f"W {(*runs, n, n_prev)} and b {(*runs, n)}"
+            remedy = "give the layer parameters that chain with its neighbours, or rebuild the MLP"
+            raise ValueError(describe(found, expected, remedy))
+        layers.append(layer)
+    return layers
+
+
+def require_input(net: MLP, x: Tensor) -> Tensor:
+    """x as a plain tensor, (batch, n_1) or (R, batch, n_1), once it is known to fit.
+
+    Raises:
+        ValueError: a shape that does not chain, another float type or device than the parameters',
+            an empty batch, numbers that are not finite, or a call from inside a torch.func transform.
+    """
+    require_plain_call()
+    require_shape(net, x)
+    if not bool(torch.isfinite(x).all()):
+        count = int((~torch.isfinite(x)).sum())
+        found = f"{count} of {x.numel()} inputs that are not finite"
+        raise ValueError(describe(found, "finite inputs", "clean or rescale the data"))
+    return x.detach()
+
+
+def require_shape(net: MLP, x: Tensor) -> None:
+    """The part of ``require_input`` that never waits for a device.
+
+    Raises:
+        ValueError: as ``require_input``, except for the numbers themselves.
+    """
+    n_in = net.widths[0]
+    wanted = f"(batch, {n_in})" + ("" if net.runs is None else f" or ({net.runs}, batch, {n_in})")
+    runs = tuple(x.shape[:-2])
+    if (
+        x.dim() < 2
+        or x.shape[-1] != n_in
+        or runs not in ((), () if net.runs is None else (net.runs,))
+    ):
+        remedy = "one example per row; x.unsqueeze(0) makes a batch of one example"
+        raise ValueError(describe(f"an input of shape {tuple(x.shape)}", wanted, remedy))
+    if x.shape[-2] == 0:
+        found = f"an empty batch, shape {tuple(x.shape)}"
+        raise ValueError(describe(found, "at least one example", "leave empty batches out"))
+    W = net.dense_layers[0].weight
+    if x.dtype != W.dtype or x.device != W.device:
+        found = f"an input of {x.dtype} on {x.device}"
+        expected = f"{W.dtype} on {W.device}, as the parameters"
+        raise ValueError(describe(found, expected, "move x with x.to(net.weights[0])"))
+
+
+def require_targets(t: Tensor) -> None:
+    """Refuse target values that no loss can be right about; shapes and kinds are the loss's part.
+
+    Raises:
+        ValueError: if a target value is not finite.
+    """
+    if t.is_floating_point() and not bool(torch.isfinite(t).all()):
+        count = int((~torch.isfinite(t)).sum())
+        found = f"{count} of {t.numel()} target values that are not finite"
+        raise ValueError(describe(found, "finite targets", "clean the targets"))
+
+
+def require_single_output(net: MLP) -> None:
+    """Refuse nets whose gradient is a matrix.
+
+    Raises:
+        ValueError: if n_L > 1.
+    """
+    if net.widths[-1] != 1:
+        found = f"n_L={net.widths[-1]} outputs"
+        raise ValueError(describe(found, "n_L=1", "use input_jacobian for several outputs"))
+
+
+def require_plain_call() -> None:
+    """Refuse to run inside torch.func transforms, which would see constants and return zeros.
+
+    Raises:
+        ValueError: inside torch.func.grad, vjp, jvp, vmap and their kin, as far as torch tells.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        expected = "plain tensors: these recursions are the derivative, and carry no graph"
+        remedy = "call them outside of torch.func; batches and runs are axes of the arguments"
+        raise ValueError(describe("a call inside a torch.func transform", expected, remedy))
+
+
+def _underivable(activation: object) -> ValueError:
+    found = f"{type(activation).__name__}, an activation without a derivative"
+    expected = "an Activation whose derivative is written by hand"
+    remedy = "use a room of experiments.activations, or write its derivative(z)"
+    return ValueError(describe(found, expected, remedy))

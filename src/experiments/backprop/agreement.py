@@ -1,0 +1,87 @@
+"""Four ways to one gradient, and how well they agree: two orders by hand, forward mode, differences."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from experiments.backprop.admission import require_input, require_single_output
+from experiments.backprop.cost import multiply_adds
+from experiments.backprop.forward import forward_pass
+from experiments.backprop.jacobian import forward_products
+from experiments.backprop.sensitivity import input_gradient
+from experiments.models import MLP
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to grad a^[L](x), compared with the reverse order.
+
+    Attributes:
+        name: "reverse", "row", "forward mode" or "finite differences".
+        difference: largest distance to the reverse order over runs and examples, each relative to
+            the norm of its own gradient; 0 for the reverse order itself.
+        multiply_adds: for one example, the forward pass included.
+    """
+
+    name: str
+    difference: float
+    multiply_adds: int
+
+
+def gradient_agreement(net: MLP, x: Float[Tensor, "*runs batch n_in"]) -> tuple[Way, ...]:
+    """Compute grad a^[L](x) in four ways and compare.
+
+    The central difference of a^[L] uses the step h = eps^(1/3) max(1, |x_i|), where truncation and
+    rounding are about equal; expect eps^(2/3), and more where a kink lies within the step.
+
+    Args:
+        net: a network with one output neuron, or a stack of R.
+        x: (batch, n_1), shared by all runs, or (R, batch, n_1).
+
+    Raises:
+        ValueError: if n_L > 1, or the input does not fit.
+
+    Example:
+        >>> from experiments.activations import Tanh
+        >>> from experiments.initializers import Glorot
+        >>> net = MLP((3, 8, 8, 1), Tanh(), Glorot(), seed=0).double()
+        >>> ways = gradient_agreement(net, torch.ones(4, 3, dtype=torch.float64))
+        >>> [(way.name, way.difference < 1e-8) for way in ways]
+        [('reverse', True), ('row', True), ('forward mode', True), ('finite differences', True)]
+    """
+    require_single_output(net)
+    x = require_input(net, x)
+    cost = multiply_adds(net.widths)
+    reference = input_gradient(net, x)
+    found = {
+        "reverse": (reference, cost.reverse),
+        "row": (input_gradient(net, x, order="row"), cost.row),
+        "forward mode": (forward_products(net, x)[-1].squeeze(-2), cost.forward_mode),
+        "finite differences": (_central_difference(net, x), cost.finite_differences),
+    }
+    return tuple(
+        Way(name, _difference(gradient, reference), count)
+        for name, (gradient, count) in found.items()
+    )
+
+
+def _central_difference(net: MLP, x: Tensor) -> Tensor:
+    columns = []
+    for i in range(x.shape[-1]):
+        h = torch.finfo(x.dtype).eps ** (1 / 3) * x[..., i].abs().clamp(min=1.0)
+        ahead, behind = x.clone(), x.clone()
+        ahead[..., i] += h
+        behind[..., i] -= h
+        # the step that was really made: x + h is rounded
+        step = (ahead - behind)[..., i]
+        rise = forward_pass(net, ahead).a[-1] - forward_pass(net, behind).a[-1]
+        columns.append(rise.squeeze(-1) / step)
+    return torch.stack(columns, dim=-1)
+
+
+def _difference(gradient: Tensor, reference: Tensor) -> float:
+    distance = torch.linalg.vector_norm(gradient - reference, dim=-1)
+    size = torch.linalg.vector_norm(reference, dim=-1)
+    return float((distance / size.clamp(min=torch.finfo(size.dtype).tiny)).max())

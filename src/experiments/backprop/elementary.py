@@ -1,0 +1,150 @@
+r"""Elementary operations on scalars: a value and the partial derivatives, one line each.
+
+A program is a chain of such operations. Automatic differentiation needs nothing else: dual numbers
+(``dual.py``) multiply the partials from the inputs on, the tape (``tape.py``) from the output back.
+
+    v = op(a, b),    op.partials(v, a, b) = (dv/da, dv/db)
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from experiments.core.errors import describe
+
+#: a plain number; constants of a program are often written as integers
+Real = float | int
+
+
+@dataclass(frozen=True)
+class Elementary:
+    """One operation: how it is written, its value, and its partials, given value and operands."""
+
+    pattern: str
+    function: Callable[..., float]
+    derivative: Callable[..., tuple[float, ...]]
+
+    def value(self, *operands: float) -> float:
+        """The operation's value; too large for a float is infinity, an outcome and not an error.
+
+        Raises:
+            ValueError: outside the operation's domain (the root or logarithm of a negative number).
+        """
+        try:
+            return self.function(*operands)
+        except OverflowError:
+            return math.inf
+        except (ValueError, ZeroDivisionError) as error:
+            raise self._outside("in its domain", operands) from error
+
+    def partials(self, value: float, *operands: float) -> tuple[float, ...]:
+        """The partial derivative with respect to every operand.
+
+        Raises:
+            ValueError: where the operation has a value but no derivative (the root of 0).
+        """
+        try:
+            return self.derivative(value, *operands)
+        except OverflowError:
+            return (math.inf,) * len(operands)
+        except (ValueError, ZeroDivisionError) as error:
+            raise self._outside("where its derivative exists", operands) from error
+
+    def written(self, *operands: str) -> str:
+        """The operation as a reader writes it, for instance ``exp(v_1)``."""
+        return self.pattern.format(*operands)
+
+    def _outside(self, where: str, operands: tuple[float, ...]) -> ValueError:
+        found = self.written(*(repr(operand) for operand in operands))
+        return ValueError(describe(found, f"operands {where}", "start from another point"))
+
+
+def _power_partials(v: float, a: float, n: float) -> tuple[float, float]:
+    # a^n with a <= 0 has no derivative by its exponent; a constant exponent never asks for it
+    return n * math.pow(a, n - 1), v * math.log(a) if a > 0 else math.nan
+
+
+ADD = Elementary("{} + {}", lambda a, b: a + b, lambda *_: (1.0, 1.0))
+SUBTRACT = Elementary("{} - {}", lambda a, b: a - b, lambda *_: (1.0, -1.0))
+MULTIPLY = Elementary("{} * {}", lambda a, b: a * b, lambda _, a, b: (b, a))
+DIVIDE = Elementary("{} / {}", lambda a, b: a / b, lambda v, _, b: (1 / b, -v / b))
+POWER = Elementary("{}^{}", math.pow, _power_partials)
+EXP = Elementary("exp({})", math.exp, lambda v, _: (v,))
+LOG = Elementary("log({})", math.log, lambda _, a: (1 / a,))
+SQRT = Elementary("sqrt({})", math.sqrt, lambda v, _: (1 / (2 * v),))
+SIN = Elementary("sin({})", math.sin, lambda _, a: (math.cos(a),))
+COS = Elementary("cos({})", math.cos, lambda _, a: (-math.sin(a),))
+
+
+class Traced(ABC):
+    """Arithmetic that reports every operation: a float, a dual number and a tape node look alike."""
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """The number itself."""
+
+    @abstractmethod
+    def apply(self, operation: Elementary, *operands: "Traced | Real") -> "Traced":
+        """The operation's result, with whatever this kind of number carries along."""
+
+    def __add__(self, other: "Traced | Real") -> "Traced":
+        return self.apply(ADD, self, other)
+
+    def __radd__(self, other: Real) -> "Traced":
+        return self.apply(ADD, other, self)
+
+    def __sub__(self, other: "Traced | Real") -> "Traced":
+        return self.apply(SUBTRACT, self, other)
+
+    def __rsub__(self, other: Real) -> "Traced":
+        return self.apply(SUBTRACT, other, self)
+
+    def __mul__(self, other: "Traced | Real") -> "Traced":
+        return self.apply(MULTIPLY, self, other)
+
+    def __rmul__(self, other: Real) -> "Traced":
+        return self.apply(MULTIPLY, other, self)
+
+    def __truediv__(self, other: "Traced | Real") -> "Traced":
+        return self.apply(DIVIDE, self, other)
+
+    def __rtruediv__(self, other: Real) -> "Traced":
+        return self.apply(DIVIDE, other, self)
+
+    def __pow__(self, other: "Traced | Real") -> "Traced":
+        return self.apply(POWER, self, other)
+
+    def __neg__(self) -> "Traced":
+        return self.apply(MULTIPLY, -1.0, self)
+
+
+def evaluate(operation: Elementary, a: Traced | Real) -> Traced | Real:
+    """The operation on a plain float or on a traced number."""
+    return a.apply(operation, a) if isinstance(a, Traced) else operation.value(a)
+
+
+def exp(a: Traced | Real) -> Traced | Real:
+    """e^a."""
+    return evaluate(EXP, a)
+
+
+def log(a: Traced | Real) -> Traced | Real:
+    """The natural logarithm."""
+    return evaluate(LOG, a)
+
+
+def sqrt(a: Traced | Real) -> Traced | Real:
+    """The square root."""
+    return evaluate(SQRT, a)
+
+
+def sin(a: Traced | Real) -> Traced | Real:
+    """The sine."""
+    return evaluate(SIN, a)
+
+
+def cos(a: Traced | Real) -> Traced | Real:
+    """The cosine."""
+    return evaluate(COS, a)

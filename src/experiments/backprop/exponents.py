@@ -1,0 +1,54 @@
+r"""Numbers outside the range of floats: a mantissa tensor and a power-of-two exponent.
+
+    true value = mantissa * 2^exponent
+
+Multiplying by a power of two only moves a float's exponent, so rescaling adds no rounding. The
+exponent is a float64 tensor that holds an integer (exact up to 2^53), one per run.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+LOG10_2 = math.log10(2.0)
+
+#: powers of two up to this exponent are normal float64 numbers, and so are their inverses
+LARGEST_STEP = 1000
+
+
+def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:
+    """Scale so that the largest magnitude over the last ``dims`` axes lies in [1/2, 1).
+
+    Returns:
+        (mantissa, exponent) with values = mantissa * 2^exponent; the exponent keeps the reduced axes
+        with length 1. Zeros keep exponent 0; what is not finite stays so.
+    """
+    largest = values.abs().amax(dim=tuple(range(-dims, 0)), keepdim=True)
+    _, exponent = torch.frexp(largest)
+    exponent = torch.where(torch.isfinite(largest) & (largest > 0), exponent, 0).double()
+    return scaled(values, -exponent), exponent
+
+
+def scaled(values: Tensor, exponent: Tensor) -> Tensor:
+    """values * 2^exponent for float64 values, without an intermediate over- or underflow.
+
+    A result beyond the floats is infinite or 0, as it should be, and 0 * 2^e is 0 for every e.
+    """
+    while bool(exponent.any()):
+        step = exponent.clamp(-LARGEST_STEP, LARGEST_STEP)
+        values = values * _power_of_two(step)
+        exponent = exponent - step
+    return values
+
+
+def _power_of_two(exponent: Tensor) -> Tensor:
+    """2^exponent from its bit pattern: exp2 does not promise the last bit on every device."""
+    return ((exponent.long() + 1023) << 52).view(torch.float64)
+
+
+def log10_norm(mantissa: Tensor, exponent: Tensor, dims: int) -> Tensor:
+    """log10 of the Frobenius norm of mantissa * 2^exponent over the last ``dims`` axes; float64."""
+    axes = tuple(range(-dims, 0))
+    norm = torch.linalg.vector_norm(mantissa, dim=axes, dtype=torch.float64)
+    return norm.log10() + exponent.reshape(norm.shape) * LOG10_2

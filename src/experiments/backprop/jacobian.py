@@ -1,0 +1,149 @@
+r"""The Jacobian da^[L]/dx, its partial products, and how badly they are conditioned.
+
+    J^[l] = D^[l] W^[l] ... D^[2] W^[2] = da^[l]/dx,    n_l x n_1
+    J^[1] = I,    J^[l] = D^[l] W^[l] J^[l-1]                               forward mode
+    G = D^[L],    G <- (G W^[l]) D^[l-1],    J^[L] = G W^[2]                reverse mode
+
+The singular values of J^[l] say by how much layer l stretches a small change of the input. They
+spread exponentially with depth; the products are therefore rescaled by powers of two (which adds no
+rounding), so that neither end leaves the range of floats.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from experiments.backprop.admission import Layer, layers_of, require_input
+from experiments.backprop.exponents import LOG10_2, normalised
+from experiments.models import MLP
+
+
+@dataclass(frozen=True)
+class PartialProduct:
+    """The singular values of J^[l] of every run and example.
+
+    Attributes:
+        layer: the notes' l, from 2.
+        log10_singular_values: descending, (batch, m) or (R, batch, m), m = min(n_l, n_1); float64.
+        log10_condition: log10 of the largest over the smallest; infinite where J^[l] is singular.
+        resolved: which singular values stand above the product's own rounding error, about
+            l eps times the largest; the others are noise of the arithmetic.
+    """
+
+    layer: int
+    log10_singular_values: Float[Tensor, "*runs batch m"]
+    log10_condition: Float[Tensor, "*runs batch"]
+    resolved: Bool[Tensor, "*runs batch m"]
+
+
+def input_jacobian(
+    net: MLP, x: Float[Tensor, "*runs batch n_in"]
+) -> Float[Tensor, "*runs_batch n_out n_in"]:
+    """da^[L]/dx of every example, in reverse mode: n_L rows.
+
+    Args:
+        net: one network or a stack of R.
+        x: (batch, n_1), shared by all runs, or (R, batch, n_1).
+
+    Returns:
+        (batch, n_L, n_1), with runs (R, batch, n_L, n_1).
+
+    Raises:
+        ValueError: if the input does not fit.
+
+    Example:
+        >>> from experiments.activations import Identity
+        >>> from experiments.initializers import Glorot
+        >>> net = MLP((3, 2), Identity(), Glorot(), seed=0)
+        >>> torch.equal(input_jacobian(net, torch.ones(1, 3))[0], net.weights[0])
+        True
+
+    References:
+        Note 000 for n_L = 1; Baydin et al. (2018), section 3.2.
+    """
+    x = require_input(net, x)
+    with torch.no_grad():
+        layers, diagonals = _diagonals(net, x)
+        G = torch.diag_embed(diagonals[-1])
+        for k in range(len(layers) - 1, 0, -1):
+            G = _times_weight(G, layers[k].W) * diagonals[k - 1].unsqueeze(-2)
+        return _times_weight(G, layers[0].W)
+
+
+def forward_products(
+    net: MLP, x: Float[Tensor, "*runs batch n_in"]
+) -> list[Float[Tensor, "*runs_batch _ n_in"]]:
+    """J^[2], ..., J^[L] of every example, in forward mode: n_1 columns.
+
+    Raises:
+        ValueError: if the input does not fit.
+    """
+    x = require_input(net, x)
+    with torch.no_grad():
+        layers, diagonals = _diagonals(net, x)
+        products = [diagonals[0].unsqueeze(-1) * layers[0].W.unsqueeze(-3)]
+        for layer, d in zip(layers[1:], diagonals[1:], strict=True):
+            products.append(d.unsqueeze(-1) * _weight_times(layer.W, products[-1]))
+    return products
+
+
+def partial_products(net: MLP, x: Float[Tensor, "*runs batch n_in"]) -> list[PartialProduct]:
+    """Singular values and condition of D^[l] W^[l] ... D^[2] W^[2], for l = 2 .. L.
+
+    Computed in float64, whatever the network's type.
+
+    Raises:
+        ValueError: if the input does not fit.
+
+    Example:
+        >>> from experiments.activations import Identity
+        >>> from experiments.initializers import Orthogonal
+        >>> net = MLP((4, 4, 4), Identity(), Orthogonal(), seed=0)
+        >>> [round(float(p.log10_condition), 6) for p in partial_products(net, torch.ones(1, 4))]
+        [0.0, 0.0]
+    """
+    x = require_input(net, x)
+    found = []
+    with torch.no_grad():
+        layers, diagonals = _diagonals(net, x)
+        product, exponent = None, torch.zeros((), dtype=torch.float64, device=x.device)
+        for number, (layer, d) in enumerate(zip(layers, diagonals, strict=True), start=2):
+            W = layer.W.double()
+            stretched = W.unsqueeze(-3) if product is None else _weight_times(W, product)
+            product, shift = normalised(d.double().unsqueeze(-1) * stretched, dims=2)
+            exponent = exponent + shift
+            found.append(_conditioned(number, product, exponent))
+    return found
+
+
+def _conditioned(number: int, product: Tensor, exponent: Tensor) -> PartialProduct:
+    values = torch.linalg.svdvals(product)
+    logs = values.log10() + exponent.squeeze(-1) * LOG10_2
+    largest, smallest = values[..., :1], values[..., -1:]
+    return PartialProduct(
+        layer=number,
+        log10_singular_values=logs,
+        log10_condition=(largest.log10() - smallest.log10()).squeeze(-1),
+        resolved=values > number * torch.finfo(values.dtype).eps * largest,
+    )
+
+
+def _diagonals(net: MLP, x: Tensor) -> tuple[list[Layer], list[Tensor]]:
+    """The layers, and sigma_l'(z^[l]) of each at x."""
+    layers, diagonals, a = layers_of(net), [], x
+    for layer in layers:
+        a, derivative = layer.evaluate(layer.affine(a))
+        diagonals.append(derivative)
+    return layers, diagonals
+
+
+def _times_weight(G: Tensor, W: Tensor) -> Tensor:
+    """G W for every example: one product with all examples' rows, not one copy of W for each."""
+    return (G.flatten(-3, -2) @ W).unflatten(-2, G.shape[-3:-1])
+
+
+def _weight_times(W: Tensor, J: Tensor) -> Tensor:
+    """W J for every example."""
+    return _times_weight(J.mT, W.mT).mT

@@ -1,0 +1,76 @@
+r"""A small network as a program of scalars, for the tape and for dual numbers.
+
+    v = v + w_jk a_k,   ...,   a_j = sigma(v + b_j)
+
+Slow on purpose: every multiplication is one line of the trace table.
+"""
+
+import torch
+
+from experiments.backprop.elementary import Elementary, Real, Traced, evaluate
+from experiments.core.activation import Activation
+from experiments.core.errors import describe
+from experiments.models import MLP
+
+
+class ScalarNetwork:
+    """The function that a network computes on one example, neuron by neuron.
+
+    Args:
+        net: one network (``runs=None``).
+        parameters: whether W and b are inputs of the program too, behind x in the order of
+            ``numbers``; otherwise they are constants.
+
+    Raises:
+        ValueError: for a stack of networks.
+    """
+
+    def __init__(self, net: MLP, parameters: bool = False) -> None:
+        if net.runs is not None:
+            found = f"a stack of runs={net.runs} networks"
+            raise ValueError(describe(found, "one network", "build the MLP with runs=None"))
+        self.parameters = parameters
+        self._weights = [weight.tolist() for weight in net.weights]
+        self._biases = [bias.tolist() for bias in net.biases]
+        self._sigmas = [_elementary(activation) for activation in net.activations]
+
+    @property
+    def numbers(self) -> list[float]:
+        """Every parameter: layer by layer, neuron by neuron, w_j1 .. w_jn and then b_j."""
+        return [
+            number
+            for W, b in zip(self._weights, self._biases, strict=True)
+            for row, bias in zip(W, b, strict=True)
+            for number in (*row, bias)
+        ]
+
+    def __call__(self, *inputs: Traced | Real) -> list[Traced | Real]:
+        """a^[L], one number per output neuron."""
+        n_in = len(self._weights[0][0])
+        wanted = n_in + (len(self.numbers) if self.parameters else 0)
+        if len(inputs) != wanted:
+            found = f"{len(inputs)} inputs"
+            raise ValueError(describe(found, f"{wanted} of them", "give x, then the parameters"))
+        a: list[Traced | Real] = list(inputs[:n_in])
+        given = iter(inputs[n_in:] if self.parameters else self.numbers)
+        for W, sigma in zip(self._weights, self._sigmas, strict=True):
+            neurons: list[Traced | Real] = []
+            for _ in W:
+                z = next(given) * a[0]
+                for a_k in a[1:]:
+                    z = z + next(given) * a_k
+                neurons.append(evaluate(sigma, z + next(given)))
+            a = neurons
+        return a
+
+
+def _elementary(activation: Activation) -> Elementary:
+    """An activation as one elementary operation, in float64."""
+
+    def value(z: float) -> float:
+        return float(activation.value(torch.tensor(z, dtype=torch.float64)))
+
+    def derivative(_: float, z: float) -> tuple[float]:
+        return (float(activation.derivative(torch.tensor(z, dtype=torch.float64))),)
+
+    return Elementary(f"{type(activation).__name__.lower()}({{}})", value, derivative)
