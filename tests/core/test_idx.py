@@ -1,0 +1,47 @@
+"""The IDX reader on files fabricated by hand."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.core.errors import DataError
+from experiments.core.idx import read_idx
+
+ENTRIES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+CONTENT = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2, 3, 4) + ENTRIES.tobytes()
+
+
+@pytest.mark.parametrize("name", ["plain", "packed.gz"])
+def test_entries_and_axes_are_read(tmp_path, name) -> None:
+    """Plain and gzipped files give the same tensor, last axis fastest."""
+    (tmp_path / name).write_bytes(gzip.compress(CONTENT) if name.endswith("gz") else CONTENT)
+    got = read_idx(tmp_path / name)
+    assert torch.equal(got, torch.as_tensor(ENTRIES))
+    assert got.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("short", CONTENT[:-5], "19 bytes of entries"),
+        ("long", CONTENT + b"!", "25 bytes of entries"),
+        ("header", CONTENT[:7], "begins with"),
+        ("empty", b"", "begins with"),
+        ("floats", bytes([0, 0, 13]) + CONTENT[3:], "begins with"),
+        ("text", b"<html>not found</html>", "begins with"),
+        ("cut.gz", gzip.compress(CONTENT)[:-9], "EOFError"),
+        ("plain.gz", CONTENT, "BadGzipFile"),
+        ("damaged.gz", gzip.compress(CONTENT)[:10] + b"\xff" * 20, "error: Error -3"),
+        ("missing", None, "FileNotFoundError"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_damaged_files_are_refused(tmp_path, name, content, found) -> None:
+    """The message says what was found, in which file, and to get the file again."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{found}.*{name}.*get it again"):
+        read_idx(tmp_path / name)

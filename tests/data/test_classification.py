@@ -1,0 +1,48 @@
+"""Settings of labelled data sets that are refused, and when."""
+
+import math
+
+import pytest
+
+from experiments.core.errors import ConfigurationError, DataError
+from experiments.data import Digits, Rings, Spirals
+
+
+@pytest.mark.parametrize(
+    ("room", "options"),
+    [
+        (Digits, {"label_noise": 1.0}),
+        (Digits, {"label_noise": -0.1}),
+        (Digits, {"label_noise": math.nan}),
+        (Digits, {"imbalance": 0.5}),
+        (Digits, {"imbalance": math.inf}),
+        (Digits, {"train_examples": 0}),
+        (Digits, {"seed": -1}),
+        (Rings, {"classes": 1}),
+        (Rings, {"examples": 1}),
+        (Spirals, {"noise": -0.1}),
+        (Spirals, {"turns": math.inf}),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_refused_at_construction(room, options) -> None:
+    """Before any file is read, naming the setting and what it was."""
+    ((name, value),) = options.items()
+    with pytest.raises(ConfigurationError, match=f"{name}={value}"):
+        room(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"validation": 0.6, "test": 0.5}, "1078 examples to hold out of 899"),
+        ({"test": 1797}, "test=1797"),
+        ({"validation": 1.5}, "validation=1.5"),
+        ({"train_examples": 1300}, "train_examples=1300"),
+    ],
+    ids=str,
+)
+def test_parts_that_do_not_fit_are_refused(options, found) -> None:
+    """When the number of examples is known, a DataError says what does not fit."""
+    with pytest.raises(DataError, match=found):
+        Digits(**options).load()
