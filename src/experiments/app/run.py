@@ -8,7 +8,7 @@ from typing import Any
 from experiments.app.build import group_key, loggers_of, stack_of
 from experiments.core.cell import Status
 from experiments.core.errors import ConfigurationError
-from experiments.training.cells import Cell, write_failure, write_outcome
+from experiments.training.cells import Cell, write_config, write_failure, write_outcome
 from experiments.training.module import close_loggers
 from experiments.training.stack import Stack, chunked
 from experiments.training.train import train
@@ -67,6 +67,8 @@ def _run_stack(cells: list[Cell]) -> dict[str, Status | None]:
     began = time.perf_counter()
     try:
         stack: Stack = stack_of(cells)
+        for cell in cells:
+            write_config(cell)
         loggers = [
             [logger.open(cell.folder.path, cell.id) for logger in loggers_of(cell.config)]
             for cell in cells

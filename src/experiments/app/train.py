@@ -1,9 +1,7 @@
 """The command line: one run, a sweep, or a whole study, then its tables, report and verdict."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -11,7 +9,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.app.callbacks import started
+from experiments.app.callbacks import announce, started
 from experiments.app.conf_dir import conf_dir
 from experiments.app.schema import register
 
@@ -33,6 +31,7 @@ def task(config: DictConfig) -> str:
     except ConfigurationError as error:
         # Hydra prints its own exceptions as one message, without a traceback
         raise HydraException(f"Error: {error}") from error
+    announce()
     run_cells([cell])
     return cell.id
 
@@ -42,20 +41,19 @@ def main() -> None:
     task()
     if not started:  # --help, --cfg and their like
         return
-    folder = started[-1].path
-    config: Mapping[str, Any] = {}
-    sys.exit(finish(folder, config))
+    announce()
+    sys.exit(finish(started[-1].folder.path))
 
 
-def finish(folder: Path, config: Mapping[str, Any]) -> int:
+def finish(folder: Path) -> int:
     """Rebuild the tables, write the report and the dashboards, print the verdict.
 
     Returns:
         1 if the table holds a failed cell, else 0.
     """
-    from experiments.app.report import summarise
+    from experiments.app.report import report
 
-    return summarise(folder)
+    return report(folder)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import yaml
 
 from experiments.core.cell import CellFolder
 from experiments.core.errors import CheckpointError, describe
@@ -97,10 +98,16 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
+def write_config(cell: Cell) -> None:
+    """Make the cell's folder and say what it is."""
+    cell.folder.path.mkdir(parents=True, exist_ok=True)
+    with _replacing(cell.folder.config) as temporary:
+        temporary.write_text(yaml.safe_dump(dict(cell.config), sort_keys=False))
+
+
 def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dict[str, Any]:
     """Write everything a cell leaves behind; the record comes last and makes it final."""
     folder = cell.folder
-    folder.path.mkdir(parents=True, exist_ok=True)
     if columns:
         table = pa.table({k: pa.array(v) for k, v in outcome.ledger(columns).items()})
         with _replacing(folder.ledger) as temporary:
@@ -127,7 +134,7 @@ def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dic
 
 def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str, Any]:
     """Record that a cell failed, and leave its traceback."""
-    cell.folder.path.mkdir(parents=True, exist_ok=True)
+    write_config(cell)
     cell.folder.traceback.write_text("".join(tracebacks.format_exception(error)))
     line = f"{type(error).__name__}: {error}".splitlines()[0]
     return write_record(

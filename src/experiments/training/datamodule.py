@@ -3,7 +3,7 @@
 import pytorch_lightning as pl
 
 from experiments.core.dataset import Dataset, Splits
-from experiments.training.schedule import Chunk
+from experiments.training.schedule import Plan
 
 
 class StackData(pl.LightningDataModule):
@@ -17,7 +17,7 @@ class StackData(pl.LightningDataModule):
         plan: the chunks of steps.
     """
 
-    def __init__(self, dataset: Dataset, plan: list[Chunk]) -> None:
+    def __init__(self, dataset: Dataset, plan: Plan) -> None:
         super().__init__()
         self.dataset = dataset
         self.plan = plan
@@ -26,5 +26,5 @@ class StackData(pl.LightningDataModule):
         """Training, validation and test examples, on the CPU."""
         return self.dataset.load()
 
-    def train_dataloader(self) -> list[Chunk]:
+    def train_dataloader(self) -> Plan:
         return self.plan

@@ -1,5 +1,6 @@
 """One training step's gradients for a whole stack, into the flat gradient buffer."""
 
+import torch
 from torch import Tensor
 
 from experiments.core.loss import Loss
@@ -22,15 +23,17 @@ class AutogradEngine:
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The cost of every run, (R,); its gradients are then in ``flat.gradients``."""
-        self.flat.gradients.zero_()
-        cost = self.loss(self.net(x), t)
-        cost.sum().backward()
-        return cost.detach()
+        return self._differentiate(self.loss(self.net(x), t))
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[LayerRecord]]:
         """The same, and what the pass left in every layer."""
-        self.flat.gradients.zero_()
         outputs, records = self.net.recorded_forward(x)
-        cost = self.loss(outputs, t)
-        cost.sum().backward()
-        return cost.detach(), records
+        return self._differentiate(self.loss(outputs, t)), records
+
+    def _differentiate(self, cost: Tensor) -> Tensor:
+        net, flat = self.net, self.flat
+        gradients = torch.autograd.grad(cost.sum(), [*net.weights, *net.biases])
+        views = [*flat.weight_gradient_views, *flat.bias_gradient_views]
+        for view, gradient in zip(views, gradients, strict=True):
+            view.copy_(gradient)
+        return cost.detach()

@@ -16,7 +16,7 @@ class FlatParameters:
 
     Attributes:
         values: (R, P), every parameter of every run.
-        gradients: (R, P), where the network's ``.grad`` views lie.
+        gradients: (R, P), where an engine puts dC/dW and dC/db.
     """
 
     def __init__(self, net: MLP) -> None:
@@ -54,8 +54,6 @@ class FlatParameters:
             layer.runs = len(values)
             layer.weight = nn.Parameter(self.weight_views[k])
             layer.bias = nn.Parameter(self.bias_views[k])
-            layer.weight.grad = self.weight_gradient_views[k]
-            layer.bias.grad = self.bias_gradient_views[k]
 
 
 def _cut(buffer: Tensor, shapes: list[tuple[int, ...]], offset: int) -> list[Tensor]:

@@ -56,8 +56,9 @@ class StackModule(pl.LightningModule):
         self._losses: list[Tensor] = []
         self._last_loss: Tensor | None = None
 
-    def configure_optimizers(self) -> None:
-        """None: the stack's optimiser updates one flat buffer and is driven by hand."""
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """None of torch's: the stack's optimiser updates one flat buffer and is driven by hand."""
+        return []
 
     def on_fit_start(self) -> None:
         """Take the buffers, once Lightning has put the network on its device."""

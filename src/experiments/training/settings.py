@@ -2,15 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from experiments.core.errors import ConfigurationError, describe
 
 PRECISIONS = ("32-true", "64-true", "bf16-true", "16-true", "bf16-mixed")
-Subnormals = Literal["flush", "keep"]
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: it is also the typed node of the front page, which option files fill
 class TrainerSettings:
     """Loop, device and arithmetic of a training run.
 
@@ -27,7 +25,7 @@ class TrainerSettings:
         precision: Lightning's name of the arithmetic.
         subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where they
             cost 20 to 100 times the time; "keep" computes with them.
-        threads: torch's threads on the CPU; None leaves them as they are.
+        threads: of the CPU; small matrices gain nothing from more than 1. None leaves torch's choice.
         deterministic: refuse operations without a deterministic algorithm.
         progress_bar: show Lightning's bar.
         checkpoint: keep each run's final weights.
@@ -46,8 +44,8 @@ class TrainerSettings:
     l2: float = 0.0
     accelerator: str = "auto"
     precision: str = "32-true"
-    subnormals: Subnormals = "flush"
-    threads: int | None = None
+    subnormals: str = "flush"
+    threads: int | None = 1
     deterministic: bool = False
     progress_bar: bool = False
     checkpoint: bool = True

@@ -15,7 +15,7 @@ from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
 from experiments.models import MLP
 from experiments.probes import Ledger
-from experiments.training.optimizers import Optimizer
+from experiments.training.optimizers.optimizer import Optimizer
 from experiments.training.settings import TrainerSettings
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}

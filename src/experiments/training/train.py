@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import warnings
 from collections.abc import Sequence
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ from experiments.core.logger import CellLogger
 from experiments.training.datamodule import StackData
 from experiments.training.module import StackModule
 from experiments.training.outcome import Outcome
-from experiments.training.schedule import chunks
+from experiments.training.schedule import plan
 from experiments.training.stack import Stack
 
 
@@ -29,8 +30,8 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
         ConfigurationError: if the device is not there or a batch exceeds the training split.
     """
     settings = stack.settings
-    plan = chunks(settings.max_steps, stack.ledger.every, settings.evaluations)
-    data = StackData(stack.dataset, plan)
+    chunks = plan(settings.max_steps, stack.ledger.every, settings.evaluations)
+    data = StackData(stack.dataset, chunks)
     splits = data.splits()
     stack.require_ready(len(splits.train))
     stack.loss.check_targets(splits.train.t, stack.dataset.outputs)
@@ -53,7 +54,10 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
     )
     flushed = torch.set_flush_denormal(settings.subnormals == "flush")
     try:
-        trainer.fit(module, datamodule=data)
+        with warnings.catch_warnings():
+            # Lightning 2.6 asks torch a question in a form that torch >= 2.11 deprecates, every fit
+            warnings.filterwarnings("ignore", r".*isinstance.treespec, LeafSpec", FutureWarning)
+            trainer.fit(module, datamodule=data)
     finally:
         torch.set_flush_denormal(False)
     facts = {

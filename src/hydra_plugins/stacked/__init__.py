@@ -1,0 +1,1 @@
+"""One thin door: the stacked launcher."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.logger import CellLogger
@@ -89,7 +90,11 @@ class TensorBoard(CellLogger):
             for key, value in axes.items()
         }
         finite = {f"final/{k}": v for k, v in metrics.items() if math.isfinite(v)}
-        self._writer.add_hparams(shown, finite, run_name=".")
+        # add_hparams of the writer would open a second event file and show a second run
+        for summary in hparams(shown, finite):
+            self._writer.file_writer.add_summary(summary)  # type: ignore[union-attr]
+        for tag, value in finite.items():
+            self._writer.add_scalar(tag, value, 0)
         self._writer.close()
 
     def _wanted(self, layer: str, last: str) -> bool:
