@@ -54,34 +54,13 @@ class ClassificationDataset(Dataset):
     task = "classification"
 
     def __post_init__(self) -> None:
-        _require(
-            self.standardize in get_args(Standardize),
-            "standardize",
-            self.standardize,
-            "'per_feature', 'global' or 'none'",
-            "global",
-        )
-        _require(
-            self.train_examples is None or self.train_examples >= 1,
-            "train_examples",
-            self.train_examples,
-            "null or a whole number from 1",
-            "null",
-        )
-        _require(
-            math.isfinite(self.imbalance) and self.imbalance >= 1,
-            "imbalance",
-            self.imbalance,
-            "a finite ratio from 1",
-            "1.0",
-        )
-        _require(
-            0 <= self.label_noise < 1,
-            "label_noise",
-            self.label_noise,
-            "a share from 0 to below 1",
-            "0.0",
-        )
+        known = get_args(Standardize)
+        self.require("standardize", self.standardize in known, f"one of {', '.join(known)}")
+        some = self.train_examples is None or self.train_examples >= 1
+        self.require("train_examples", some, "null, or a whole number from 1")
+        ratio = math.isfinite(self.imbalance) and self.imbalance >= 1
+        self.require("imbalance", ratio, "a finite ratio from 1")
+        self.require("label_noise", 0 <= self.label_noise < 1, "a share from 0 to below 1")
         stream(self.seed, DATA)
 
     @abstractmethod
@@ -98,9 +77,20 @@ class ClassificationDataset(Dataset):
         return _prepared(self)
 
     @final
-    def test_held_out(self, pool: Split, test: float | int) -> tuple[Split, Split]:
+    def with_test_part(self, pool: Split, test: float | int) -> tuple[Split, Split]:
         """For data sets without a published test part: draw one."""
         return hold_out(pool, examples_for("test", test, total=len(pool)), self.draws("test"))
+
+    @final
+    def require(self, name: str, holds: bool, expected: str) -> None:
+        """Refuse a setting by its name.
+
+        Raises:
+            ConfigurationError: unless ``holds``.
+        """
+        if not holds:
+            found = f"{name}={getattr(self, name)!r}"
+            raise ConfigurationError(describe(found, expected, f"change data.{name}"))
 
     @final
     def draws(self, purpose: str) -> torch.Generator:
@@ -129,11 +119,10 @@ class GeneratedClassification(ClassificationDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self.classes >= 2, "classes", self.classes, "two classes or more", "2")
-        enough = self.examples >= self.classes
-        _require(enough, "examples", self.examples, "one example a class or more", "2000")
-        clean = math.isfinite(self.noise) and self.noise >= 0
-        _require(clean, "noise", self.noise, "a finite number of 0 or more", "0.05")
+        self.require("classes", self.classes >= 2, "two classes or more")
+        self.require("examples", self.examples >= self.classes, "one example a class or more")
+        positive = math.isfinite(self.noise) and self.noise >= 0
+        self.require("noise", positive, "a finite number of 0 or more")
 
     @property
     def outputs(self) -> int:
@@ -151,7 +140,7 @@ class GeneratedClassification(ClassificationDataset):
         generator = self.draws("generation")
         x = self.points(t, generator)
         x = x + self.noise * torch.randn(x.shape, generator=generator)
-        return self.test_held_out(Split(x=x, t=t), self.test)
+        return self.with_test_part(Split(x=x, t=t), self.test)
 
 
 @lru_cache(maxsize=2)
@@ -162,8 +151,3 @@ def _prepared(dataset: ClassificationDataset) -> Splits:
     train = thin(train, dataset.train_examples, dataset.imbalance, dataset.draws("thinning"))
     train = flip_labels(train, dataset.label_noise, dataset.outputs, dataset.draws("noise"))
     return standardized(Splits(train=train, val=val, test=test), dataset.standardize)
-
-
-def _require(holds: bool, name: str, found: object, expected: str, example: str) -> None:
-    if not holds:
-        raise ConfigurationError(describe(f"{name}={found!r}", expected, f"give {name}={example}"))

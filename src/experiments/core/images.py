@@ -27,6 +27,9 @@ _SIDE = 28
 _CLASSES = 10
 _PUBLISHED_TRAINING = 60_000
 
+#: images and labels for training, images and labels for the test, as unsigned bytes
+_Bytes = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDataset(ClassificationDataset):
@@ -73,7 +76,7 @@ class ImageDataset(ClassificationDataset):
         train_x, train_t, test_x, test_t = self._find()
         return _split(train_x, train_t), _split(test_x, test_t)
 
-    def _find(self) -> "_Bytes":
+    def _find(self) -> _Bytes:
         if self.folder is None:
             places = tuple(map(Path, self.usual_places))
         else:
@@ -93,10 +96,6 @@ class ImageDataset(ClassificationDataset):
             cause = f"{absent}, and no answer from OpenML ({type(error).__name__}: {error})"
             expected = "the four files in one folder, or a connection"
             raise DataError(describe(cause, expected, self.remedy)) from error
-
-
-#: images and labels for training, images and labels for the test, as unsigned bytes
-_Bytes = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def _existing(place: Path, name: str) -> Path | None:

@@ -4,6 +4,7 @@ Every draw is a permutation of which a leading piece is taken, so a smaller trai
 in a larger one of the same seed, and labels that are wrong at 10 % noise are wrong at 40 % too.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -99,7 +100,10 @@ def thin(
     sizes = torch.tensor([len(m) for m in members], dtype=torch.float64)
     classes = len(members)
     shares = sizes * float(imbalance) ** (-torch.arange(classes) / max(classes - 1, 1))
-    counts = [max(1, int(s)) for s in shares] if examples is None else apportion(examples, shares)
+    if examples is None:
+        counts = [max(1, math.floor(s + 1e-9)) for s in shares]
+    else:
+        counts = apportion(examples, shares)
     if not all(1 <= n <= len(m) for n, m in zip(counts, members, strict=True)):
         raise DataError(
             describe(
@@ -122,9 +126,7 @@ def flip_labels(part: Split, share: float | int, classes: int, generator: torch.
     """
     count = len(part)
     wrong = torch.randperm(count, generator=generator)[: round(share * count)]
-    shift = torch.randint(1, classes, (count,), generator=generator) if classes > 1 else None
-    if shift is None or len(wrong) == 0:
-        return part
+    shift = torch.randint(1, classes, (count,), generator=generator)
     t = part.t.clone()
     t[wrong] = (t[wrong] + shift[wrong]) % classes
     return Split(x=part.x, t=t)
@@ -152,4 +154,4 @@ def standardized(splits: Splits, how: Standardize) -> Splits:
 def _members(t: Tensor, generator: torch.Generator) -> list[Tensor]:
     """The positions of each class, shuffled."""
     order = torch.randperm(len(t), generator=generator)
-    return [order[t[order] == c] for c in range(int(t.max()) + 1)]
+    return [order[t[order] == c] for c in t.unique()]

@@ -39,7 +39,7 @@ class Digits(ClassificationDataset):
     outputs = 10
 
     def pool_and_test(self) -> tuple[Split, Split]:
-        return self.test_held_out(_digits(), self.test)
+        return self.with_test_part(_digits(), self.test)
 
 
 @cache

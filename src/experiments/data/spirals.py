@@ -20,7 +20,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from experiments.core.classification import GeneratedClassification
-from experiments.core.errors import ConfigurationError, describe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +44,7 @@ class Spirals(GeneratedClassification):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not math.isfinite(self.turns):
-            found, expected = f"turns={self.turns!r}", "a finite number"
-            raise ConfigurationError(describe(found, expected, "give turns=1.5"))
+        self.require("turns", math.isfinite(self.turns), "a finite number")
 
     def points(
         self, t: Int64[Tensor, " examples"], generator: torch.Generator
