@@ -7,6 +7,7 @@ from experiments.backprop.agreement import Way, gradient_agreement
 from experiments.backprop.buffers import BackpropagationBuffers
 from experiments.backprop.cost import MultiplyAdds, multiply_adds
 from experiments.backprop.dual import Dual, forward_derivative
+from experiments.backprop.float_survival import GradientSurvival, Survival, survival
 from experiments.backprop.forward import ForwardPass, forward_pass
 from experiments.backprop.gradients import Backpropagation
 from experiments.backprop.jacobian import (
@@ -17,6 +18,7 @@ from experiments.backprop.jacobian import (
 )
 from experiments.backprop.recursion import backpropagate
 from experiments.backprop.scalar_network import ScalarNetwork
+from experiments.backprop.scaling import ScaledBackpropagation, scaled_backpropagate
 from experiments.backprop.sensitivity import InputGradientTrace, input_gradient
 from experiments.backprop.tape import Node, Tape
 from experiments.backprop.tracing import (
@@ -33,11 +35,14 @@ __all__ = [
     "BackpropagationBuffers",
     "Dual",
     "ForwardPass",
+    "GradientSurvival",
     "InputGradientTrace",
     "MultiplyAdds",
     "Node",
     "PartialProduct",
     "ScalarNetwork",
+    "ScaledBackpropagation",
+    "Survival",
     "SweptJacobian",
     "Tape",
     "TraceRow",
@@ -54,5 +59,7 @@ __all__ = [
     "multiply_adds",
     "partial_products",
     "reverse_jacobian",
+    "scaled_backpropagate",
+    "survival",
     "trace_table",
 ]

@@ -39,6 +39,17 @@ class Layer(NamedTuple):
             raise _underivable(self.activation) from error
         return a, derivative
 
+    def derivative(self, z: Tensor) -> Tensor:
+        """sigma'(z) alone, with subnormal numbers kept.
+
+        Raises:
+            ValueError: if the activation's author left the derivative out.
+        """
+        try:
+            return self.activation.derivative(z)
+        except NotImplementedError as error:
+            raise _underivable(self.activation) from error
+
 
 def layers_of(net: MLP) -> list[Layer]:
     """The layers with weights, from the first to the output.

@@ -67,7 +67,7 @@ class BackpropagationBuffers:
             z if linear else torch.empty_like(z)
             for z, linear in zip(self.z, self._linear, strict=True)
         ]
-        self.derivative = [torch.empty_like(z) for z in self.z]
+        self.derivative = [torch.ones_like(z) for z in self.z]
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
         self._delta_columns = [delta.mT for delta in self.delta]

@@ -18,11 +18,19 @@ LARGEST_STEP = 1000
 
 
 def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:
-    """Scale so that the largest magnitude over the last ``dims`` axes lies in [1/2, 1).
+    """Scale float64 values so that the largest magnitude over the last axes lies in [1/2, 1).
+
+    Args:
+        values: float64.
+        dims: how many of the last axes share one exponent.
 
     Returns:
-        (mantissa, exponent) with values = mantissa * 2^exponent; the exponent keeps the reduced axes
+        (mantissa, exponent) with values = mantissa * 2^exponent; the exponent keeps the shared axes
         with length 1. Zeros keep exponent 0; what is not finite stays so.
+
+    Example:
+        >>> normalised(torch.tensor([3.0, -12.0], dtype=torch.float64), dims=1)
+        (tensor([ 0.1875, -0.7500], dtype=torch.float64), tensor([4.], dtype=torch.float64))
     """
     largest = values.abs().amax(dim=tuple(range(-dims, 0)), keepdim=True)
     _, exponent = torch.frexp(largest)
@@ -42,13 +50,14 @@ def scaled(values: Tensor, exponent: Tensor) -> Tensor:
     return values
 
 
+def log10_norm(mantissa: Tensor, exponent: Tensor) -> Tensor:
+    """log10 of the Frobenius norm of mantissa * 2^exponent over the last two axes; float64."""
+    mantissa, shift = normalised(mantissa, dims=2)
+    logs: Tensor = torch.linalg.matrix_norm(mantissa).log10()
+    return logs + (exponent + shift).reshape(logs.shape) * LOG10_2
+
+
 def _power_of_two(exponent: Tensor) -> Tensor:
     """2^exponent from its bit pattern: exp2 does not promise the last bit on every device."""
-    return ((exponent.long() + 1023) << 52).view(torch.float64)
-
-
-def log10_norm(mantissa: Tensor, exponent: Tensor, dims: int) -> Tensor:
-    """log10 of the Frobenius norm of mantissa * 2^exponent over the last ``dims`` axes; float64."""
-    axes = tuple(range(-dims, 0))
-    norm = torch.linalg.vector_norm(mantissa, dim=axes, dtype=torch.float64)
-    return norm.log10() + exponent.reshape(norm.shape) * LOG10_2
+    power: Tensor = ((exponent.long() + 1023) << 52).view(torch.float64)
+    return power

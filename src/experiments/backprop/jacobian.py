@@ -141,7 +141,8 @@ def _diagonals(net: MLP, x: Tensor) -> tuple[list[Layer], list[Tensor]]:
 
 def _times_weight(G: Tensor, W: Tensor) -> Tensor:
     """G W for every example: one product with all examples' rows, not one copy of W for each."""
-    return (G.flatten(-3, -2) @ W).unflatten(-2, G.shape[-3:-1])
+    product: Tensor = (G.flatten(-3, -2) @ W).unflatten(-2, G.shape[-3:-1])
+    return product
 
 
 def _weight_times(W: Tensor, J: Tensor) -> Tensor:

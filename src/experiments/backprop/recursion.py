@@ -66,7 +66,7 @@ def backpropagate(
     if buffers is None:
         x = require_input(net, x)
         require_targets(t)
-        return _backpropagate(layers_of(net), x, t, loss, activation_gradients)
+        return stored_backpropagation(layers_of(net), x, t, loss, activation_gradients)
     if buffers.net is not net or activation_gradients:
         found = "buffers of another network" if buffers.net is not net else "activation_gradients"
         expected = "buffers made for this network, without dC/da"
@@ -75,9 +75,10 @@ def backpropagate(
 
 
 @torch.no_grad()
-def _backpropagate(
-    layers: list[Layer], x: Tensor, t: Tensor, loss: Loss, activation_gradients: bool
+def stored_backpropagation(
+    layers: list[Layer], x: Tensor, t: Tensor, loss: Loss, activation_gradients: bool = False
 ) -> Backpropagation:
+    """The same on layers and input that are known to fit."""
     a, derivatives = [x], []
     for layer in layers:
         above, derivative = layer.evaluate(layer.affine(a[-1]))

@@ -1,0 +1,204 @@
+r"""Gradients smaller, or larger, than any float: the delta recursion with a carried exponent.
+
+    delta^[l] = D^[l] (W^[l+1])^T delta^[l+1],    delta^[l] = mantissa * 2^exponent
+
+After every layer the mantissa is brought back to [1/2, 1) by a power of two, which adds no rounding,
+and the exponent is counted, one per run. A norm is then reported as its log10.
+
+The arithmetic is float64 and the derivative the exact one, whatever the network's own are: what is
+reported is the mathematical size of the gradient. What the network's floats make of it is the other
+half of the answer, and ``survival`` gives it.
+
+The forward pass carries an exponent too where it must and can: an activation that is positively
+homogeneous at the size reached (a ReLU network that explodes, a tanh network that dies out) passes
+powers of two through. Where it is not, a value beyond the floats is infinite, and says so.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, Shaped
+from torch import Tensor
+
+from experiments.backprop.admission import Layer, layers_of, require_input, require_targets
+from experiments.backprop.exponents import log10_norm, normalised, scaled
+from experiments.core.activation import Activation, DerivativeRule
+from experiments.core.loss import Loss
+from experiments.models import MLP
+
+#: forward values keep their true size between 2^-LIMIT and 2^LIMIT
+LIMIT = 900
+#: how closely an activation must follow sigma(2z) = 2 sigma(z) to let an exponent pass
+TOLERANCE = 2.0**-40
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """mantissa * 2^exponent: (*runs, batch, n) and (*runs, 1, 1), float64."""
+
+    mantissa: Tensor
+    exponent: Tensor
+
+
+@dataclass(frozen=True)
+class ScaledBackpropagation:
+    """log10 of Frobenius norms, lists over the layers with weights; each () or (R,), float64.
+
+    Attributes:
+        log10_delta_norms: of dC/dz^[l], over batch and neurons, 1/batch included.
+        log10_weight_gradient_norms: of dC/dW^[l].
+        log10_bias_gradient_norms: of dC/db^[l].
+
+    A gradient that is exactly 0 has log10 norm -inf.
+    """
+
+    log10_delta_norms: list[Float64[Tensor, "*runs"]]
+    log10_weight_gradient_norms: list[Float64[Tensor, "*runs"]]
+    log10_bias_gradient_norms: list[Float64[Tensor, "*runs"]]
+
+
+@dataclass(frozen=True)
+class ScaledPass:
+    """What the scaled recursion stores; lists over the layers with weights, ``a`` with x in front."""
+
+    a: list[Scaled]
+    deltas: list[Scaled]
+
+    def weight_gradient(self, k: int) -> Scaled:
+        """dC/dW of list entry k."""
+        delta, a_prev = self.deltas[k], self.a[k]
+        product = delta.mantissa.mT @ a_prev.mantissa
+        return Scaled(product, delta.exponent + a_prev.exponent)
+
+
+def scaled_backpropagate(
+    net: MLP, x: Float[Tensor, "*runs batch n_in"], t: Shaped[Tensor, "..."], loss: Loss
+) -> ScaledBackpropagation:
+    """log10 of the norms of ``backpropagate``'s gradients, finite where floats are 0 or infinite.
+
+    Args:
+        net: one network or a stack of R.
+        x: (batch, n_1), shared by all runs, or (R, batch, n_1).
+        t: targets as the loss takes them.
+        loss: any loss.
+
+    Raises:
+        ValueError: for input or targets that do not fit.
+
+    Example:
+        A thousand sigmoid layers:
+
+        >>> from experiments.activations import Sigmoid
+        >>> from experiments.initializers import Glorot
+        >>> from experiments.losses import HalfSquaredError
+        >>> net = MLP((4, *[8] * 1000, 1), Sigmoid(), Glorot(), seed=0)
+        >>> found = scaled_backpropagate(net, torch.ones(3, 4), torch.zeros(3, 1), HalfSquaredError())
+        >>> -700 < found.log10_delta_norms[0] < -500
+        tensor(True)
+    """
+    passed = scaled_pass(net, x, t, loss)
+    gradients = [passed.weight_gradient(k) for k in range(len(passed.deltas))]
+    return ScaledBackpropagation(
+        log10_delta_norms=[_log10(delta) for delta in passed.deltas],
+        log10_weight_gradient_norms=[_log10(gradient) for gradient in gradients],
+        log10_bias_gradient_norms=[
+            _log10(Scaled(delta.mantissa.sum(-2, keepdim=True), delta.exponent))
+            for delta in passed.deltas
+        ],
+    )
+
+
+@torch.no_grad()
+def scaled_pass(net: MLP, x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
+    """The recursion itself."""
+    x = require_input(net, x)
+    require_targets(t)
+    layers = [
+        Layer(W.double(), b.double(), with_rule(sigma, "exact")) for W, b, sigma in layers_of(net)
+    ]
+    shape = () if net.runs is None else (net.runs,)
+    x = x.double().expand(*shape, *x.shape[-2:])
+    a = [Scaled(x, x.new_zeros((*shape, 1, 1)))]
+    derivatives = []
+    for layer in layers:
+        z = _passing(layer.activation, _affine(layer, a[-1]))
+        a.append(Scaled(layer.activation.value(z.mantissa), z.exponent))
+        derivatives.append(layer.derivative(z.mantissa))
+    slope = _slope(loss, a[-1], t.double() if t.is_floating_point() else t)
+    delta = _normalised(slope.mantissa / x.shape[-2] * derivatives[-1], slope.exponent)
+    deltas = [delta]
+    for layer, derivative in zip(layers[:0:-1], derivatives[-2::-1], strict=True):
+        delta = _normalised((delta.mantissa @ layer.W) * derivative, delta.exponent)
+        deltas.append(delta)
+    return ScaledPass(a, deltas[::-1])
+
+
+def with_rule(activation: Activation, rule: DerivativeRule) -> Activation:
+    """The same function with the other rule for its derivative."""
+    twin = copy(activation)
+    twin.rule = rule
+    return twin
+
+
+def _affine(layer: Layer, a_prev: Scaled) -> Scaled:
+    """W a + b, at the exponent of W a; at 0 where b would drown a value that is too small."""
+    if not bool(a_prev.exponent.any()):
+        return Scaled(layer.affine(a_prev.mantissa), a_prev.exponent)
+    product = a_prev.mantissa @ layer.W.mT
+    b = layer.b.unsqueeze(-2)
+    drowned = (a_prev.exponent < 0) & (b != 0).any(-1, keepdim=True)
+    exponent = torch.where(drowned, 0.0, a_prev.exponent)
+    return Scaled(scaled(product, a_prev.exponent - exponent) + scaled(b, -exponent), exponent)
+
+
+def _passing(activation: Activation, z: Scaled) -> Scaled:
+    """z at its true size, or within 2^-LIMIT .. 2^LIMIT of it where sigma lets powers of two pass."""
+    largest = z.mantissa.abs().amax((-2, -1), keepdim=True)
+    usual = (largest > 2.0**-LIMIT) & (largest < 2.0**LIMIT) & (z.exponent == 0)
+    if bool((usual | (largest == 0)).all()):
+        return z
+    _, size = torch.frexp(largest)
+    size = torch.where(torch.isfinite(largest) & (largest > 0), size + z.exponent, 0.0)
+    excess = size - size.clamp(-LIMIT, LIMIT)
+    candidate = scaled(z.mantissa, z.exponent - excess)
+    exponent = torch.where(_homogeneous(activation, candidate), excess, 0.0)
+    return Scaled(scaled(candidate, excess - exponent), exponent)
+
+
+def _homogeneous(activation: Activation, z: Tensor) -> Tensor:
+    """Whether sigma(2z) = 2 sigma(z) and sigma'(2z) = sigma'(z), for every run."""
+    return _close(activation.value(2 * z), 2 * activation.value(z)) & _close(
+        activation.derivative(2 * z), activation.derivative(z)
+    )
+
+
+def _close(found: Tensor, expected: Tensor) -> Tensor:
+    distance = (found - expected).abs().amax((-2, -1), keepdim=True)
+    return distance <= TOLERANCE * expected.abs().amax((-2, -1), keepdim=True)
+
+
+def _slope(loss: Loss, outputs: Scaled, t: Tensor) -> Scaled:
+    """delta^[L] at the output, for outputs that may be beyond the floats.
+
+    There a loss either grows in proportion to the outputs (squared error) or has reached its limit
+    (a saturated link); which of the two is asked of the loss itself, at the largest size held.
+    """
+    plain = scaled(outputs.mantissa, outputs.exponent)
+    slope = loss.delta(plain, t)
+    beyond = ~torch.isfinite(plain).all(-1, keepdim=True).all(-2, keepdim=True)
+    if not bool(beyond.any()):
+        return Scaled(slope, torch.zeros_like(outputs.exponent))
+    held, half = loss.delta(outputs.mantissa, t), loss.delta(outputs.mantissa / 2, t)
+    grows, settled = _close(held, 2 * half), _close(held, half)
+    slope = torch.where(beyond & (grows | settled), held, slope)
+    return Scaled(slope, torch.where(beyond & grows & ~settled, outputs.exponent, 0.0))
+
+
+def _normalised(values: Tensor, exponent: Tensor) -> Scaled:
+    mantissa, shift = normalised(values, dims=2)
+    return Scaled(mantissa, exponent + shift)
+
+
+def _log10(value: Scaled) -> Tensor:
+    return log10_norm(value.mantissa, value.exponent)
