@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -100,14 +99,14 @@ def stack_of(cells: Sequence[Cell]) -> Stack:
 
 
 def optimizer_of(cells: Sequence[Cell]) -> Any:
-    """A maker of the optimiser: numbers that differ from run to run become one tensor (R,)."""
+    """A maker of the optimiser: numbers that differ from run to run become a list of R."""
     configs = [cell.config["optimizer"] for cell in cells]
     arguments: dict[str, Any] = {}
     for key, value in configs[0].items():
         if key == "_target_":
             continue
         values = [config[key] for config in configs]
-        arguments[key] = value if values.count(value) == len(values) else torch.tensor(values)
+        arguments[key] = value if values.count(value) == len(values) else values
     return functools.partial(get_class(configs[0]["_target_"]), **arguments)
 
 

@@ -27,16 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="RUNS_DIR/NAME, the folder that holds cells/")
     folder = parser.parse_args(arguments).folder
-    from experiments.core.errors import ConfigurationError  # after --help: torch and pandas take seconds
+    from experiments.core.errors import (
+        ConfigurationError,  # after --help: torch and pandas take seconds
+    )
 
     try:
-        return summarise(folder)
+        return report(folder)
     except ConfigurationError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
 
 
-def summarise(folder: Path) -> int:
+def report(folder: Path) -> int:
     """Rebuild the tables, write the report and the dashboards, print the verdict.
 
     Returns:

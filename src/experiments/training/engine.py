@@ -1,39 +1,106 @@
-"""One training step's gradients for a whole stack, into the flat gradient buffer."""
+"""One training step's gradients for a whole stack, into the gradient blocks.
+
+Two engines that must agree: the notes' recursions in reserved memory, which train; and autograd over
+the layers' hand-written backward, which mixed precision needs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
 
+from experiments.backprop import BackpropagationBuffers
 from experiments.core.loss import Loss
-from experiments.layers import LayerRecord
 from experiments.models import MLP
-from experiments.training.flat import FlatParameters
+from experiments.training.parameters import StackParameters
 
 
-class AutogradEngine:
-    """Loss and gradients through autograd and the layers' hand-written backward.
+@dataclass(frozen=True)
+class Trace:
+    """What a step left in one layer: z, a, sigma'(z) and delta, each (R, batch, n).
+
+    Valid until the next step, which may overwrite it.
+    """
+
+    z: Tensor
+    a: Tensor
+    derivative: Tensor
+    delta: Tensor
+
+
+class Engine(ABC):
+    """Cost and gradients of every run of a stack.
 
     Each run's cost depends on its own parameters alone, so the gradient of the sum over runs is
     every run's own gradient.
     """
 
-    def __init__(self, net: MLP, loss: Loss, flat: FlatParameters) -> None:
+    def __init__(self, net: MLP, loss: Loss, parameters: StackParameters) -> None:
         self.net = net
         self.loss = loss
-        self.flat = flat
+        self.parameters = parameters
+
+    @abstractmethod
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        """The cost of every run, (R,); its gradients are then in ``parameters.gradients``."""
+
+    @abstractmethod
+    def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
+        """The same, and what the pass left in every layer."""
+
+
+@final
+class RecursionEngine(Engine):
+    """The delta recursion of ``experiments.backprop``: no graph, no allocation.
+
+    Args:
+        net: a stack of R runs, its parameters in ``parameters``.
+        loss: gives delta^[L].
+        parameters: receives the gradients.
+        batch: examples a step.
+    """
+
+    def __init__(self, net: MLP, loss: Loss, parameters: StackParameters, batch: int) -> None:
+        super().__init__(net, loss, parameters)
+        self.buffers = BackpropagationBuffers(
+            net, batch, parameters.weight_gradients, parameters.bias_gradients
+        )
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """The cost of every run, (R,); its gradients are then in ``flat.gradients``."""
+        return self.buffers.backpropagate(x, t, self.loss).loss
+
+    def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
+        cost, b = self(x, t), self.buffers
+        traces = [
+            Trace(z, a, derivative, delta)
+            for z, a, derivative, delta in zip(b.z, b.a, b.derivative, b.delta, strict=True)
+        ]
+        return cost, traces
+
+
+@final
+class AutogradEngine(Engine):
+    """Autograd through the layers; under autocast the step computes in half precision."""
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self._differentiate(self.loss(self.net(x), t))
 
-    def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[LayerRecord]]:
-        """The same, and what the pass left in every layer."""
+    def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
         outputs, records = self.net.recorded_forward(x)
-        return self._differentiate(self.loss(outputs, t)), records
+        cost = self._differentiate(self.loss(outputs, t))
+        with torch.no_grad():
+            traces = [
+                Trace(record.z, record.a, sigma.derivative(record.z), record.delta)
+                for record, sigma in zip(records, self.net.activations, strict=True)
+            ]
+        return cost, traces
 
     def _differentiate(self, cost: Tensor) -> Tensor:
-        net, flat = self.net, self.flat
+        net = self.net
         gradients = torch.autograd.grad(cost.sum(), [*net.weights, *net.biases])
-        views = [*flat.weight_gradient_views, *flat.bias_gradient_views]
-        for view, gradient in zip(views, gradients, strict=True):
-            view.copy_(gradient)
+        for home, gradient in zip(self.parameters.gradients.layers, gradients, strict=True):
+            home.copy_(gradient)
         return cost.detach()

@@ -10,15 +10,14 @@ from torch import Tensor
 
 from experiments.core.dataset import Split, Splits
 from experiments.core.logger import CellLogger
+from experiments.core.probe import LayerPass
 from experiments.core.shapes import layer_name
-from experiments.layers import LayerRecord
 from experiments.training.batches import BatchOrder
-from experiments.training.engine import AutogradEngine
+from experiments.training.engine import AutogradEngine, Engine, RecursionEngine
 from experiments.training.evaluation import evaluate
-from experiments.training.flat import FlatParameters
 from experiments.training.outcome import Outcome
-from experiments.training.penalty import add_penalty_gradient
-from experiments.training.recording import layer_passes
+from experiments.training.parameters import StackParameters
+from experiments.training.recording import StepRecord
 from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
 
@@ -57,14 +56,14 @@ class StackModule(pl.LightningModule):
         self._last_loss: Tensor | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """None of torch's: the stack's optimiser updates one flat buffer and is driven by hand."""
+        """None of torch's: the stack's own optimiser is driven by hand."""
         return []
 
     def on_fit_start(self) -> None:
         """Take the buffers, once Lightning has put the network on its device."""
         self.began = time.perf_counter()
-        self.flat = FlatParameters(self.net)
-        self.engine = AutogradEngine(self.net, self.stack.loss, self.flat)
+        self.parameter_home = StackParameters(self.net)
+        self.engine = self._engine()
         self.optimizer = self.stack.optimizer()
         self.data = Splits(
             *(self._placed(s) for s in (self.splits.train, self.splits.val, self.splits.test))
@@ -102,9 +101,16 @@ class StackModule(pl.LightningModule):
             if self.stack.ledger.columns:
                 order = self.orders and torch.stack([self.orders[r].take(1)[0] for r in self.alive])
                 x, t = self._batch(order if order is None else order.to(self.device))
-                _, records = self.engine.recorded(x, t)
-                self._record(step, records, self.flat.values, self.flat.gradients, None)
+                self._recorded_step(step, x, t, update=False)
         self._leave(self.alive, step)
+
+    def _engine(self) -> Engine:
+        """The recursions, in buffers for the runs that are left; autograd for mixed precision."""
+        settings, loss = self.stack.settings, self.stack.loss
+        if settings.precision == "bf16-mixed" or settings.engine == "autograd":
+            return AutogradEngine(self.net, loss, self.parameter_home)
+        batch = settings.batch_size or len(self.splits.train)
+        return RecursionEngine(self.net, loss, self.parameter_home, batch)
 
     def _placed(self, split: Split) -> Split:
         t = split.t.to(self.device)
@@ -123,34 +129,27 @@ class StackModule(pl.LightningModule):
         return x, train.t.index_select(0, rows).view(*index.shape, *train.t.shape[1:])
 
     def _update(self) -> None:
-        settings = self.stack.settings
+        settings, home = self.stack.settings, self.parameter_home
         with torch.no_grad():
-            add_penalty_gradient(self.flat, settings.l1, settings.l2)
-            self.optimizer.step([self.flat.values], [self.flat.gradients])
+            home.add_penalty_gradient(settings.l1, settings.l2)
+            self.optimizer.step(home.values.blocks, home.gradients.blocks)
 
     def _step(self, x: Tensor, t: Tensor) -> Tensor:
         cost = self.engine(x, t)
         self._update()
         return cost
 
-    def _recorded_step(self, step: int, x: Tensor, t: Tensor) -> Tensor:
-        cost, records = self.engine.recorded(x, t)
-        # the update may overwrite the gradients (penalties, weight decay): keep what was measured
-        values, gradients = self.flat.values.clone(), self.flat.gradients.clone()
-        self._update()
-        self._record(step, records, values, gradients, self.flat.values - values)
+    def _recorded_step(self, step: int, x: Tensor, t: Tensor, update: bool = True) -> Tensor:
+        cost, traces = self.engine.recorded(x, t)
+        with torch.no_grad():
+            record = StepRecord(traces, self.parameter_home)
+            if update:
+                self._update()
+            self._record(step, record.passes(self.net.activations, update))
         return cost
 
-    def _record(
-        self,
-        step: int,
-        records: Sequence[LayerRecord],
-        values: Tensor,
-        gradients: Tensor,
-        update: Tensor | None,
-    ) -> None:
+    def _record(self, step: int, passes: Sequence[LayerPass]) -> None:
         ledger = self.stack.ledger
-        passes = layer_passes(self.net.activations, self.flat, records, values, gradients, update)
         table = ledger.record(passes).numpy()
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
@@ -162,12 +161,10 @@ class StackModule(pl.LightningModule):
             for logger in self.loggers_of_runs[run]:
                 logger.scalars(step, numbers)
                 if step in (0, self.stack.settings.max_steps):
-                    for k, record in enumerate(records):
+                    for k, layer in enumerate(passes):
                         name = layer_name(k)
-                        logger.histogram(step, f"activation/{name}", record.a[r])
-                        logger.histogram(
-                            step, f"weight_gradient/{name}", passes[k].weight_gradient[r]
-                        )
+                        logger.histogram(step, f"activation/{name}", layer.a[r])
+                        logger.histogram(step, f"weight_gradient/{name}", layer.weight_gradient[r])
 
     def _evaluate(self, step: int) -> None:
         loss, accuracy = self._measure(self.data.val)
@@ -250,7 +247,7 @@ class StackModule(pl.LightningModule):
                     outcome.diverged_at = outcome.steps
             outcome.seconds = elapsed / len(self.stack.runs)
             if self.stack.settings.checkpoint:
-                outcome.state = self.flat.state_of(r)
+                outcome.state = self.parameter_home.state_of(r)
         self._compact([r for run, r in where.items() if run not in set(leaving)])
 
     def _compact(self, keep: list[int]) -> None:
@@ -258,7 +255,8 @@ class StackModule(pl.LightningModule):
         self._losses = [chunk[:, keep] for chunk in self._losses]
         if keep:
             index = torch.tensor(keep, device=self.device)
-            self.flat.select(index)
+            self.parameter_home.select(index)
+            self.engine = self._engine()
             self.optimizer.select(index)
 
 

@@ -2,50 +2,60 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.probe import LayerPass
-from experiments.layers import LayerRecord
-from experiments.training.flat import FlatParameters
+from experiments.training.engine import Trace
+from experiments.training.parameters import StackParameters
 
 
-@torch.no_grad()
-def layer_passes(
-    activations: Sequence[Activation],
-    flat: FlatParameters,
-    records: Sequence[LayerRecord],
-    values: Tensor,
-    gradients: Tensor,
-    update: Tensor | None,
-) -> list[LayerPass]:
-    """One pass per layer of a stack.
+class StepRecord:
+    """What is kept of one step while its update happens.
 
     Args:
-        activations: sigma of every layer.
-        flat: knows how a buffer (R, P) is cut into layers.
-        records: what the step left in every layer; delta is dC/dz of every run's own mean cost.
-        values: all parameters before the update, (R, P).
-        gradients: of the mean cost, without penalties, (R, P).
-        update: the change of all parameters by the update that follows, (R, P), or None.
+        traces: what the step left in every layer.
+        parameters: as they are before the update; gradients of the mean cost, without penalties.
     """
-    weights, _ = flat.views_of(values)
-    weight_gradients, bias_gradients = flat.views_of(gradients)
-    moved = [None] * len(records) if update is None else flat.views_of(update)[0]
-    return [
-        LayerPass(
-            z=record.z,
-            a=record.a,
-            delta=record.delta,
-            derivative=sigma.derivative(record.z),
-            weight=weight,
-            weight_gradient=weight_gradient,
-            bias_gradient=bias_gradient,
-            update=step,
-            max_derivative=sigma.max_derivative,
-        )
-        for record, sigma, weight, weight_gradient, bias_gradient, step in zip(
-            records, activations, weights, weight_gradients, bias_gradients, moved, strict=True
-        )
-    ]
+
+    def __init__(self, traces: Sequence[Trace], parameters: StackParameters) -> None:
+        self.traces = traces
+        self.parameters = parameters
+        self.weights = [w.clone() for w in parameters.weights]
+        # penalties are added to the gradients in place
+        self.weight_gradients = [g.clone() for g in parameters.weight_gradients]
+        self.bias_gradients = [g.clone() for g in parameters.bias_gradients]
+
+    def passes(self, activations: Sequence[Activation], updated: bool) -> list[LayerPass]:
+        """One pass per layer of the stack.
+
+        Args:
+            activations: sigma of every layer.
+            updated: whether the parameters have since been updated; otherwise there is no update.
+        """
+        updates: list[Tensor | None] = [None] * len(self.traces)
+        if updated:
+            pairs = zip(self.parameters.weights, self.weights, strict=True)
+            updates = [now - before for now, before in pairs]
+        return [
+            LayerPass(
+                z=trace.z,
+                a=trace.a,
+                delta=trace.delta,
+                derivative=trace.derivative,
+                weight=weight,
+                weight_gradient=weight_gradient,
+                bias_gradient=bias_gradient,
+                update=update,
+                max_derivative=sigma.max_derivative,
+            )
+            for trace, sigma, weight, weight_gradient, bias_gradient, update in zip(
+                self.traces,
+                activations,
+                self.weights,
+                self.weight_gradients,
+                self.bias_gradients,
+                updates,
+                strict=True,
+            )
+        ]

@@ -23,6 +23,8 @@ class TrainerSettings:
         l2: penalty l2/2 * sum W^2 on the weights, from 0.
         accelerator: "cpu", "gpu" or "auto".
         precision: Lightning's name of the arithmetic.
+        engine: "recursion" trains by the hand-written recursions in reserved memory; "autograd" by
+            torch's graph over the same layers, to compare. Mixed precision always takes autograd.
         subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where they
             cost 20 to 100 times the time; "keep" computes with them.
         threads: of the CPU; small matrices gain nothing from more than 1. None leaves torch's choice.
@@ -44,6 +46,7 @@ class TrainerSettings:
     l2: float = 0.0
     accelerator: str = "auto"
     precision: str = "32-true"
+    engine: str = "recursion"
     subnormals: str = "flush"
     threads: int | None = 1
     deterministic: bool = False
@@ -68,6 +71,8 @@ class TrainerSettings:
         self._require(
             "precision", self.precision, self.precision in PRECISIONS, f"one of {PRECISIONS}"
         )
+        engines = ("recursion", "autograd")
+        self._require("engine", self.engine, self.engine in engines, f"one of {engines}")
         modes = ("flush", "keep")
         self._require("subnormals", self.subnormals, self.subnormals in modes, f"one of {modes}")
         threads = self.threads
