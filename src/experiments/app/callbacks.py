@@ -49,7 +49,7 @@ def _enter(config: DictConfig) -> None:
                     "set runs_dir or name to another place, or move the file away",
                 )
             )
-    shared = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
     started.append(Started(SweepFolder(folder), config.study, plain))
 

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -29,7 +30,7 @@ class StackedLauncher(Launcher):
         self.config = config
         # the sweeper validates every job through the same loader, so it is spared too
         self.loader = CachingLoader(hydra_context.config_loader)
-        hydra_context.config_loader = self.loader  # type: ignore[assignment]  same interface
+        hydra_context.config_loader = cast(ConfigLoader, self.loader)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -52,7 +53,7 @@ class StackedLauncher(Launcher):
             job.hydra_cfg = OmegaConf.create({"hydra": config.hydra})
             HydraConfig.instance().set_config(config)
             choices = config.hydra.runtime.choices
-            task: Any = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+            task: Any = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
             job.cfg = task
             job.task_name = str(config.hydra.job.name)
             cells.append(cell_of(task, choices))

@@ -90,7 +90,8 @@ class Dense(nn.Module):
             ValueError: if the shapes do not chain; broadcasting would hide a missing run axis.
         """
         rows = self._rows(a_prev)
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         device = rows.device.type
         if torch.is_autocast_enabled(device):
             # cast outside the Function: its backward may run outside the autocast region
@@ -164,5 +165,6 @@ def _generators(
         handed = [g for g in seed if isinstance(g, torch.Generator)]
         if handed:
             return handed
-        return [stream(s, INITIALISATION) for s in run_seeds([int(s) for s in seed], runs)]  # type: ignore[call-overload]
+        seeds = [s for s in seed if not isinstance(s, torch.Generator)]
+        return [stream(s, INITIALISATION) for s in run_seeds(seeds, runs)]
     return [stream(s, INITIALISATION) for s in run_seeds(seed, runs)]

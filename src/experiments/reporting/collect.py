@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandas import DataFrame
 
+from experiments.core.atomic import replacing
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import ConfigurationError, describe
-from experiments.reporting.atomic import replacing
 from experiments.reporting.records import Hole, Record, read_records
 
 #: columns of results.parquet that are neither an axis nor a metric
@@ -168,7 +168,7 @@ def _ledger(folder: SweepFolder, cells: Iterable[str]) -> tuple[pa.Table, list[H
             holes.append(Hole(cell, f"ledger.parquet cannot be read ({type(error).__name__})"))
     empty = pa.table({"cell": [], "step": [], "layer": []} | {name: [] for name in LEDGER})
     table = pa.concat_tables([_uniform(empty, ""), *parts], promote_options="permissive")
-    return _without_repeats(table), holes
+    return _with_logarithms(_without_repeats(table)), holes
 
 
 def _uniform(part: pa.Table, cell: str) -> pa.Table:
@@ -183,6 +183,18 @@ def _uniform(part: pa.Table, cell: str) -> pa.Table:
             part[name].cast(pa.float64()) if present else pa.nulls(len(part), pa.float64())
         )
     return pa.table(columns)
+
+
+def _with_logarithms(table: pa.Table) -> pa.Table:
+    """Fill log10 columns that a probe did not record from the norm, where the norm is not 0.
+
+    A norm of 0 says nothing of how small the gradient truly is; its logarithm stays unknown.
+    """
+    for name in ("delta_norm", "weight_gradient_norm"):
+        index = table.column_names.index(f"log10_{name}")
+        plain = pc.log10(pc.if_else(pc.greater(table[name], 0.0), table[name], None))
+        table = table.set_column(index, f"log10_{name}", pc.coalesce(table[index], plain))
+    return table
 
 
 def _without_repeats(table: pa.Table) -> pa.Table:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from experiments.core.atomic import replacing
 from experiments.core.cell import SweepFolder
 from experiments.core.study import Findings, Study
 from experiments.reporting.account import account, cell_table
-from experiments.reporting.atomic import replacing
 from experiments.reporting.collect import read_collection
 from experiments.reporting.provenance import read_provenance
 from experiments.reporting.tables import table_html

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import traceback as tracebacks
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
+from experiments.core.atomic import replacing
 from experiments.core.cell import CellFolder
 from experiments.core.errors import CheckpointError, describe
 from experiments.training.outcome import Outcome
@@ -101,7 +101,7 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
 def write_config(cell: Cell) -> None:
     """Make the cell's folder and say what it is."""
     cell.folder.path.mkdir(parents=True, exist_ok=True)
-    with _replacing(cell.folder.config) as temporary:
+    with replacing(cell.folder.config) as temporary:
         temporary.write_text(yaml.safe_dump(dict(cell.config), sort_keys=False))
 
 
@@ -110,10 +110,10 @@ def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dic
     folder = cell.folder
     if columns:
         table = pa.table({k: pa.array(v) for k, v in outcome.ledger(columns).items()})
-        with _replacing(folder.ledger) as temporary:
+        with replacing(folder.ledger) as temporary:
             pq.write_table(table, temporary)
     if outcome.state is not None:
-        with _replacing(folder.checkpoint) as temporary:
+        with replacing(folder.checkpoint) as temporary:
             torch.save(outcome.state, temporary)
     folder.traceback.unlink(missing_ok=True)
     return write_record(
@@ -156,7 +156,7 @@ def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str,
 def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
     """Write record.json whole or not at all (temporary file, then rename)."""
     record = {"cell": cell.id, "axes": dict(cell.axes), **result, "versions": versions()}
-    with _replacing(cell.folder.record) as temporary:
+    with replacing(cell.folder.record) as temporary:
         temporary.write_text(json.dumps(record, default=str))
     return record
 
@@ -194,20 +194,3 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             describe(f"{path} holding {type(state).__name__}", "named tensors", remedy)
         )
     return state
-
-
-class _replacing:
-    """A temporary file beside ``path`` that takes its place on success and vanishes on failure."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}")
-
-    def __enter__(self) -> Path:
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            os.replace(self.temporary, self.path)  # noqa: PTH105  atomic on every platform
-        else:
-            self.temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from experiments.training.engine import AutogradEngine, Engine, RecursionEngine
 from experiments.training.evaluation import evaluate
 from experiments.training.outcome import Outcome
 from experiments.training.parameters import StackParameters
-from experiments.training.recording import StepRecord
+from experiments.training.recording import BelowFloats, StepRecord
 from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
 
@@ -80,10 +80,7 @@ class StackModule(pl.LightningModule):
         steps = chunk.stop - chunk.start
         if not self.alive or not steps:
             return
-        order = None
-        if self.orders is not None:
-            taken = [self.orders[r].take(steps) for r in self.alive]
-            order = torch.stack(taken, dim=1).to(self.device)
+        order = self._order(steps)
         losses = []
         for k in range(steps):
             x, t = self._batch(None if order is None else order[k])
@@ -99,8 +96,8 @@ class StackModule(pl.LightningModule):
         if self.alive:
             self._evaluate(step)
             if self.stack.ledger.columns:
-                order = self.orders and torch.stack([self.orders[r].take(1)[0] for r in self.alive])
-                x, t = self._batch(order if order is None else order.to(self.device))
+                order = self._order(1)
+                x, t = self._batch(None if order is None else order[0])
                 self._recorded_step(step, x, t, update=False)
         self._leave(self.alive, step)
 
@@ -118,6 +115,13 @@ class StackModule(pl.LightningModule):
             split.x.to(self.device, self.stack.dtype),
             t.to(self.stack.dtype) if t.is_floating_point() else t,
         )
+
+    def _order(self, steps: int) -> Tensor | None:
+        """Indices of the next batches, (steps, R, batch), or None where a batch is the whole split."""
+        if self.orders is None:
+            return None
+        taken = [self.orders[r].take(steps) for r in self.alive]
+        return torch.stack(taken, dim=1).to(self.device)
 
     def _batch(self, index: Tensor | None) -> tuple[Tensor, Tensor]:
         """Every run's own examples, (R, batch, n_1), or the whole split, (N, n_1), shared."""
@@ -143,14 +147,15 @@ class StackModule(pl.LightningModule):
         cost, traces = self.engine.recorded(x, t)
         with torch.no_grad():
             record = StepRecord(traces, self.parameter_home)
+            exact = BelowFloats(record, self.net, x, t, self.stack.loss)
             if update:
                 self._update()
-            self._record(step, record.passes(self.net.activations, update))
+            self._record(step, record.passes(self.net.activations, update), exact)
         return cost
 
-    def _record(self, step: int, passes: Sequence[LayerPass]) -> None:
+    def _record(self, step: int, passes: Sequence[LayerPass], exact: BelowFloats) -> None:
         ledger = self.stack.ledger
-        table = ledger.record(passes).numpy()
+        table = exact.fill(ledger.record(passes).numpy(), ledger.columns)
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
             numbers = {
@@ -181,13 +186,17 @@ class StackModule(pl.LightningModule):
 
     def _measure(self, split: Split) -> np.ndarray:
         task = self.stack.dataset.task
-        return torch.stack(evaluate(self.net, self.stack.loss, split, task)).cpu().numpy()
+        found: np.ndarray = (
+            torch.stack(evaluate(self.net, self.stack.loss, split, task)).cpu().numpy()
+        )
+        return found
 
     def _mean_batch_loss(self) -> np.ndarray:
         """Mean batch loss since the last point; before the first step, the whole split's loss."""
         if not self._losses:
-            return self._measure(self.data.train)[0]
-        mean = torch.cat(self._losses).double().mean(0).numpy()
+            loss: np.ndarray = self._measure(self.data.train)[0]
+            return loss
+        mean: np.ndarray = torch.cat(self._losses).double().mean(0).numpy()
         self._losses = []
         return mean
 

@@ -1,7 +1,7 @@
 """A stack: R cells of one shape, to be trained as one computation."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -139,7 +139,7 @@ class Stack:
 
 
 @contextmanager
-def default_dtype(dtype: torch.dtype):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Parameters made inside are of this type."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

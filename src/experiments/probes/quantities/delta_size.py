@@ -16,10 +16,10 @@ from experiments.probes.quantities.norm import norm_per_run
 
 @final
 class DeltaSize(Quantity):
-    """RMS and Frobenius norm of delta^[l]."""
+    """RMS and Frobenius norm of delta^[l], and the norm's log10."""
 
-    columns: ClassVar[tuple[str, ...]] = ("delta_rms", "delta_norm")
+    columns: ClassVar[tuple[str, ...]] = ("delta_rms", "delta_norm", "log10_delta_norm")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
         norm = norm_per_run(layer.delta)
-        return norm / math.sqrt(layer.delta[0].numel()), norm
+        return norm / math.sqrt(layer.delta[0].numel()), norm, norm.log10()

@@ -6,4 +6,5 @@ from torch import Tensor
 
 def norm_per_run(t: Tensor) -> Tensor:
     """(R, ...) -> (R,): the Frobenius norm of every run's part, in float64."""
-    return torch.linalg.vector_norm(t.flatten(1), dim=1, dtype=torch.float64)
+    norm: Tensor = torch.linalg.vector_norm(t.flatten(1), dim=1, dtype=torch.float64)
+    return norm

@@ -10,9 +10,10 @@ from experiments.probes.quantities.norm import norm_per_run
 
 @final
 class WeightGradientSize(Quantity):
-    """Frobenius norm of dC/dW^[l]."""
+    """Frobenius norm of dC/dW^[l], and its log10."""
 
-    columns: ClassVar[tuple[str, ...]] = ("weight_gradient_norm",)
+    columns: ClassVar[tuple[str, ...]] = ("weight_gradient_norm", "log10_weight_gradient_norm")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        return (norm_per_run(layer.weight_gradient),)
+        norm = norm_per_run(layer.weight_gradient)
+        return norm, norm.log10()

@@ -92,7 +92,7 @@ class TensorBoard(CellLogger):
         finite = {f"final/{k}": v for k, v in metrics.items() if math.isfinite(v)}
         # add_hparams of the writer would open a second event file and show a second run
         for summary in hparams(shown, finite):
-            self._writer.file_writer.add_summary(summary)  # type: ignore[union-attr]
+            self._writer._get_file_writer().add_summary(summary)
         for tag, value in finite.items():
             self._writer.add_scalar(tag, value, 0)
         self._writer.close()
