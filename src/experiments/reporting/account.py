@@ -1,7 +1,10 @@
 """The account of a sweep: which cells are over and how, what varied, what stayed, with which versions."""
 
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from pandas import DataFrame
 
@@ -10,6 +13,7 @@ from experiments.reporting.configurations import SEED, axis_columns, text, varyi
 
 #: how many names a line lists before it says "and n more"
 NAMED = 6
+_OBJECT = re.compile(r'\{"_target_": "[\w.]*?(\w+)"\}')
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Account:
         varied: axes with more than one value, and their values.
         fixed: settings that all cells share.
         seeds: the seeds, in words.
-        versions: what the cells were made with; more than one line where they differ.
+        versions: what the cells were made with.
         facts: what was noted of the machine's arithmetic.
         seconds: training time of all cells together.
     """
@@ -32,8 +36,8 @@ class Account:
     varied: list[tuple[str, str]]
     fixed: list[tuple[str, str]]
     seeds: str
-    versions: list[str]
-    facts: list[str]
+    versions: str
+    facts: str
     seconds: float
 
 
@@ -52,11 +56,13 @@ def account(collection: Collection) -> Account:
         reasons=[*_reasons(results), *_holes(collection)],
         varied=[(key, _values(results, key)) for key in varying],
         fixed=[
-            (key, text(results[key].iloc[0])) for key in axes if key != SEED and key not in varying
+            (key, _plain(results[key].iloc[0]))
+            for key in axes
+            if key != SEED and key not in varying
         ],
         seeds=_values(results, SEED) if SEED in results else "–",
-        versions=_distinct(results, "versions"),
-        facts=_distinct(results, "facts"),
+        versions=_noted(results, "versions"),
+        facts=_noted(results, "facts"),
         seconds=float(results["seconds"].sum()),
     )
 
@@ -108,11 +114,21 @@ def _values(results: DataFrame, key: str) -> str:
     return ", ".join([*values, "not set"] if missing else values)
 
 
-def _distinct(results: DataFrame, key: str) -> list[str]:
-    """Each distinct JSON object of a column as "name value, name value"."""
-    lines = []
-    for held, rows in results.groupby(key, sort=True):
-        parts = ", ".join(f"{name} {value}" for name, value in json.loads(str(held)).items())
-        lines.append((parts or "none noted", len(rows)))
-    alone = len(lines) == 1
-    return [line if alone else f"{line} ({count} cells)" for line, count in lines]
+def _plain(value: Any) -> str:
+    """A setting as its config has it; objects by their class alone."""
+    return _OBJECT.sub(r"\1", value) if isinstance(value, str) else text(value)
+
+
+def _noted(results: DataFrame, column: str) -> str:
+    """What the cells' JSON objects of a column say, key by key; where they differ, of how many."""
+    noted: dict[str, Counter[str]] = {}
+    for held, count in results[column].value_counts().items():
+        for key, value in json.loads(str(held)).items():
+            noted.setdefault(key, Counter())[str(value)] += int(count)
+    return ", ".join(f"{key.replace('_', ' ')} {_counted(c)}" for key, c in sorted(noted.items()))
+
+
+def _counted(values: Counter[str]) -> str:
+    if len(values) == 1:
+        return next(iter(values))
+    return " or ".join(f"{value} ({count} cells)" for value, count in sorted(values.items()))

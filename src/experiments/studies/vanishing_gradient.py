@@ -49,7 +49,9 @@ class VanishingGradient(Study):
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
         found = families(results, ledger)
         if not found:
-            return Findings((Verdict("No cell is over, so nothing can be said.", "undecided"),))
+            return Findings(
+                (Verdict("No cell has come to an end, so nothing can be said.", "undecided"),)
+            )
         depths = {depth for family in found for depth in family.depths}
         depth = CLAIMED_DEPTH if CLAIMED_DEPTH in depths else max(depths)
         verdicts = (
@@ -79,17 +81,20 @@ def _member(found: Sequence[Family], activation: str, initializer: str) -> Famil
 
 
 def _absent(activation: str, initializer: str) -> Verdict:
-    return Verdict(f"No cell of {activation} with {initializer} is over.", "undecided")
+    return Verdict(f"No cell of {activation} with {initializer} has come to an end.", "undecided")
 
 
 def _accuracy(family: Family, depth: int) -> str:
     share = family.learnt(depth)
+    if not family.chance > 0:
+        return "whether it learns is not known, for want of a chance level"
     if not share.seeds:
-        return f"no cell of depth {depth} is over"
+        return f"no cell of depth {depth} has come to an end"
+    shallow = "" if depth >= CLAIMED_DEPTH else f" (the claim is about depth {CLAIMED_DEPTH})"
     accuracy = mean_interval(family.at(depth, "val/accuracy"))
     return (
         f"at depth {depth} validation accuracy is {accuracy}, chance {family.chance:.2g}, and "
-        f"{share.value * share.seeds:.0f} of {share.seeds} seeds learn"
+        f"{share.value * share.seeds:.0f} of {share.seeds} seeds learn{shallow}"
     )
 
 

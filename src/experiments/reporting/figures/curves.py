@@ -20,6 +20,7 @@ from experiments.reporting.figures.canvas import COLOURS, INK, MARKERS, WIDTH, s
 from experiments.reporting.powers import decade
 
 BAND = (0.1, 0.9)
+DASHES = (0, (4, 2.5))
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def draw_panels(panels: Sequence[Panel], x: Axis, y: Axis, columns: int | None =
         for panel, axes in zip(panels, grid.flat, strict=False):
             _draw(axes, panel, labels, joined=not x.names)
             axes.set_title(panel.title)
-        _scale(grid[0, 0], x, y)
+        _scale(grid[0, 0], panels, x, y)
         for axes in grid[:, 0]:
             axes.set_ylabel(y.label)
         for axes in grid[-1]:
@@ -122,7 +123,7 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
         marks = MARKERS[rank % len(MARKERS)] if len(x) <= 24 else ""
         axes.plot(x, mean, color=colour, marker=marks, ls="-" if joined else "", zorder=3)
         if curve.predicted is not None:
-            axes.plot(x, curve.predicted, color=colour, ls=(0, (4, 2)), lw=1.4, alpha=0.9, zorder=2)
+            axes.plot(x, curve.predicted, color=INK, ls=DASHES, lw=1.1, alpha=0.85, zorder=4)
         _mark_nonfinite(axes, curve, x, colour, rank)
 
 
@@ -157,14 +158,16 @@ def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
     return note
 
 
-def _scale(axes: Axes, x: Axis, y: Axis) -> None:
+def _scale(axes: Axes, panels: Sequence[Panel], x: Axis, y: Axis) -> None:
     """Set the shared scales once; every panel follows."""
     if x.names:
         axes.set_xticks(range(len(x.names)), x.names)
         axes.set_xlim(-0.6, len(x.names) - 0.4)
+    elif all(value.is_integer() for p in panels for c in p.curves for value in c.x.tolist()):
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     for axis, shown in ((axes.xaxis, x), (axes.yaxis, y)):
         if shown.logarithmic:
-            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+            axes.set(**{f"{axis.axis_name}scale": "log"})
         elif shown.decades:
             axis.set_major_locator(MaxNLocator(nbins=7, integer=True))
             axis.set_major_formatter(FuncFormatter(lambda value, _: decade(value)))
@@ -177,7 +180,7 @@ def _legend(figure: Figure, panels: Sequence[Panel], labels: list[str]) -> None:
     ]
     names = list(labels)
     if any(curve.predicted is not None for panel in panels for curve in panel.curves):
-        handles.append(Line2D([], [], color=INK, ls=(0, (4, 2)), lw=1.4))
+        handles.append(Line2D([], [], color=INK, ls=DASHES, lw=1.1))
         names.append("predicted")
     if len(names) > 1:
         columns = min(len(names), 5 if max(map(len, names)) < 16 else 3)

@@ -1,13 +1,16 @@
 """Networks that differ in depth and seed alone: what was measured of them and what theory says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 from pandas import DataFrame
 
+from experiments.core.errors import ConfigurationError
 from experiments.core.interval import Interval
 from experiments.core.shapes import FIRST_WEIGHT_LAYER
 from experiments.reporting.configurations import configurations, varying_axes
@@ -30,7 +33,7 @@ class Family:
         label: what they have in common and others have not.
         rows: their rows of the results without failed cells, with the gradients of ``families``.
         prediction: mean field's word on them, where it has one.
-        chance: accuracy of guessing.
+        chance: accuracy of guessing; NaN for data that have no classes or are no room of the house.
     """
 
     label: str
@@ -84,8 +87,11 @@ class Family:
         return self.gain.map(lambda gain: gain / predicted)
 
     def learnt(self, depth: int) -> Interval:
-        """Share of seeds whose validation accuracy is clearly above chance; divergence is not."""
-        seeds = self.at(depth, "val/accuracy")
+        """Share of seeds whose validation accuracy is clearly above chance.
+
+        A diverged seed has not learnt; where chance is unknown, so is the share.
+        """
+        seeds = self.at(depth, "val/accuracy") if self.chance > 0 else np.empty(0)
         return share_interval(int((seeds > self.chance + MARGIN).sum()), len(seeds))
 
     @cached_property
@@ -124,7 +130,15 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
                 label=group.label,
                 rows=group.rows,
                 prediction=predict(row, int(group.rows[DEPTH].max())),
-                chance=1.0 / dataset_of(row).outputs,
+                chance=_chance(row),
             )
         )
     return found
+
+
+def _chance(row: Mapping[str, Any]) -> float:
+    try:
+        data = dataset_of(row)
+    except ConfigurationError:
+        return float("nan")
+    return 1.0 / max(data.outputs, 2) if data.task == "classification" else float("nan")

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from experiments.core.errors import DataError
+from experiments.core.errors import ConfigurationError, DataError
 from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
 from experiments.theory import mean_field
 
@@ -52,9 +52,13 @@ def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
     """Mean field for the network of a row, up to ``deepest`` hidden layers.
 
     Returns:
-        None where the data set cannot be read (its mean square is needed) or sigma_w is 0.
+        None where the theory has nothing to go on: an option that is no room, a data set that cannot
+        be read (its mean square is needed), weights that are all 0.
     """
-    activation, initializer, data = activation_of(row), initializer_of(row), dataset_of(row)
+    try:
+        activation, initializer, data = activation_of(row), initializer_of(row), dataset_of(row)
+    except ConfigurationError:
+        return None
     n = int(row["model.width"])
     hidden_variance = n * initializer.weight_variance(n, n)
     bias = initializer.bias_variance(n, n) ** 0.5
