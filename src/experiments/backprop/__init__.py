@@ -5,7 +5,9 @@ Nothing here uses autograd, the probes or the theory, so that agreement with the
 
 from experiments.backprop.agreement import Way, gradient_agreement
 from experiments.backprop.buffers import BackpropagationBuffers
+from experiments.backprop.chain import ChainTerm, active_window, scalar_chain, widest_window
 from experiments.backprop.cost import MultiplyAdds, multiply_adds
+from experiments.backprop.descent import fit
 from experiments.backprop.dual import Dual, forward_derivative
 from experiments.backprop.float_survival import GradientSurvival, Survival, survival
 from experiments.backprop.forward import ForwardPass, forward_pass
@@ -20,6 +22,7 @@ from experiments.backprop.recursion import backpropagate
 from experiments.backprop.scalar_network import ScalarNetwork
 from experiments.backprop.scaling import ScaledBackpropagation, scaled_backpropagate
 from experiments.backprop.sensitivity import InputGradientTrace, input_gradient
+from experiments.backprop.stabilisation import Descent
 from experiments.backprop.tape import Node, Tape
 from experiments.backprop.tracing import (
     SweptJacobian,
@@ -29,10 +32,13 @@ from experiments.backprop.tracing import (
     reverse_jacobian,
     trace_table,
 )
+from experiments.backprop.tutorial import tutorial_network, walkthrough
 
 __all__ = [
     "Backpropagation",
     "BackpropagationBuffers",
+    "ChainTerm",
+    "Descent",
     "Dual",
     "ForwardPass",
     "GradientSurvival",
@@ -48,7 +54,9 @@ __all__ = [
     "TraceRow",
     "TraceTable",
     "Way",
+    "active_window",
     "backpropagate",
+    "fit",
     "forward_derivative",
     "forward_jacobian",
     "forward_pass",
@@ -59,7 +67,11 @@ __all__ = [
     "multiply_adds",
     "partial_products",
     "reverse_jacobian",
+    "scalar_chain",
     "scaled_backpropagate",
     "survival",
     "trace_table",
+    "tutorial_network",
+    "walkthrough",
+    "widest_window",
 ]

@@ -1,0 +1,12 @@
+"""Step through a 2-2-3-1 network number by number: forward, back, update, input gradient, tape."""
+
+import torch
+
+from experiments.backprop import tutorial_network, walkthrough
+from experiments.losses import HalfSquaredError
+
+if __name__ == "__main__":
+    x = torch.tensor([[0.1, 0.5]], dtype=torch.float64)
+    t = torch.tensor([[1.0]], dtype=torch.float64)
+    for line in walkthrough(tutorial_network(), x, t, HalfSquaredError()):
+        print(line)

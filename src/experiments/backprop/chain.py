@@ -1,0 +1,172 @@
+r"""The scalar chain of note 003: one neuron a layer, and a gradient that is a plain product.
+
+    z_1 = w_1 x + b_1,   z_l = w_l a_{l-1} + b_l,   a_l = sigma_l(z_l),   f = a_L
+
+    df/dw_l = a_{l-1} sigma_l'(z_l) * prod_{k>l} w_k sigma_k'(z_k),        a_0 = x
+    df/dw_1 = x sigma_1'(z_1) * w_2 sigma_2'(z_2) * ... * w_L sigma_L'(z_L)
+
+Layers are counted as note 003 counts them here: l = 1 is the first with a weight. The note's
+f = w_L sigma(... sigma(w_1 x + b_1) ...) has the identity as sigma_L.
+
+For the sigmoid a factor w sigma'(w a + b) reaches 1 only if |w| >= 4, since sigma' <= 1/4, and then
+only for inputs a in a window of width::
+
+    sigma'(z) >= 1/|w|  <=>  |z| <= 2 artanh(r),    r = sqrt(1 - 4/|w|)
+    width in a = (4/|w|) artanh(r)
+
+The widest window solves r artanh(r) = 1/2: |w| = 6.89415, width 0.447743205. With w = 100 and z = 0 in
+every layer the factor is 25: gradients vanish or explode, and a balance is an accident.
+
+References:
+    Note 003, "Back propagation: problems with vanishing gradient"; Nielsen, Neural Networks and Deep
+    Learning, chapter 5.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from experiments.core.activation import Activation
+from experiments.core.errors import describe
+
+
+@dataclass(frozen=True)
+class ChainTerm:
+    """One layer of the chain: its numbers, and its part in the product.
+
+    Attributes:
+        layer: l, from 1.
+        w: weight.
+        b: bias.
+        z: w a_{l-1} + b.
+        a: sigma(z).
+        derivative: sigma'(z).
+        factor: what the layer contributes to df/dw_1: x sigma'(z) for l = 1, else w sigma'(z).
+        log10_product: log10 |df/dw_1| of the chain up to this layer: the factors 1 .. l multiplied.
+        gradient_w: df/dw_l; 0 or infinite where it is beyond the floats.
+        log10_gradient_w: log10 |df/dw_l|, finite there too.
+    """
+
+    layer: int
+    w: float
+    b: float
+    z: float
+    a: float
+    derivative: float
+    factor: float
+    log10_product: float
+    gradient_w: float
+    log10_gradient_w: float
+
+
+def scalar_chain(
+    x: float,
+    weights: Sequence[float],
+    biases: Sequence[float],
+    activation: Activation,
+    output_activation: Activation | None = None,
+) -> tuple[ChainTerm, ...]:
+    """The product formula term by term, in float64.
+
+    Args:
+        x: the input.
+        weights: w_1, ..., w_L.
+        biases: b_1, ..., b_L.
+        activation: sigma of every layer but the last.
+        output_activation: sigma_L; None means the same as the others. The note's f has Identity().
+
+    Returns:
+        One term per layer; ``terms[-1].a`` is f and ``terms[0].gradient_w`` is df/dw_1.
+
+    Raises:
+        ValueError: without layers, or with unequal numbers of weights and biases.
+
+    Example:
+        Nielsen's exploding chain, w = 100 and z = 0 everywhere:
+
+        >>> from experiments.activations import Sigmoid
+        >>> terms = scalar_chain(0.5, [100.0] * 4, [-50.0] * 4, Sigmoid())
+        >>> [term.factor for term in terms]
+        [0.125, 25.0, 25.0, 25.0]
+    """
+    if not weights or len(weights) != len(biases):
+        found = f"{len(weights)} weights and {len(biases)} biases"
+        raise ValueError(describe(found, "one of each for every layer", "give at least one layer"))
+    sigmas = [activation] * (len(weights) - 1) + [output_activation or activation]
+    z, a, derivatives = [], [float(x)], []
+    for w, b, sigma in zip(weights, biases, sigmas, strict=True):
+        z.append(w * a[-1] + b)
+        at_z = torch.tensor(z[-1], dtype=torch.float64)
+        a.append(float(sigma.value(at_z)))
+        derivatives.append(float(sigma.derivative(at_z)))
+    multipliers = [float(x), *weights[1:]]
+    factors = [m * derivative for m, derivative in zip(multipliers, derivatives, strict=True)]
+    logs = [_log10(factor) for factor in factors]
+    own = [_log10(a[k]) + _log10(derivatives[k]) for k in range(len(weights))]
+    return tuple(
+        ChainTerm(
+            layer=k + 1,
+            w=float(weights[k]),
+            b=float(biases[k]),
+            z=z[k],
+            a=a[k + 1],
+            derivative=derivatives[k],
+            factor=factors[k],
+            log10_product=_sum(logs[: k + 1]),
+            gradient_w=_product([a[k], derivatives[k], *factors[k + 1 :]]),
+            log10_gradient_w=_sum([own[k], *logs[k + 1 :]]),
+        )
+        for k in range(len(weights))
+    )
+
+
+def active_window(w: float) -> float:
+    """Width of the inputs a for which a sigmoid neuron has |w sigma'(w a + b)| >= 1; 0 if |w| < 4.
+
+    It does not depend on b, which only moves the window.
+
+    Example:
+        >>> active_window(3.9), round(active_window(6.89415), 9)
+        (0.0, 0.447743205)
+    """
+    if abs(w) <= 4:
+        return 0.0
+    return 4 / abs(w) * math.atanh(math.sqrt(1 - 4 / abs(w)))
+
+
+def widest_window() -> tuple[float, float]:
+    """(|w|, width) where ``active_window`` is widest: r artanh(r) = 1/2, by bisection.
+
+    Example:
+        >>> w, width = widest_window()
+        >>> round(w, 5), round(width, 9)
+        (6.89415, 0.447743205)
+    """
+    low, high = 0.0, 0.99
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if middle * math.atanh(middle) < 0.5 else (low, middle)
+    w = 4 / (1 - low * low)
+    return w, active_window(w)
+
+
+def _log10(number: float) -> float:
+    return math.log10(abs(number)) if number != 0 else -math.inf
+
+
+def _sum(logs: Sequence[float]) -> float:
+    """The sum of logarithms; a factor 0 makes the product 0, whatever the others are."""
+    return -math.inf if -math.inf in logs else math.fsum(logs)
+
+
+def _product(factors: Sequence[float]) -> float:
+    """The product, rounded as floats round, whatever its partial products are."""
+    mantissa, exponent = 1.0, 0
+    for factor in factors:
+        mantissa, shift = math.frexp(mantissa * factor)
+        exponent += shift
+    try:
+        return math.ldexp(mantissa, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, mantissa)

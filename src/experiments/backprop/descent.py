@@ -1,0 +1,191 @@
+"""Gradient descent as the notes end it: update by the recursion's gradients, until C stabilises."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from experiments.backprop.admission import layers_of, require_input, require_targets
+from experiments.backprop.buffers import BackpropagationBuffers
+from experiments.backprop.examples import Method, batch_of, drawn, gathered
+from experiments.backprop.flattening import FlatNetwork, flattened
+from experiments.backprop.forward import stored_pass
+from experiments.backprop.stabilisation import Descent, DescentRecord
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.loss import Loss
+from experiments.core.seeding import SHUFFLING, run_seeds, stream
+from experiments.models import MLP
+
+PerRun = float | int | Sequence[float | int] | Tensor
+
+
+def fit(
+    net: MLP,
+    x: Float[Tensor, "examples n_in"],
+    t: Shaped[Tensor, "..."],
+    loss: Loss,
+    lr: PerRun,
+    *,
+    steps: int | None = None,
+    epochs: int | None = None,
+    method: Method = "full",
+    batch_size: int | None = None,
+    l1: PerRun = 0.0,
+    l2: PerRun = 0.0,
+    tolerance: float | None = None,
+    patience: int = 1,
+    record_every: int | None = None,
+    seed: int | Sequence[int] = 0,
+) -> Descent:
+    r"""Change the network's parameters in place by gradient descent, without autograd.
+
+    Formula, at every step, with the gradients of ``backpropagate`` over the step's examples::
+
+        W^[l] <- W^[l] - eta (dC/dW^[l] + l1 sign(W^[l]) + l2 W^[l])
+        b^[l] <- b^[l] - eta  dC/db^[l]
+
+    Penalties act on weights and not on biases: C + l1 sum |W| + l2/2 sum W^2.
+
+    Args:
+        net: one network, or a stack of R that is trained at once; no operation mixes runs.
+        x: (examples, n_1), shared by all runs.
+        t: their targets, (examples,) class indices or (examples, n_L) values.
+        loss: any loss.
+        lr: the learning rate eta (note 003) or rho (note 004), from 0; one number or one per run.
+        steps: updates to make; give either steps or epochs.
+        epochs: passes over the data: 1 step each, ``examples`` or ``examples / batch_size`` of them.
+        method: ``"full"`` batch; ``"stochastic"``, one example drawn with replacement a step;
+            ``"mini-batch"``, shuffled anew every epoch.
+        batch_size: examples a step, for ``"mini-batch"``.
+        l1: factor of the L1 penalty, from 0; one number or one per run.
+        l2: factor of the L2 penalty, likewise.
+        tolerance: a run stops when C has changed by no more than this share of itself between two
+            records, ``patience`` times in a row; None never stops early.
+        patience: see tolerance; from 1.
+        record_every: steps between two records of C; None means one epoch.
+        seed: what examples are drawn from; one seed per run, or s for s .. s + R - 1.
+
+    Returns:
+        The recorded costs. A run that diverges has costs that are not finite: an outcome, no error.
+
+    Raises:
+        ValueError: for data that do not fit the network, or a setting outside its range.
+
+    Example:
+        >>> from experiments.activations import Tanh
+        >>> from experiments.initializers import Glorot
+        >>> from experiments.losses import HalfSquaredError
+        >>> net = MLP((1, 8, 1), Tanh(), Glorot(), runs=2, seed=0)
+        >>> x = torch.linspace(-1, 1, 20).unsqueeze(-1)
+        >>> went = fit(net, x, x**2, HalfSquaredError(), lr=[0.1, 0.2], epochs=500)
+        >>> went.losses.shape, bool((went.losses[-1] < went.losses[0] / 5).all())
+        (torch.Size([501, 2]), True)
+
+    References:
+        Note 003, "Final algo"; note 004; Higham & Higham (2019), section 4 and ``netbp``.
+    """
+    x = _whole(net, x, t)
+    batch = batch_of(method, len(x), batch_size)
+    epoch = math.ceil(len(x) / batch)
+    every = _count("record_every", epoch if record_every is None else record_every)
+    total = _steps(steps, epochs, epoch)
+    record = DescentRecord(tolerance, _count("patience", patience))
+    with torch.no_grad(), flattened(net) as flat:
+        rate = moving = -_per_run("lr", lr, net, flat.values)
+        factors = (_per_run(name, p, net, flat.values) for name, p in (("l1", l1), ("l2", l2)))
+        penalties = [factor if bool(factor.any()) else None for factor in factors]
+        buffers: dict[int, BackpropagationBuffers] = {}
+        batches = _batches(net, x, t, method, batch, seed)
+        for step in range(total):
+            x_step, t_step = next(batches)
+            passed = _buffers(buffers, net, flat, x_step.shape[-2]).backpropagate(
+                x_step, t_step, loss
+            )
+            if step % every == 0:
+                record.add(step, passed.loss if method == "full" else _cost(net, x, t, loss))
+                if record.over:
+                    break
+                moving = rate if tolerance is None else _still(rate, record.running)
+            if penalties != [None, None]:
+                _penalise(flat, *penalties)
+            flat.values.addcmul_(flat.gradients, moving)
+        else:
+            record.add(total, _cost(net, x, t, loss))
+    return record.descent()
+
+
+def _whole(net: MLP, x: Tensor, t: Tensor) -> Tensor:
+    if x.dim() != 2:
+        expected = f"(examples, {net.widths[0]}), shared by all runs"
+        remedy = "fit draws every run's own batches from one data set"
+        raise ValueError(describe(f"data of shape {tuple(x.shape)}", expected, remedy))
+    require_targets(t)
+    if len(t) != len(x):
+        found = f"{len(t)} targets for {len(x)} examples"
+        raise ValueError(describe(found, "one target per example", "match the two"))
+    return require_input(net, x)
+
+
+def _steps(steps: int | None, epochs: int | None, epoch: int) -> int:
+    if (steps is None) == (epochs is None):
+        found = f"steps={steps} and epochs={epochs}"
+        raise ConfigurationError(describe(found, "exactly one of them", "leave the other out"))
+    return _count("steps", steps) if steps is not None else _count("epochs", epochs) * epoch
+
+
+def _count(name: str, value: int | None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        remedy = f"give {name} a positive whole number"
+        raise ConfigurationError(describe(f"{name}={value!r}", "an integer from 1", remedy))
+    return value
+
+
+def _per_run(name: str, value: PerRun, net: MLP, like: Tensor) -> Tensor:
+    """A setting as a column, so that every run's row is multiplied by its own."""
+    column = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    fits = column.shape == () or (net.runs is not None and column.shape == (net.runs,))
+    if not fits or not bool((torch.isfinite(column) & (column >= 0)).all()):
+        expected = "one finite number from 0" + ("" if net.runs is None else f", or {net.runs}")
+        remedy = f"give {name} one number, or one for every run of the stack"
+        raise ConfigurationError(describe(f"{name}={value!r}", expected, remedy))
+    return column.unsqueeze(-1) if column.dim() else column
+
+
+def _batches(
+    net: MLP, x: Tensor, t: Tensor, method: Method, batch: int, seed: int | Sequence[int]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    if method == "full":
+        return repeat((x, t))
+    generators = [stream(s, SHUFFLING) for s in run_seeds(seed, net.runs)]
+    draws = drawn(method, len(x), batch, generators)
+    return (step for part in draws for step in gathered(part, x, t, net.runs is not None))
+
+
+def _buffers(
+    made: dict[int, BackpropagationBuffers], net: MLP, flat: FlatNetwork, batch: int
+) -> BackpropagationBuffers:
+    if batch not in made:
+        made[batch] = BackpropagationBuffers(net, batch, flat.weight_gradients, flat.bias_gradients)
+    return made[batch]
+
+
+def _cost(net: MLP, x: Tensor, t: Tensor, loss: Loss) -> Tensor:
+    """C over the whole data set, () or (R,)."""
+    return loss.per_example(stored_pass(layers_of(net), x).a[-1], t).mean(-1)
+
+
+def _still(rate: Tensor, running: Tensor) -> Tensor:
+    """The rate, and 0 for runs that have stabilised."""
+    return rate * (running.unsqueeze(-1) if running.dim() else running)
+
+
+def _penalise(flat: FlatNetwork, l1: Tensor | None, l2: Tensor | None) -> None:
+    weights = flat.values[..., : flat.weight_count]
+    gradients = flat.gradients[..., : flat.weight_count]
+    if l1 is not None:
+        gradients.addcmul_(torch.sign(weights), l1)
+    if l2 is not None:
+        gradients.addcmul_(weights, l2)

@@ -1,0 +1,85 @@
+"""Which examples a step of gradient descent sees: all of them, one drawn at random, or a batch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+
+Method = Literal["full", "stochastic", "mini-batch"]
+
+#: examples drawn at a time for one run; changes the speed and nothing else
+AHEAD = 1024
+
+
+def batch_of(method: Method, examples: int, batch_size: int | None) -> int:
+    """Examples in one step.
+
+    Raises:
+        ConfigurationError: for an unknown method, or a batch size where it has no meaning.
+    """
+    if method not in ("full", "stochastic", "mini-batch"):
+        expected = "'full', 'stochastic' or 'mini-batch'"
+        raise ConfigurationError(
+            describe(f"method={method!r}", expected, "choose one of the three")
+        )
+    if (batch_size is not None) != (method == "mini-batch"):
+        expected = "a batch_size with method='mini-batch', and only there"
+        remedy = "give for instance method='mini-batch', batch_size=32"
+        raise ConfigurationError(
+            describe(f"batch_size={batch_size} with method={method!r}", expected, remedy)
+        )
+    if batch_size is None:
+        return examples if method == "full" else 1
+    if not 1 <= batch_size <= examples:
+        expected = f"1 to {examples}, the number of examples"
+        raise ConfigurationError(
+            describe(f"batch_size={batch_size}", expected, "choose a smaller batch")
+        )
+    return batch_size
+
+
+def drawn(
+    method: Method, examples: int, batch: int, generators: Sequence[torch.Generator]
+) -> Iterator[Int[Tensor, "steps runs batch"]]:
+    """Endless indices of examples, a few steps at a time, every run from its own generator.
+
+    ``stochastic`` draws one example with replacement a step. ``mini-batch`` shuffles the examples at
+    the beginning of every epoch and goes through them; the last batch of an epoch is smaller where
+    the batch size does not divide their number.
+
+    Args:
+        method: "stochastic" or "mini-batch".
+        examples: how many there are.
+        batch: how many a step takes.
+        generators: one per run.
+
+    Example:
+        >>> two = [torch.Generator().manual_seed(s) for s in (0, 1)]
+        >>> [tuple(i.shape) for i, _ in zip(drawn("mini-batch", 5, 2, two), range(3))]
+        [(1, 2, 2), (1, 2, 2), (1, 2, 1)]
+    """
+    while True:
+        if method == "stochastic":
+            draws = [torch.randint(examples, (AHEAD,), generator=g) for g in generators]
+            yield torch.stack(draws, dim=1).unsqueeze(-1)
+        else:
+            shuffled = torch.stack([torch.randperm(examples, generator=g) for g in generators])
+            for part in shuffled.split(batch, dim=1):
+                yield part.unsqueeze(0)
+
+
+def gathered(
+    indices: Int[Tensor, "steps runs batch"], x: Tensor, t: Tensor, stacked: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The examples behind the indices, step by step; one network has no run axis."""
+    if not stacked:
+        indices = indices.squeeze(1)
+    indices = indices.to(x.device)
+    # a step of a small network takes as long as one look-up, so several are looked up together
+    together = max(1, 2**20 // (x[0].numel() * indices[0].numel()))
+    for part in indices.split(together):
+        yield from zip(x[part].unbind(0), t[part].unbind(0), strict=True)
