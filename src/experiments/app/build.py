@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.core.cell import SweepFolder
 from experiments.core.logger import CellLogger
 from experiments.training.cells import Cell, flatten, identity, read_checkpoint
-from experiments.training.settings import TrainerSettings
+from experiments.training.settings import ModelSettings, TrainerSettings
 from experiments.training.stack import Run, Stack
 
 #: the groups whose option name, not their contents, is what a table shows first
@@ -87,8 +87,7 @@ def stack_of(cells: Sequence[Cell]) -> Stack:
     settings = TrainerSettings(**config["trainer"])
     return Stack(
         runs=tuple(run_of(cell) for cell in cells),
-        depth=config["model"]["depth"],
-        width=config["model"]["width"],
+        model=ModelSettings(**config["model"]),
         activation=instantiate(config["activation"]),
         loss=instantiate(config["loss"]),
         dataset=instantiate(config["data"]),

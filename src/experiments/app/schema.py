@@ -6,20 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from experiments.training.settings import TrainerSettings
-
-
-@dataclass
-class ModelSchema:
-    """The network between the data's input and output.
-
-    Attributes:
-        depth: number of hidden layers; 0 is a linear model.
-        width: neurons in each of them.
-    """
-
-    depth: int = MISSING
-    width: int = MISSING
+from experiments.training.settings import ModelSettings, TrainerSettings
 
 
 @dataclass
@@ -30,7 +17,7 @@ class FrontPage:
     loss: Any = MISSING
     initializer: Any = MISSING
     data: Any = MISSING
-    model: ModelSchema = field(default_factory=ModelSchema)
+    model: ModelSettings = field(default_factory=ModelSettings)
     optimizer: Any = MISSING
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     probe: Any = MISSING

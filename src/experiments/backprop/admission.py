@@ -58,6 +58,10 @@ def layers_of(net: MLP) -> list[Layer]:
         ValueError: for an activation that cannot be differentiated by hand, or parameters whose
             shapes do not chain.
     """
+    if not net.plain:
+        found = f"an MLP with skip={net.skip}, normalize={net.normalize}"
+        remedy = "differentiate such a network with autograd, or build it without them"
+        raise ValueError(describe(found, "layers a = sigma(W a_prev + b) alone", remedy))
     runs = () if net.runs is None else (net.runs,)
     layers = []
     for k, dense in enumerate(net.dense_layers):

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from experiments.activations import Identity
 from experiments.core.activation import Activation
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
@@ -27,6 +28,8 @@ class Dense(nn.Module):
         activation: sigma.
         initializer: how W and b are drawn; a list has one per run.
         runs: None for one network; R for a stack, which adds a leading axis R to W, b and a.
+        normalize: standardise z over the neurons of each example before sigma (layer
+            normalisation without gain and bias).
         seed: one seed per run, or the first of R consecutive ones. Run r of a stack draws what the
             layer alone draws from run r's seed. A network hands over its running generators instead.
 
@@ -49,6 +52,7 @@ class Dense(nn.Module):
         initializer: Initializer | Sequence[Initializer],
         runs: int | None = None,
         seed: int | Sequence[int] | Sequence[torch.Generator] = 0,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         for name, size in (("in_features", in_features), ("out_features", out_features)):
@@ -67,6 +71,7 @@ class Dense(nn.Module):
         self.out_features = out_features
         self.runs = runs
         self.activation = activation
+        self.normalize = normalize
         generators = _generators(seed, runs)
         drawn = [
             (room.weight(out_features, in_features, g), room.bias(out_features, in_features, g))
@@ -80,7 +85,7 @@ class Dense(nn.Module):
     def trace(
         self, a_prev: Float[Tensor, "*batch n_prev"], record: LayerRecord | None = None
     ) -> tuple[Float[Tensor, "*runs_batch n"], Float[Tensor, "*runs_batch n"]]:
-        """(z, a) of one pass, both differentiable.
+        """(z, a) of one pass, both differentiable; z as it is before any normalisation.
 
         Args:
             a_prev: a^[l-1], (batch, n_prev), with runs also (R, batch, n_prev).
@@ -97,7 +102,11 @@ class Dense(nn.Module):
             # cast outside the Function: its backward may run outside the autocast region
             dtype = torch.get_autocast_dtype(device)
             rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
-        a, z = dense(rows, weight, bias, self.activation, record)
+        if self.normalize:
+            _, z = dense(rows, weight, bias, Identity(), record)
+            a = self.activation(nn.functional.layer_norm(z, z.shape[-1:]))
+        else:
+            a, z = dense(rows, weight, bias, self.activation, record)
         if record is not None:
             record.a_prev, record.z, record.a = rows.detach(), z.detach(), a.detach()
         if self.runs is None and a_prev.dim() != 2:
@@ -111,7 +120,8 @@ class Dense(nn.Module):
 
     def extra_repr(self) -> str:
         runs = "" if self.runs is None else f", runs={self.runs}"
-        return f"{self.in_features} -> {self.out_features}{runs}"
+        normalized = ", normalize" if self.normalize else ""
+        return f"{self.in_features} -> {self.out_features}{runs}{normalized}"
 
     def _rows(self, a_prev: Tensor) -> Tensor:
         """a_prev with exactly the axes that the fused step wants."""

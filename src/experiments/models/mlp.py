@@ -23,6 +23,10 @@ class MLP(nn.Module):
         output_activation: sigma_L. The default is the identity, since a loss owns its link.
         runs: None for one network; R adds a leading axis R to every parameter and output.
         seed: one seed per run, or one s, which means s .. s + R - 1.
+        skip: add a^[l-1] to a^[l] in every hidden layer whose width equals the one below
+            (an identity connection; He et al. 2016).
+        normalize: standardise z over the neurons of each example in hidden layers (Ba et al. 2016,
+            without gain and bias).
 
     Raises:
         ConfigurationError: for fewer than two widths, a width below 1, or a list of activations
@@ -48,6 +52,8 @@ class MLP(nn.Module):
         output_activation: Activation | None = None,
         runs: int | None = None,
         seed: int | Sequence[int] = 0,
+        skip: bool = False,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         self.widths = tuple(widths)
@@ -60,16 +66,24 @@ class MLP(nn.Module):
                 )
             )
         self.runs = runs
+        self.skip = skip
+        self.normalize = normalize
         self.seeds = run_seeds(seed, runs)
         hidden = self._hidden_activations(activation)
         generators = [stream(s, INITIALISATION) for s in self.seeds]
+        output = output_activation if output_activation is not None else Identity()
         self.layers = nn.ModuleList(
-            Dense(n_prev, n, sigma, initializer, runs=runs, seed=generators)
-            for n_prev, n, sigma in zip(
-                self.widths[:-1],
-                self.widths[1:],
-                [*hidden, output_activation if output_activation is not None else Identity()],
-                strict=True,
+            Dense(
+                n_prev,
+                n,
+                sigma,
+                initializer,
+                runs=runs,
+                seed=generators,
+                normalize=normalize and k < self.depth,
+            )
+            for k, (n_prev, n, sigma) in enumerate(
+                zip(self.widths[:-1], self.widths[1:], [*hidden, output], strict=True)
             )
         )
 
@@ -82,6 +96,11 @@ class MLP(nn.Module):
     def num_layers(self) -> int:
         """The notes' L, which counts the input: depth + 2."""
         return len(self.widths)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every layer is a = sigma(W a_prev + b): what the notes' recursions describe."""
+        return not (self.skip or self.normalize)
 
     @property
     def weights(self) -> list[Tensor]:
@@ -112,10 +131,7 @@ class MLP(nn.Module):
         Raises:
             ValueError: if the last axis is not n_1 or a run axis is not R.
         """
-        a = x
-        for layer in self.layers:
-            a = layer(a)
-        return a
+        return self._pass(x, None)
 
     def recorded_forward(
         self, x: Float[Tensor, "*batch n_in"]
@@ -125,12 +141,17 @@ class MLP(nn.Module):
         No hooks: each layer writes into its record from inside. Not for use under torch.func
         transforms, whose inner tensors must not outlive them.
         """
-        a, records = x, []
-        for layer in self.dense_layers:
-            record = LayerRecord()
-            _, a = layer.trace(a, record)
-            records.append(record)
-        return a, records
+        records = [LayerRecord() for _ in self.layers]
+        return self._pass(x, records), records
+
+    def _pass(self, x: Tensor, records: list[LayerRecord] | None) -> Tensor:
+        a = x
+        for k, layer in enumerate(self.dense_layers):
+            below = a
+            _, a = layer.trace(a, None if records is None else records[k])
+            if self.skip and k < self.depth and layer.in_features == layer.out_features:
+                a = a + below
+        return a
 
     def _hidden_activations(
         self, activation: Activation | Sequence[Activation]

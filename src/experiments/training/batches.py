@@ -1,4 +1,4 @@
-"""The order in which one run sees its examples: shuffled epochs, cut into batches of one size."""
+"""The order in which one run sees its examples: shuffled epochs, or draws with replacement."""
 
 import torch
 from torch import Tensor
@@ -12,14 +12,18 @@ class BatchOrder:
     Args:
         seed: the run's seed; the order comes from its own stream.
         examples: size of the training split, N.
-        batch_size: examples a batch, at most N (a stack checks it).
+        batch_size: examples a batch, at most N unless drawn with replacement (a stack checks it).
+        replacement: draw every example of every batch anew instead.
 
     Example:
         >>> BatchOrder(seed=0, examples=5, batch_size=2).take(5).unique().tolist()
         [0, 1, 2, 3, 4]
     """
 
-    def __init__(self, seed: int, examples: int, batch_size: int) -> None:
+    def __init__(
+        self, seed: int, examples: int, batch_size: int, replacement: bool = False
+    ) -> None:
+        self.replacement = replacement
         self.examples = examples
         self.batch_size = batch_size
         self._generator = stream(seed, SHUFFLING)
@@ -28,6 +32,9 @@ class BatchOrder:
     def take(self, steps: int) -> Tensor:
         """Indices of the next ``steps`` batches, (steps, batch_size)."""
         needed = steps * self.batch_size
+        if self.replacement:
+            drawn = torch.randint(self.examples, (needed,), generator=self._generator)
+            return drawn.view(steps, self.batch_size)
         epochs = [self._left]
         have = len(self._left)
         while have < needed:

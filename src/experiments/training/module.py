@@ -46,8 +46,11 @@ class StackModule(pl.LightningModule):
         self.outcomes = [Outcome() for _ in stack.runs]
         size = stack.settings.batch_size
         examples = len(splits.train)
+        replace = stack.settings.sampling == "replacement"
         self.orders = (
-            None if size is None else [BatchOrder(run.seed, examples, size) for run in stack.runs]
+            None
+            if size is None
+            else [BatchOrder(run.seed, examples, size, replace) for run in stack.runs]
         )
         self.alive = list(range(len(stack.runs)))
         self._best = np.full(len(stack.runs), np.inf)
@@ -102,9 +105,13 @@ class StackModule(pl.LightningModule):
         self._leave(self.alive, step)
 
     def _engine(self) -> Engine:
-        """The recursions, in buffers for the runs that are left; autograd for mixed precision."""
+        """The recursions, in buffers for the runs that are left.
+
+        Autograd for mixed precision, and for networks that are not the notes' (skips, normalisation).
+        """
         settings, loss = self.stack.settings, self.stack.loss
-        if settings.precision == "bf16-mixed" or settings.engine == "autograd":
+        by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
+        if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
         batch = settings.batch_size or len(self.splits.train)
         return RecursionEngine(self.net, loss, self.parameter_home, batch)

@@ -8,6 +8,46 @@ from experiments.core.errors import ConfigurationError, describe
 PRECISIONS = ("32-true", "64-true", "bf16-true", "16-true", "bf16-mixed")
 
 
+@dataclass  # not frozen: it is also a typed node of the front page, which option files fill
+class ModelSettings:
+    """The network between the data's input and output.
+
+    Args:
+        depth: number of hidden layers, from 0 (a linear model).
+        width: neurons in each hidden layer, from 1.
+        hidden: the width of every hidden layer, one by one; None takes ``depth`` times ``width``.
+        skip: identity connections round hidden layers of equal width.
+        normalize: layer normalisation of the hidden layers' weighted inputs.
+
+    Raises:
+        ConfigurationError: for a size outside its range, by name.
+    """
+
+    depth: int = 4
+    width: int = 32
+    hidden: list[int] | None = None
+    skip: bool = False
+    normalize: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = [("depth", self.depth, 0), ("width", self.width, 1)]
+        sizes += [("hidden", n, 1) for n in self.hidden or []]
+        for name, value, least in sizes:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigurationError(
+                    describe(
+                        f"model.{name}={value!r}",
+                        f"an integer from {least}",
+                        f"change model.{name} (depth counts hidden layers; 0 is a linear model)",
+                    )
+                )
+
+    def widths(self, n_in: int, n_out: int) -> tuple[int, ...]:
+        """(n_1, ..., n_L) for data with so many features and outputs."""
+        hidden = [self.width] * self.depth if self.hidden is None else self.hidden
+        return (n_in, *hidden, n_out)
+
+
 @dataclass  # not frozen: it is also the typed node of the front page, which option files fill
 class TrainerSettings:
     """Loop, device and arithmetic of a training run.
@@ -15,6 +55,8 @@ class TrainerSettings:
     Args:
         max_steps: optimiser steps, from 0 (0 measures the initial state only).
         batch_size: examples a step, from 1; None for the full training split (gradient descent).
+        sampling: "shuffled" epochs, or "replacement": every example of every batch drawn anew, as the
+            notes' stochastic gradient descent does.
         evaluations: how often validation is measured between the first and the last step, from 1.
         patience: stop a run when its training loss has not fallen for so many evaluations; None
             never stops early.
@@ -39,6 +81,7 @@ class TrainerSettings:
 
     max_steps: int = 300
     batch_size: int | None = 64
+    sampling: str = "shuffled"
     evaluations: int = 10
     patience: int | None = None
     min_delta: float = 0.0
@@ -58,6 +101,8 @@ class TrainerSettings:
         self._require("max_steps", self.max_steps, self.max_steps >= 0, "0 or more")
         size = self.batch_size
         self._require("batch_size", size, size is None or size >= 1, "1 or more, or null for all")
+        ways = ("shuffled", "replacement")
+        self._require("sampling", self.sampling, self.sampling in ways, f"one of {ways}")
         self._require("evaluations", self.evaluations, self.evaluations >= 1, "1 or more")
         patience = self.patience
         self._require("patience", patience, patience is None or patience >= 1, "1 or more, or null")

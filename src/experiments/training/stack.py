@@ -16,7 +16,7 @@ from experiments.core.loss import Loss
 from experiments.models import MLP
 from experiments.probes import Ledger
 from experiments.training.optimizers.optimizer import Optimizer
-from experiments.training.settings import TrainerSettings
+from experiments.training.settings import ModelSettings, TrainerSettings
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -44,8 +44,7 @@ class Stack:
 
     Args:
         runs: at least one.
-        depth: number of hidden layers, from 0.
-        width: neurons of a hidden layer, from 1.
+        model: depth, width and connections.
         activation: of the hidden layers.
         loss: of the raw output; owns its link.
         dataset: where examples come from.
@@ -55,8 +54,7 @@ class Stack:
     """
 
     runs: tuple[Run, ...]
-    depth: int
-    width: int
+    model: ModelSettings
     activation: Activation
     loss: Loss
     dataset: Dataset
@@ -64,21 +62,10 @@ class Stack:
     settings: TrainerSettings
     ledger: Ledger
 
-    def __post_init__(self) -> None:
-        for name, value, least in (("depth", self.depth, 0), ("width", self.width, 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigurationError(
-                    describe(
-                        f"model.{name}={value!r}",
-                        f"an integer from {least}",
-                        f"change model.{name} (depth counts hidden layers; 0 is a linear model)",
-                    )
-                )
-
     @property
     def widths(self) -> tuple[int, ...]:
         """(n_1, ..., n_L)."""
-        return (self.dataset.features, *[self.width] * self.depth, self.dataset.outputs)
+        return self.model.widths(self.dataset.features, self.dataset.outputs)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -93,6 +80,8 @@ class Stack:
                 [run.initializer for run in self.runs],
                 runs=len(self.runs),
                 seed=[run.seed for run in self.runs],
+                skip=self.model.skip,
+                normalize=self.model.normalize,
             )
         for r, run in enumerate(self.runs):
             if run.start is not None:
@@ -123,7 +112,8 @@ class Stack:
                     "set trainer=cpu, or install a CUDA build of torch and check nvidia-smi",
                 )
             )
-        if settings.batch_size is not None and settings.batch_size > examples:
+        bounded = settings.sampling == "shuffled"
+        if bounded and settings.batch_size is not None and settings.batch_size > examples:
             raise ConfigurationError(
                 describe(
                     f"trainer.batch_size={settings.batch_size}",
