@@ -1,5 +1,23 @@
 """Floor 5: what is measured of a live network. Knows neither the theory nor the recursions."""
 
+from experiments.probes.chi import effective_chi, gradient_ratio
+from experiments.probes.correlation import correlations, lengths
+from experiments.probes.jacobian import (
+    log10_largest_singular_values,
+    log10_partial_singular_values,
+    log10_singular_values,
+    spectrum_spread,
+)
 from experiments.probes.ledger import Ledger
 
-__all__ = ["Ledger"]
+__all__ = [
+    "Ledger",
+    "correlations",
+    "effective_chi",
+    "gradient_ratio",
+    "lengths",
+    "log10_largest_singular_values",
+    "log10_partial_singular_values",
+    "log10_singular_values",
+    "spectrum_spread",
+]

@@ -1,0 +1,68 @@
+r"""The factor by which one layer changes a squared gradient, measured in two ways.
+
+::
+
+    effective_chi^[l]   = (1 / n_l) sum_j sigma'(z_j^[l])^2 sum_i (W_ij^[l+1])^2
+    gradient_ratio^[l]  = (||delta^[l]||^2 / n_l) / (||delta^[l+1]||^2 / n_{l+1})
+
+The first is the mean squared singular value of the layer's backward map D^[l] W^[l+1]^T, times
+n_{l+1} / n_l: what happens to a delta that points anywhere. The second is what happens to the delta
+of an actual cost. For equal widths both estimate the mean field's chi.
+
+References:
+    Schoenholz et al. (2017), eq. 16.
+"""
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Float64, Num
+from torch import Tensor
+
+from experiments.core.loss import Loss
+from experiments.models import MLP
+from experiments.probes.passes import forward, forward_and_backward
+
+
+def effective_chi(
+    net: MLP, x: Float[Tensor, "*batch n_in"]
+) -> Float64[Tensor, "hidden_layers *runs"]:
+    """Mean over the batch, for every hidden layer from the first to the last.
+
+    Example:
+        An orthogonal linear network has chi = 1:
+
+        >>> from experiments.activations import Identity
+        >>> from experiments.initializers import Orthogonal
+        >>> net = MLP((4, 4, 4, 4), Identity(), Orthogonal(), seed=0)
+        >>> bool((effective_chi(net, torch.ones(1, 4)) - 1).abs().max() < 1e-6)
+        True
+    """
+    done = forward(net, x)
+    factors = [
+        torch.einsum("rbj,rj->r", slope.double() ** 2, above.double().square().sum(1))
+        / slope[0].numel()
+        for slope, above in zip(done.derivative[:-1], done.weight[1:], strict=True)
+    ]
+    return done.shaped(_rows(factors, done.weight), 1)
+
+
+def gradient_ratio(
+    net: MLP, x: Float[Tensor, "*batch n_in"], t: Num[Tensor, "..."], loss: Loss
+) -> Float64[Tensor, "hidden_layers *runs"]:
+    """The same from the cost's own deltas; NaN where both are 0, infinite where only the upper is.
+
+    Norms are taken in float64 from deltas in the network's precision: run a float64 network where
+    deltas underflow.
+    """
+    done = forward_and_backward(net, x, t, loss)
+    size = [d.double().square().flatten(1).mean(1) for d in done.delta]
+    ratios = [lower / upper for lower, upper in pairwise(size)]
+    return done.shaped(_rows(ratios, done.weight), 1)
+
+
+def _rows(rows: list[Tensor], weight: list[Tensor]) -> Tensor:
+    """Stack; a network without hidden layers has no rows."""
+    return (
+        torch.stack(rows) if rows else weight[0].new_zeros(0, len(weight[0]), dtype=torch.float64)
+    )
