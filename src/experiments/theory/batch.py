@@ -80,7 +80,7 @@ class BatchMoments:
             >>> batch.size, batch.inputs, batch.input_correlation, batch.delta_correlation
             (2, 6.25, tensor([1.0000], dtype=torch.float64), tensor([-1.], dtype=torch.float64))
         """
-        x, deltas = x.detach().double(), deltas.detach().double().flatten(0, -3)
+        x, deltas = x.detach().double(), deltas.detach().double()
         size, inputs = len(x), float(x.square().mean())
         own = float(deltas.square().mean())
         if size < 2:

@@ -186,7 +186,11 @@ def correlation_map(
     if not bool((given.abs() <= 1).all()):
         raise ConfigurationError(describe(f"c={c}", "correlations in [-1, 1]", "clip them"))
     quadrature = Quadrature(activation)
-    variance = fixed_lengths(quadrature, w**2, b**2).q if q is None else torch.tensor([q]).double()
+    variance = (
+        fixed_lengths(quadrature, w**2, b**2).q
+        if q is None
+        else torch.tensor([q], dtype=torch.float64)
+    )
     if not 0 < float(variance) < math.inf:
         raise ConfigurationError(
             describe(f"q={float(variance)}", "a finite length above 0", "give q, such as q=1.0")
