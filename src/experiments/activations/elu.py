@@ -6,10 +6,10 @@ r"""ELU, the exponential linear unit.
     sigma'(z)  = 1 for z > 0,   alpha e^z       for z <= 0
     sigma''(z) = 0 for z > 0,   alpha e^z       for z <= 0
 
-Kink:   z = 0; sigma'(0) = alpha, the left derivative, as torch has it (only sigma'' jumps if
-        alpha = 1). At NaN sigma' is 1, as in torch, which asks whether z <= 0.
-Form:   from z, not alpha + a, which has no digits left where a is near -alpha. Torch does the
-        same, so ``derivative="native"`` is the same rule.
+Kink:   z = 0; sigma'(0) = alpha, the left derivative, as torch has it; for alpha = 1 only sigma''
+        jumps. NaN counts as right of it: torch's formula asks whether z <= 0.
+Form:   sigma' comes from z; alpha + a has no digits left where a is near -alpha. Torch does the same,
+        so both rules coincide. For alpha > 1 the last numbers before underflow lose log2(alpha) bits.
 Range:  (-alpha, inf).   Derivative: (0, max(1, alpha)].   Saturates: z -> -inf.
 
 References:
@@ -20,7 +20,6 @@ import math
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.activation import Activation, DerivativeRule
@@ -30,20 +29,23 @@ from experiments.core.errors import ConfigurationError, describe
 
 @in_single
 def elu(z: Tensor, alpha: float) -> Tensor:
-    """sigma(z); one of the two parts is always 0."""
-    return z.clamp(min=0.0) + alpha * z.clamp(max=0.0).expm1_()
+    """sigma(z); one of the two parts is 0."""
+    return z.clamp(min=0.0) + alpha * torch.expm1(z.clamp(max=0.0))
 
 
 @in_single
 def elu_derivative(z: Tensor, alpha: float) -> Tensor:
-    """sigma'(z)."""
-    return torch.where(z <= 0.0, alpha * z.exp(), 1.0)
+    """sigma'(z), without a branch: a where() costs a CPU twenty products."""
+    z = z.nan_to_num(nan=1.0)
+    left = (z <= 0.0).to(z.dtype)
+    return (1.0 - left) + left * (alpha * torch.exp(z.clamp(max=0.0)))
 
 
 @in_single
 def elu_second_derivative(z: Tensor, alpha: float) -> Tensor:
     """sigma''(z)."""
-    return torch.where(z <= 0.0, alpha * z.exp(), 0.0)
+    z = z.nan_to_num(nan=1.0)
+    return (z <= 0.0).to(z.dtype) * (alpha * torch.exp(z.clamp(max=0.0)))
 
 
 class ELUFunction(Elementwise):
@@ -56,7 +58,7 @@ class ELUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(ELUDerivative, z, *ctx.arguments), None
+        return grad_a * differentiable(ELUDerivative, z, *ctx.numbers), None
 
 
 class ELUDerivative(Elementwise):
@@ -69,50 +71,49 @@ class ELUDerivative(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        return grad * elu_second_derivative(z, *ctx.arguments), None
+        return grad * elu_second_derivative(z, *ctx.numbers), None
 
 
 @final
 class ELU(Activation):
-    """The exponential linear unit.
+    """sigma(z) = z for z > 0, alpha (e^z - 1) for z <= 0.
 
     Args:
-        alpha: minus the limit on the left; a finite number from 0.
+        alpha: minus the limit on the left, and the slope at 0; a finite number from 0.
         derivative: both rules coincide.
 
     Raises:
         ConfigurationError: if alpha is negative or not finite.
+
+    Example:
+        >>> ELU(alpha=2.0).derivative(torch.tensor([-20.0, 0.0, 1.0]))
+        tensor([4.1223e-09, 2.0000e+00, 1.0000e+00])
     """
 
     kinks = (0.0,)
     saturates = ("left",)
+    arguments = ("alpha",)
+    formulas = (elu, elu_derivative, elu_second_derivative)
+    functions = (ELUFunction, ELUDerivative)
 
     def __init__(self, alpha: float = 1.0, derivative: DerivativeRule = "exact") -> None:
         super().__init__(derivative)
-        if not (math.isfinite(alpha) and alpha >= 0):
-            raise ConfigurationError(
-                describe(
-                    f"alpha={alpha!r}", "a finite number from 0", "give for instance alpha=1.0"
-                )
-            )
+        if not 0.0 <= alpha < math.inf:
+            found = f"alpha={alpha!r}"
+            raise ConfigurationError(describe(found, "a finite number from 0", "give 1.0, say"))
         self.alpha = float(alpha)
         self.max_derivative = max(1.0, self.alpha)
         self.range = (-self.alpha, math.inf)
 
-    def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return differentiable(ELUFunction, z, self.alpha)
+    def operator(self, z: Tensor) -> Tensor:
+        return torch.nn.functional.elu(z, self.alpha)
 
-    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return elu(z, self.alpha)
-
-    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return differentiable(ELUDerivative, z, self.alpha)
-
-    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return elu_second_derivative(z, self.alpha)
-
-    def evaluate(
-        self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
-    ) -> None:
-        a.copy_(elu(z, self.alpha))
-        derivative.copy_(elu_derivative(z, self.alpha))
+    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
+        torch.expm1(torch.clamp(z, max=0.0, out=derivative), out=a)
+        derivative.exp_()
+        part = torch.clamp(z, min=0.0)
+        torch.add(part, a, alpha=self.alpha, out=a)
+        if self.alpha != 1.0:
+            right, left = (z.new_full((), x) for x in (1.0, self.alpha))
+            derivative.mul_(torch.lerp(right, left, torch.le(z, 0.0, out=part), out=part))
+        derivative.nan_to_num_(nan=1.0)

@@ -1,4 +1,4 @@
-r"""Identity: a layer without an activation, as the output layer of note 004.
+r"""Identity: no activation, as at the output of note 004.
 
 ::
 
@@ -7,18 +7,17 @@ r"""Identity: a layer without an activation, as the output layer of note 004.
     sigma''(z) = 0
 
 Kink:   none.
-Form:   exact, so ``derivative="native"`` is the same rule. The value is a copy: changing it in
-        place cannot change z.
+Form:   exact, so both rules coincide. The value is a copy: to change it in place does not change z.
 Range:  (-inf, inf).   Derivative: 1.   Saturates: nowhere.
 
 References:
     Note 004.
 """
 
+import math
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.activation import Activation
@@ -68,7 +67,10 @@ class IdentityDerivative(Elementwise):
 
 @final
 class Identity(Activation):
-    """The identity.
+    """sigma(z) = z.
+
+    Args:
+        derivative: both rules coincide.
 
     Example:
         >>> Identity().derivative(torch.tensor([-3.0, 0.0]))
@@ -76,22 +78,13 @@ class Identity(Activation):
     """
 
     max_derivative = 1.0
-    range = (float("-inf"), float("inf"))
+    range = (-math.inf, math.inf)
+    formulas = (identity, identity_derivative, identity_second_derivative)
+    functions = (IdentityFunction, IdentityDerivative)
 
-    def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return differentiable(IdentityFunction, z)
+    def operator(self, z: Tensor) -> Tensor:
+        return z.clone()
 
-    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return identity(z)
-
-    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return differentiable(IdentityDerivative, z)
-
-    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return identity_second_derivative(z)
-
-    def evaluate(
-        self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
-    ) -> None:
+    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
         a.copy_(z)
         derivative.fill_(1.0)

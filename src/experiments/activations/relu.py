@@ -3,22 +3,22 @@ r"""ReLU, the rectified linear unit.
 ::
 
     sigma(z)   = max(z, 0)
-    sigma'(z)  = 1 for z > 0, 0 for z <= 0
+    sigma'(z)  = 1 for z > 0,   0 for z <= 0
     sigma''(z) = 0
 
-Kink:   z = 0; sigma'(0) = 0, the left derivative, as torch.relu has it. At NaN sigma' is 1, as in
-        torch, which asks whether z <= 0.
-Form:   exact in every float type, so ``derivative="native"`` is the same rule.
-Range:  [0, inf).   Derivative: {0, 1}.   Saturates: z -> -inf.
+Kink:   z = 0; sigma'(0) = 0, the left derivative, as torch has it. NaN counts as right of it: torch
+        asks whether z <= 0.
+Form:   exact in every float type, so both rules coincide.
+Range:  [0, inf).   Derivative: 0 or 1.   Saturates: z -> -inf.
 
 References:
     Glorot, Bordes & Bengio (2011).
 """
 
+import math
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.activation import Activation
@@ -31,7 +31,7 @@ def relu(z: Tensor) -> Tensor:
 
 
 def relu_derivative(z: Tensor) -> Tensor:
-    """sigma'(z): 0 where z <= 0, else 1."""
+    """sigma'(z)."""
     return 1.0 - (z <= 0.0).to(z.dtype)
 
 
@@ -68,7 +68,10 @@ class ReLUDerivative(Elementwise):
 
 @final
 class ReLU(Activation):
-    """The rectified linear unit.
+    """sigma(z) = max(z, 0).
+
+    Args:
+        derivative: both rules coincide.
 
     Example:
         >>> ReLU().derivative(torch.tensor([-1.0, 0.0, 2.0]))
@@ -78,23 +81,13 @@ class ReLU(Activation):
     max_derivative = 1.0
     kinks = (0.0,)
     saturates = ("left",)
-    range = (0.0, float("inf"))
+    range = (0.0, math.inf)
+    formulas = (relu, relu_derivative, relu_second_derivative)
+    functions = (ReLUFunction, ReLUDerivative)
 
-    def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return differentiable(ReLUFunction, z)
+    def operator(self, z: Tensor) -> Tensor:
+        return torch.relu(z)
 
-    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return relu(z)
-
-    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return differentiable(ReLUDerivative, z)
-
-    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        return relu_second_derivative(z)
-
-    def evaluate(
-        self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
-    ) -> None:
+    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
         torch.clamp(z, min=0.0, out=a)
-        torch.le(z, 0.0, out=derivative)
-        torch.sub(1.0, derivative, out=derivative)
+        torch.sub(1.0, torch.le(z, 0.0, out=derivative), out=derivative)

@@ -1,11 +1,18 @@
 """Contract of an activation: a value, its derivatives, and declared facts."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from experiments.core.elementwise import (
+    Elementwise,
+    Formula,
+    differentiable,
+    operator_derivative,
+)
 from experiments.core.errors import ConfigurationError, describe
 
 DerivativeRule = Literal["exact", "native"]
@@ -15,18 +22,21 @@ class Activation(nn.Module, ABC):
     """An elementwise function sigma with hand-written derivatives.
 
     Every method takes a tensor of any shape, contiguous or not, in any float type, and returns a new
-    tensor of the same shape and type; float16 and bfloat16 are computed in float32 and rounded once.
+    tensor of the same shape and type. float16 and bfloat16 are computed in a wider type and rounded
+    once.
 
-    ``value`` is a plain formula. ``forward`` and ``derivative`` are differentiable: the gradient of
-    sigma is the hand-written sigma', the gradient of sigma' the hand-written sigma'', exact in the
-    tails. A fused layer may therefore call ``derivative(z)`` in its own backward and still be
-    differentiated twice.
+    * ``sigma(z)`` and ``derivative(z)`` are differentiable. The gradient of sigma is the hand-written
+      sigma', and the gradient of sigma' the hand-written sigma'': both keep their digits in the
+      tails. A fused layer may call ``derivative(z)`` in its own backward and be differentiated again.
+    * ``value(z)`` and ``second_derivative(z)`` are plain formulas, for use without a graph.
+    * ``evaluate(z, a, derivative)`` fills buffers, for loops that differentiate by hand.
 
-    Rooms declare their facts as class attributes, or as attributes where they depend on an argument.
+    A room sets the class attributes below (facts that depend on an argument: in ``__init__``) and
+    writes ``operator`` and ``fill``. It overrides nothing else.
 
     Args:
-        derivative: ``"exact"`` keeps its digits in the tails; ``"native"`` is torch's own rule, which
-            rebuilds sigma' from the rounded output. The two differ only for functions that saturate.
+        derivative: ``"exact"`` keeps its digits in the tails. ``"native"`` is torch's own operator,
+            forward and backward, whose sigma' is for some functions rebuilt from a rounded output.
 
     Raises:
         ConfigurationError: for any other rule.
@@ -36,10 +46,17 @@ class Activation(nn.Module, ABC):
     max_derivative: float
     #: points where sigma' or sigma'' jumps (a quadrature must be split there)
     kinks: tuple[float, ...] = ()
-    #: which ends flatten out (sigma' tends to 0): "left", "right"
+    #: the ends, "left" and "right", at which sigma' tends to 0
     saturates: tuple[str, ...] = ()
     #: (infimum, supremum) of the values
     range: tuple[float, float]
+
+    #: names of the attributes that are sigma's own numbers, in the order the formulas take them
+    arguments: tuple[str, ...] = ()
+    #: sigma, sigma' and sigma'' as plain formulas of z and those numbers
+    formulas: tuple[Formula, Formula, Formula]
+    #: sigma and sigma' as autograd sees them
+    functions: tuple[type[Elementwise], type[Elementwise]]
 
     def __init__(self, derivative: DerivativeRule = "exact") -> None:
         super().__init__()
@@ -54,33 +71,69 @@ class Activation(nn.Module, ABC):
         self.rule: DerivativeRule = derivative
 
     @abstractmethod
-    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """a = sigma(z)."""
+    def operator(self, z: Tensor) -> Tensor:
+        """Torch's own operator for sigma, the ``native`` rule."""
 
     @abstractmethod
-    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """sigma'(z), the diagonal of D^[l]; differentiable, with sigma'' as its gradient."""
+    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
+        """Write sigma(z) and sigma'(z) by the exact rule; called by ``evaluate``."""
 
-    @abstractmethod
-    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """sigma''(z)."""
-
-    @abstractmethod
     def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """a = sigma(z), differentiable: autograd is given sigma' by hand."""
+        if self.rule == "native":
+            return self.operator(z)
+        return differentiable(self.functions[0], z, *self._numbers)
 
-    @abstractmethod
+    @final
+    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """a = sigma(z)."""
+        if self.rule == "native":
+            return self.operator(z)
+        return self.formulas[0](z, *self._numbers)
+
+    @final
+    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """sigma'(z), the diagonal of D^[l]; differentiable, with sigma'' as its gradient."""
+        if self.rule == "native":
+            return operator_derivative(self.operator, z)
+        return differentiable(self.functions[1], z, *self._numbers)
+
+    @final
+    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """sigma''(z)."""
+        if self.rule == "native":
+            return operator_derivative(self.operator, z, order=2)
+        return self.formulas[2](z, *self._numbers)
+
+    @final
     def evaluate(
         self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
     ) -> None:
         """Write sigma(z) into ``a`` and sigma'(z) into ``derivative``, in few passes over memory.
 
-        For loops that differentiate by hand: no graph, no temporaries of the size of z where that is
-        possible. Equal to ``value`` and ``derivative`` to a few units in the last place; results
-        below the smallest normal number may be 0.
+        No graph is recorded. Equal to ``value`` and ``derivative`` to a few units in the last place;
+        results below the smallest normal number may be 0.
 
         Args:
-            z: weighted inputs.
-            a: receives sigma(z); the shape and type of z, sharing no memory with it.
+            z: weighted inputs; not changed.
+            a: receives sigma(z); the shape and type of z, sharing no memory with z.
             derivative: receives sigma'(z); likewise, and sharing none with ``a``.
         """
+        if self.rule == "native":
+            with torch.enable_grad():
+                leaf = z.detach().requires_grad_()
+                value = self.operator(leaf)
+            a.copy_(value.detach())
+            derivative.copy_(torch.autograd.grad(value, leaf, torch.ones_like(value))[0])
+        else:
+            with torch.no_grad():
+                self.fill(z, a, derivative)
+
+    @final
+    def extra_repr(self) -> str:
+        numbers = [f"{name}={getattr(self, name)!r}" for name in self.arguments]
+        return ", ".join([*numbers, f"derivative={self.rule!r}"])
+
+    @property
+    def _numbers(self) -> tuple[float, ...]:
+        return tuple(getattr(self, name) for name in self.arguments)

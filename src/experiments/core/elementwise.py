@@ -2,7 +2,7 @@
 
 An elementwise map has a diagonal Jacobian, and a diagonal matrix is its own transpose: the backward
 product J^T v and the forward-mode product J v are one formula. A room therefore writes ``forward``
-and ``backward``; setting up the context, batching and forward mode are the same for every room.
+and ``backward``; the context, batching and forward mode are the same for every room and live here.
 """
 
 import functools
@@ -12,24 +12,27 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
+
+from experiments.core.errors import describe
 
 Formula = Callable[..., Tensor]
 
 
 class Elementwise(torch.autograd.Function):
-    """A map of z and plain numbers, ``forward(z, *arguments)``; keeps z and nothing else.
+    """A map of z and plain numbers, ``forward(z, *numbers)``, that keeps z and nothing else.
 
-    ``backward(ctx, grad)`` reads z from ``ctx.saved_tensors`` and the numbers from
-    ``ctx.arguments``, and returns the gradient of z, then one None for each number. It has no
-    ``jvp``, because the compiler refuses a Function that has one; see :func:`differentiable`.
+    ``backward(ctx, grad)`` finds z in ``ctx.saved_tensors`` and the numbers in ``ctx.numbers``; it
+    returns the gradient of z and a None for each number. There is no ``jvp`` here, because the
+    compiler refuses a Function that has one; :func:`differentiable` adds it where it can.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
-        z, *ctx.arguments = inputs
+        z, *ctx.numbers = inputs
         ctx.save_for_backward(z)
         ctx.save_for_forward(z)
 
@@ -39,40 +42,79 @@ def forward_mode(function: type[Elementwise]) -> type[Elementwise]:
     """The twin of ``function`` with a forward-mode rule: its backward, read as J v."""
 
     def jvp(ctx: Any, z_dot: Tensor, *_: None) -> Tensor:
-        # torch turns forward mode off inside jvp, which makes nested forward mode silently zero;
-        # turned on again, the saved input must be stripped of the tangent of this level
+        # torch switches forward mode off inside jvp, and nested forward mode is then silently zero;
+        # with it on again, the saved input must shed the tangent of this level
         with _set_fwd_grad_enabled(True):
             here = tuple(unpack_dual(saved).primal for saved in ctx.saved_tensors)
-            point = SimpleNamespace(saved_tensors=here, arguments=ctx.arguments)
+            point = SimpleNamespace(saved_tensors=here, numbers=ctx.numbers)
             product = function.backward(point, z_dot)
-            return product[0] if isinstance(product, tuple) else product
+            tangent: Tensor = product[0] if isinstance(product, tuple) else product
+            return tangent
 
     return type(f"{function.__name__}ForwardMode", (function,), {"jvp": staticmethod(jvp)})
 
 
-def differentiable(function: type[Elementwise], z: Tensor, *arguments: float) -> Tensor:
-    """``function`` of z, differentiable by every means that torch offers at the place of the call."""
-    chosen = function if torch.compiler.is_compiling() else forward_mode(function)
-    result: Tensor = chosen.apply(z, *arguments)
+def differentiable(function: type[Elementwise], z: Tensor, *numbers: float) -> Tensor:
+    """``function(z, *numbers)``, differentiable by every means torch has at the place of the call.
+
+    Raises:
+        NotImplementedError: inside a compiled ``torch.func`` derivative, see
+            :func:`refuse_compiled_transform`.
+    """
+    if torch.compiler.is_compiling():
+        refuse_compiled_transform()
+        chosen = function
+    else:
+        chosen = forward_mode(function)
+    result: Tensor = chosen.apply(z, *numbers)
     return result
 
 
+def refuse_compiled_transform() -> None:
+    """Stop a compiler that is about to differentiate through the operators of a forward.
+
+    Inside ``torch.compile(torch.func.grad(f))`` and its kin, torch up to 2.13 ignores a hand-written
+    backward without a word. Call this before ``Function.apply`` while compiling: without
+    ``fullgraph`` the compiler then leaves the function to eager torch, which runs the right rule.
+
+    Raises:
+        NotImplementedError: if a ``torch.func`` derivative is being compiled.
+    """
+    if _derivative_being_traced():
+        raise NotImplementedError(
+            describe(
+                "a torch.func derivative inside torch.compile, which ignores hand-written rules",
+                "torch.compile(f) and then .backward(), or the torch.func derivative uncompiled",
+                "compile the function, not its derivative; or drop fullgraph=True",
+            )
+        )
+
+
+def _derivative_being_traced() -> bool:
+    stack = get_interpreter_stack() or ()
+    return any(level.key() in (TransformType.Grad, TransformType.Jvp) for level in stack)
+
+
+# torch.compiler.assume_constant_result sets this mark too, but imports the compiler: a second's work
+vars(_derivative_being_traced)["_dynamo_marked_constant"] = True
+
+
 def in_single(formula: Formula) -> Formula:
-    """Let a formula compute half-precision arguments in float32 and round once, at the end."""
+    """Let a formula compute float16 and bfloat16 in float32, and round once, at the end."""
 
     @functools.wraps(formula)
-    def rounded_once(z: Tensor, *arguments: float) -> Tensor:
+    def rounded_once(z: Tensor, *numbers: float) -> Tensor:
         if z.dtype in (torch.float16, torch.bfloat16):
-            return formula(z.float(), *arguments).to(z.dtype)
-        return formula(z, *arguments)
+            return formula(z.float(), *numbers).to(z.dtype)
+        return formula(z, *numbers)
 
     return rounded_once
 
 
-def native_derivative(operator: Formula, z: Tensor, order: int = 1) -> Tensor:
-    """The derivative as torch's own operator computes it, rounding included."""
+def operator_derivative(operator: Formula, z: Tensor, order: int = 1) -> Tensor:
+    """The derivative as torch's own operator has it, rounding included; differentiable again."""
     if order == 0:
         return operator(z)
-    value, pull_back = torch.func.vjp(lambda x: native_derivative(operator, x, order - 1), z)
-    derivative: Tensor = pull_back(torch.ones_like(value))[0]
+    pull_back = torch.func.vjp(lambda x: operator_derivative(operator, x, order - 1), z)[1]
+    derivative: Tensor = pull_back(torch.ones_like(z))[0]
     return derivative

@@ -1,0 +1,117 @@
+r"""GELU, exact: z weighted by the probability Phi(z) that a standard normal number is below z.
+
+::
+
+    sigma(z)   = z Phi(z)
+    sigma'(z)  = Phi(z) + z phi(z)
+    sigma''(z) = (2 - z^2) phi(z)
+
+Kink:   none.
+Form:   types below float64 use these formulas in float64. There the two terms of sigma' cancel about
+        its zero, -0.7518, so a Taylor series takes over, and far to the left Phi = phi R.
+Torch:  1 + erf(z/sqrt 2) cancels: in float32 the value is 0 from z = -5.5, where the truth is -1e-7.
+        At -inf the value, and at both ends sigma', is NaN (0 times infinity), here too.
+Range:  [-0.1700, inf).   Derivative: [-0.1289, 1.1289].   Saturates: z -> -inf.
+
+References:
+    Hendrycks & Gimpel (2016), section 2.
+"""
+
+import math
+from decimal import Decimal
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from experiments.core.activation import Activation
+from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.normal import density_series, distribution, mills_ratio, times_density
+
+ROOT_HALF = math.sqrt(0.5)
+ZERO = Decimal("-0.7517915246935644574579049467795240396645")
+# Taylor coefficients of sigma' = Phi - phi' about its zero; the first is the zero itself
+PHI = density_series(ZERO, Decimal("0.30073259989697529074018782030584942698"), terms=28)
+SERIES = [0.0, *(float(PHI[n] / (n + 1) - (n + 2) * PHI[n + 2]) for n in range(26))]
+ZERO_HIGH, ZERO_LOW = float(ZERO), float(ZERO - Decimal(float(ZERO)))
+
+
+def gelu(z: Tensor) -> Tensor:
+    """sigma(z)."""
+    if z.dtype != torch.float64:
+        return (0.5 * z * torch.erfc(z.double() * -ROOT_HALF)).to(z.dtype)
+    tail = times_density(z * mills_ratio(z.abs()), z)
+    return torch.where(z < -12.0, tail, z * distribution(z))
+
+
+def gelu_derivative(z: Tensor) -> Tensor:
+    """sigma'(z)."""
+    if z.dtype != torch.float64:
+        wide = z.double()
+        density = torch.exp(-0.5 * wide * wide) * (ROOT_HALF / math.sqrt(math.pi))
+        return (0.5 * torch.erfc(wide * -ROOT_HALF) + wide * density).to(z.dtype)
+    d = (z - ZERO_HIGH) - ZERO_LOW
+    near = torch.zeros_like(z)
+    for coefficient in reversed(SERIES):
+        near = near * d + coefficient
+    tail = times_density(z + mills_ratio(z.abs()), z)
+    far = torch.where(z < -12.0, tail, distribution(z) + times_density(z, z))
+    return torch.where(d.abs() < 0.7, near, far)
+
+
+def gelu_second_derivative(z: Tensor) -> Tensor:
+    """sigma''(z)."""
+    wide = z.double()
+    return times_density(2.0 - wide * wide, wide).to(z.dtype)
+
+
+class GELUFunction(Elementwise):
+    """sigma as autograd sees it."""
+
+    @staticmethod
+    def forward(z: Tensor) -> Tensor:
+        return gelu(z)
+
+    @staticmethod
+    def backward(ctx: Any, grad_a: Tensor) -> Tensor:
+        (z,) = ctx.saved_tensors
+        return grad_a * differentiable(GELUDerivative, z)
+
+
+class GELUDerivative(Elementwise):
+    """sigma' as autograd sees it, for the double backward."""
+
+    @staticmethod
+    def forward(z: Tensor) -> Tensor:
+        return gelu_derivative(z)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (z,) = ctx.saved_tensors
+        return grad * gelu_second_derivative(z)
+
+
+@final
+class GELU(Activation):
+    """sigma(z) = z Phi(z).
+
+    Args:
+        derivative: ``"exact"`` or ``"native"``.
+
+    Example:
+        >>> GELU()(torch.tensor([-10.0, 1.0]))
+        tensor([-7.6199e-23,  8.4134e-01])
+    """
+
+    max_derivative = 1.1289041451851547
+    saturates = ("left",)
+    range = (-0.16997120747990366, math.inf)
+    formulas = (gelu, gelu_derivative, gelu_second_derivative)
+    functions = (GELUFunction, GELUDerivative)
+
+    def operator(self, z: Tensor) -> Tensor:
+        return torch.nn.functional.gelu(z)
+
+    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
+        a.copy_(gelu(z))
+        derivative.copy_(gelu_derivative(z))
