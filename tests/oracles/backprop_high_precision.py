@@ -3,9 +3,9 @@
 Knows nothing of the package: weights come as nested lists, activations as pairs of functions.
 """
 
-from mpmath import exp, log10, mp, mpf, sqrt, tanh
+from mpmath import exp, log10, mpf, sqrt, tanh, workdps
 
-mp.dps = 50
+DIGITS = 50
 
 ACTIVATIONS = {
     "sigmoid": (
@@ -18,6 +18,7 @@ ACTIVATIONS = {
 }
 
 
+@workdps(DIGITS)
 def log10_norms(weights, biases, names, x, t):
     """log10 Frobenius norms of delta^[l] and dC/dW^[l] for C = mean of 1/2 sum (a - t)^2.
 

@@ -66,7 +66,9 @@ def layers_of(net: MLP) -> list[Layer]:
     layers = []
     for k, dense in enumerate(net.dense_layers):
         layer = Layer(dense.weight, dense.bias, dense.activation)
-        if not isinstance(layer.activation, Activation):
+        if not isinstance(layer.activation, Activation) or not hasattr(
+            layer.activation, "functions"
+        ):
             raise _underivable(layer.activation)
         n_prev, n = net.widths[k : k + 2]
         if layer.W.shape != (*runs, n, n_prev) or layer.b.shape != (*runs, n):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import require_input, require_single_output
@@ -30,7 +30,7 @@ class Way:
     multiply_adds: int
 
 
-def gradient_agreement(net: MLP, x: Float[Tensor, "*runs batch n_in"]) -> tuple[Way, ...]:
+def gradient_agreement(net: MLP, x: Shaped[Tensor, "..."]) -> tuple[Way, ...]:
     """Compute grad a^[L](x) in four ways and compare.
 
     The central difference of a^[L] uses the step h = eps^(1/3) max(1, |x_i|), where truncation and

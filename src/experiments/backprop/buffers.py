@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from experiments.activations import Identity
@@ -56,8 +56,13 @@ class BackpropagationBuffers:
         runs = () if net.runs is None else (net.runs,)
         self.net = net
         self.batch = batch
-        self._activations = [layer.activation for layer in layers]
-        self._linear = [isinstance(sigma, Identity) for sigma in self._activations]
+        self._linear = [isinstance(layer.activation, Identity) for layer in layers]
+        for layer in layers:
+            layer.evaluate(layer.b.detach())  # a derivative that is missing is missed now
+        # fill is evaluate without its own no_grad, which this loop has around it
+        self._evaluate = [
+            sigma.fill if sigma.rule == "exact" else sigma.evaluate for _, _, sigma in layers
+        ]
         like = layers[0].W
         shapes = [(*runs, batch, n) for n in net.widths[1:]]
         self.z = [like.new_empty(shape) for shape in shapes]
@@ -82,7 +87,7 @@ class BackpropagationBuffers:
 
     @torch.no_grad()
     def backpropagate(
-        self, x: Float[Tensor, "*runs batch n_in"], t: Shaped[Tensor, "..."], loss: Loss
+        self, x: Shaped[Tensor, "..."], t: Shaped[Tensor, "..."], loss: Loss
     ) -> Backpropagation:
         """Cost and gradients, as views of the buffers: the next call overwrites them.
 
@@ -91,10 +96,7 @@ class BackpropagationBuffers:
         """
         if (x.shape, x.dtype, x.device) not in self._fitting:
             self._refuse(x)
-        if any(
-            slot["weight"] is not W or slot["bias"] is not b or W.data_ptr() != address
-            for slot, (W, b, address) in zip(self._slots, self._bound, strict=True)
-        ):
+        if any(slot[name] is not p or p.data_ptr() != at for slot, name, p, at in self._bound):
             self._bind()
         if x.dim() < self.z[0].dim():
             x = x.expand(*self.z[0].shape[:1], *x.shape)
@@ -108,11 +110,11 @@ class BackpropagationBuffers:
 
     def _forward(self, x: Tensor) -> None:
         affine, a_prev = self._affine, x
-        for k, sigma in enumerate(self._activations):
+        for k, evaluate in enumerate(self._evaluate):
             affine(self._bias_rows[k], a_prev, self._weight_columns[k], out=self.z[k])
             a_prev = self.a[k]
             if not self._linear[k]:
-                sigma.evaluate(self.z[k], a_prev, self.derivative[k])
+                evaluate(self.z[k], a_prev, self.derivative[k])
 
     def _backward(self, x: Tensor) -> None:
         product = self._product
@@ -135,8 +137,9 @@ class BackpropagationBuffers:
             expected = "the one that the buffers were made for"
             raise ValueError(describe(found, expected, "make new BackpropagationBuffers"))
         self._bound = [
-            (slot["weight"], slot["bias"], W.data_ptr())
-            for slot, (W, _, _) in zip(self._slots, layers, strict=True)
+            (slot, name, slot[name], slot[name].data_ptr())
+            for slot in self._slots
+            for name in ("weight", "bias")
         ]
         self._weights = [W for W, _, _ in layers]
         self._weight_columns = [W.mT for W, _, _ in layers]

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import layers_of, require_input, require_targets
 from experiments.backprop.buffers import BackpropagationBuffers
-from experiments.backprop.examples import Method, batch_of, drawn, gathered
+from experiments.backprop.examples import batch_of, drawn, gathered
 from experiments.backprop.flattening import FlatNetwork, flattened
 from experiments.backprop.forward import stored_pass
 from experiments.backprop.stabilisation import Descent, DescentRecord
@@ -24,14 +24,14 @@ PerRun = float | int | Sequence[float | int] | Tensor
 
 def fit(
     net: MLP,
-    x: Float[Tensor, "examples n_in"],
+    x: Shaped[Tensor, "..."],
     t: Shaped[Tensor, "..."],
     loss: Loss,
     lr: PerRun,
     *,
     steps: int | None = None,
     epochs: int | None = None,
-    method: Method = "full",
+    method: str = "full",
     batch_size: int | None = None,
     l1: PerRun = 0.0,
     l2: PerRun = 0.0,
@@ -155,7 +155,7 @@ def _per_run(name: str, value: PerRun, net: MLP, like: Tensor) -> Tensor:
 
 
 def _batches(
-    net: MLP, x: Tensor, t: Tensor, method: Method, batch: int, seed: int | Sequence[int]
+    net: MLP, x: Tensor, t: Tensor, method: str, batch: int, seed: int | Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     if method == "full":
         return repeat((x, t))

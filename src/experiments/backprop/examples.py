@@ -1,7 +1,6 @@
 """Which examples a step of gradient descent sees: all of them, one drawn at random, or a batch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Int
@@ -9,13 +8,11 @@ from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
 
-Method = Literal["full", "stochastic", "mini-batch"]
-
 #: examples drawn at a time for one run; changes the speed and nothing else
 AHEAD = 1024
 
 
-def batch_of(method: Method, examples: int, batch_size: int | None) -> int:
+def batch_of(method: str, examples: int, batch_size: int | None) -> int:
     """Examples in one step.
 
     Raises:
@@ -43,7 +40,7 @@ def batch_of(method: Method, examples: int, batch_size: int | None) -> int:
 
 
 def drawn(
-    method: Method, examples: int, batch: int, generators: Sequence[torch.Generator]
+    method: str, examples: int, batch: int, generators: Sequence[torch.Generator]
 ) -> Iterator[Int[Tensor, "steps runs batch"]]:
     """Endless indices of examples, a few steps at a time, every run from its own generator.
 

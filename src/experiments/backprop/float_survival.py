@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float64, Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import Layer, layers_of
@@ -43,7 +43,7 @@ class GradientSurvival:
 
 @torch.no_grad()
 def survival(
-    net: MLP, x: Float[Tensor, "*runs batch n_in"], t: Shaped[Tensor, "..."], loss: Loss
+    net: MLP, x: Shaped[Tensor, "..."], t: Shaped[Tensor, "..."], loss: Loss
 ) -> GradientSurvival:
     """Compare the network's own floats, under both derivative rules, with the true gradient.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import Layer, layers_of, require_input
@@ -23,7 +23,7 @@ class ForwardPass:
     a: list[Float[Tensor, "*runs batch _"]]
 
 
-def forward_pass(net: MLP, x: Float[Tensor, "*runs batch n_in"]) -> ForwardPass:
+def forward_pass(net: MLP, x: Shaped[Tensor, "..."]) -> ForwardPass:
     """Compute and store z and a of every layer.
 
     Formula::

@@ -12,7 +12,7 @@ rounding), so that neither end leaves the range of floats.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import Layer, layers_of, require_input
@@ -38,9 +38,7 @@ class PartialProduct:
     resolved: Bool[Tensor, "*runs batch m"]
 
 
-def input_jacobian(
-    net: MLP, x: Float[Tensor, "*runs batch n_in"]
-) -> Float[Tensor, "*runs_batch n_out n_in"]:
+def input_jacobian(net: MLP, x: Shaped[Tensor, "..."]) -> Float[Tensor, "*runs_batch n_out n_in"]:
     """da^[L]/dx of every example, in reverse mode: n_L rows.
 
     Args:
@@ -73,7 +71,7 @@ def input_jacobian(
 
 
 def forward_products(
-    net: MLP, x: Float[Tensor, "*runs batch n_in"]
+    net: MLP, x: Shaped[Tensor, "..."]
 ) -> list[Float[Tensor, "*runs_batch _ n_in"]]:
     """J^[2], ..., J^[L] of every example, in forward mode: n_1 columns.
 
@@ -89,7 +87,7 @@ def forward_products(
     return products
 
 
-def partial_products(net: MLP, x: Float[Tensor, "*runs batch n_in"]) -> list[PartialProduct]:
+def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]:
     """Singular values and condition of D^[l] W^[l] ... D^[2] W^[2], for l = 2 .. L.
 
     Computed in float64, whatever the network's type.

@@ -1,7 +1,7 @@
 """Backpropagation: the delta recursion of notes 002, 003 and 004."""
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import Layer, layers_of, require_input, require_targets
@@ -14,7 +14,7 @@ from experiments.models import MLP
 
 def backpropagate(
     net: MLP,
-    x: Float[Tensor, "*runs batch n_in"],
+    x: Shaped[Tensor, "..."],
     t: Shaped[Tensor, "..."],
     loss: Loss,
     activation_gradients: bool = False,

@@ -18,7 +18,7 @@ from copy import copy
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float64, Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import Layer, layers_of, require_input, require_targets
@@ -73,7 +73,7 @@ class ScaledPass:
 
 
 def scaled_backpropagate(
-    net: MLP, x: Float[Tensor, "*runs batch n_in"], t: Shaped[Tensor, "..."], loss: Loss
+    net: MLP, x: Shaped[Tensor, "..."], t: Shaped[Tensor, "..."], loss: Loss
 ) -> ScaledBackpropagation:
     """log10 of the norms of ``backpropagate``'s gradients, finite where floats are 0 or infinite.
 

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from typing import Literal, overload
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.backprop.admission import Layer, layers_of, require_input, require_single_output
 from experiments.core.errors import ConfigurationError, describe
 from experiments.models import MLP
-
-Order = Literal["reverse", "row"]
 
 #: largest D W that the row form builds at once, in numbers
 LARGEST_PRODUCT = 2**24
@@ -58,20 +56,20 @@ class InputGradientTrace:
 
 @overload
 def input_gradient(
-    net: MLP, x: Tensor, order: Order = "reverse", trace: Literal[False] = False
+    net: MLP, x: Tensor, order: str = "reverse", trace: Literal[False] = False
 ) -> Tensor: ...
 
 
 @overload
 def input_gradient(
-    net: MLP, x: Tensor, order: Order = "reverse", *, trace: Literal[True]
+    net: MLP, x: Tensor, order: str = "reverse", *, trace: Literal[True]
 ) -> InputGradientTrace: ...
 
 
 def input_gradient(
     net: MLP,
-    x: Float[Tensor, "*runs batch n_in"],
-    order: Order = "reverse",
+    x: Shaped[Tensor, "..."],
+    order: str = "reverse",
     trace: bool = False,
 ) -> Float[Tensor, "*runs_batch n_in"] | InputGradientTrace:
     """grad a^[L](x) of every example, by hand; the module says how.
@@ -111,7 +109,7 @@ def input_gradient(
     return steps if trace else steps.gradient
 
 
-def _traced(layers: list[Layer], x: Tensor, order: Order) -> InputGradientTrace:
+def _traced(layers: list[Layer], x: Tensor, order: str) -> InputGradientTrace:
     a, z, D = {1: x}, {}, {}
     numbered = dict(enumerate(layers, start=2))
     for number, layer in numbered.items():

@@ -1,0 +1,102 @@
+"""Buffers: the same numbers in memory that is reserved once."""
+
+import pytest
+import torch
+from tests.backprop.networks import close, mixed
+
+from experiments.activations import Sigmoid
+from experiments.backprop import BackpropagationBuffers, backpropagate
+from experiments.losses import CrossEntropy, HalfSquaredError
+
+F64 = torch.float64
+
+
+@pytest.mark.parametrize("runs", [None, 3])
+@pytest.mark.parametrize("output", [None, Sigmoid()])
+def test_buffers_change_no_number(runs, output):
+    """With buffers, cost and all gradients equal those without, call after call."""
+    net = mixed(4, runs=runs, output=output)
+    buffers = BackpropagationBuffers(net, 5)
+    for _ in range(2):
+        x = torch.randn(*(() if runs is None else (runs,)), 5, 4, dtype=F64)
+        t = torch.randint(3, (5,))
+        found = backpropagate(net, x, t, CrossEntropy(), buffers=buffers)
+        expected = backpropagate(net, x, t, CrossEntropy())
+        assert torch.allclose(found.loss, expected.loss, rtol=1e-14)
+        for name in ("deltas", "weight_gradients", "bias_gradients"):
+            assert close(getattr(found, name), getattr(expected, name), 1e-14)
+
+
+def test_a_call_reserves_no_memory_for_a_layer():
+    """Results lie in the buffers: the second call writes where the first one did."""
+    net = mixed(3)
+    buffers = BackpropagationBuffers(net, 5)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    first = backpropagate(net, x, t, HalfSquaredError(), buffers=buffers)
+    kept = first.weight_gradients[0].clone()
+    second = backpropagate(net, -x, t, HalfSquaredError(), buffers=buffers)
+    assert first.weight_gradients[0] is second.weight_gradients[0]
+    assert not torch.equal(kept, second.weight_gradients[0])
+
+
+@pytest.mark.parametrize("runs", [None, 3])
+def test_gradients_may_be_views_of_one_buffer(runs):
+    """Gradients can be written into strided views of a flat buffer, one row a run."""
+    net = mixed(3, runs=runs)
+    lead = () if runs is None else (runs,)
+    parameters = [*net.weights, *net.biases]
+    sizes = [p[0].numel() if runs else p.numel() for p in parameters]
+    flat = torch.full((*lead, sum(sizes)), torch.nan, dtype=F64)
+    views = [
+        part.view(*lead, *p.shape[len(lead) :])
+        for part, p in zip(flat.split(sizes, dim=-1), parameters, strict=True)
+    ]
+    n = len(net.weights)
+    buffers = BackpropagationBuffers(net, 5, views[:n], views[n:])
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    backpropagate(net, x, t, HalfSquaredError(), buffers=buffers)
+    expected = backpropagate(net, x, t, HalfSquaredError())
+    assert close(views, [*expected.weight_gradients, *expected.bias_gradients], 1e-14)
+    assert not flat.isnan().any()
+
+
+def test_parameters_may_change_in_every_way():
+    """Updates in place, new data and new Parameter objects are all seen by the next call."""
+    net = mixed(2)
+    buffers = BackpropagationBuffers(net, 5)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+
+    def agrees():
+        found = backpropagate(net, x, t, HalfSquaredError(), buffers=buffers)
+        expected = backpropagate(net, x, t, HalfSquaredError())
+        return close(found.weight_gradients, expected.weight_gradients, 1e-14)
+
+    with torch.no_grad():
+        net.weights[1].mul_(0.5)
+    assert agrees()
+    net.weights[0].data = torch.randn_like(net.weights[0])
+    assert agrees()
+    net.biases[1].data = torch.randn_like(net.biases[1])
+    assert agrees()
+    net.dense_layers[1].weight = torch.nn.Parameter(torch.randn_like(net.weights[1]))
+    assert agrees()
+
+
+def test_what_does_not_fit_is_refused():
+    """Another batch size, another network or gradients of other shapes: a named error."""
+    net = mixed(2)
+    buffers = BackpropagationBuffers(net, 5)
+    x, t = torch.randn(6, 4, dtype=F64), torch.randn(6, 3, dtype=F64)
+    loss = HalfSquaredError()
+    with pytest.raises(ValueError, match="found 6 examples for buffers of 5"):
+        backpropagate(net, x, t, loss, buffers=buffers)
+    with pytest.raises(ValueError, match="an input of shape"):
+        backpropagate(net, x[:5, :3], t[:5], loss, buffers=buffers)
+    with pytest.raises(ValueError, match=r"an input of torch\.float32"):
+        backpropagate(net, x[:5].float(), t[:5], loss, buffers=buffers)
+    with pytest.raises(ValueError, match="buffers of another network"):
+        backpropagate(mixed(2), x[:5], t[:5], loss, buffers=buffers)
+    with pytest.raises(ValueError, match="without dC/da"):
+        backpropagate(net, x[:5], t[:5], loss, activation_gradients=True, buffers=buffers)
+    with pytest.raises(ValueError, match="gradient buffers"):
+        BackpropagationBuffers(net, 5, weight_gradients=[torch.zeros(2, 2)])
