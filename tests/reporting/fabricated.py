@@ -13,11 +13,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-COLUMNS = (
-    "delta_rms delta_norm log10_delta_norm weight_gradient_norm log10_weight_gradient_norm "
-    "bias_gradient_norm derivative_mean derivative_rms saturated dead exact_zero nonfinite "
-    "activation_mean activation_variance update_ratio"
-).split()
+COLUMNS = [
+    "delta_rms",
+    "delta_norm",
+    "log10_delta_norm",
+    "weight_gradient_norm",
+    "log10_weight_gradient_norm",
+    "bias_gradient_norm",
+    "derivative_mean",
+    "derivative_rms",
+    "saturated",
+    "dead",
+    "exact_zero",
+    "nonfinite",
+    "activation_mean",
+    "activation_variance",
+    "update_ratio",
+]
 NOISE = 0.01
 
 

@@ -31,27 +31,31 @@ def mean_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> 
 
     Example:
         >>> print(mean_interval(np.array([0.90, 0.92, 0.91, 0.93, np.nan])))
-        0.915 [0.902, 0.925] (1 not finite)
+        0.915 [0.905, 0.927] (1 not finite)
     """
     finite = samples[np.isfinite(samples)]
     left_out = len(samples) - len(finite)
     if len(finite) == 0:
         return Interval(math.nan, math.nan, math.nan, 0, left_out)
-    mean = float(finite.mean())
+    # Scaled to 1, so that neither sums nor squares can leave the floats.
+    scale = float(np.abs(finite).max()) or 1.0
+    samples = finite / scale
+    mean = scale * float(samples.mean())
     if len(finite) == 1:
         return Interval(mean, math.nan, math.nan, 1, left_out)
     # Seeds that agree to rounding have nothing to resample (BCa would divide by zero).
-    if np.ptp(finite) <= 1e-12 * np.abs(finite).max():
+    if np.ptp(samples) <= 1e-12:
         return Interval(mean, mean, mean, len(finite), left_out)
     found = stats.bootstrap(
-        (finite,),
+        (samples,),
         np.mean,
         confidence_level=level,
         n_resamples=RESAMPLES,
         method="BCa" if len(finite) > 2 else "percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), len(finite), left_out)
+    low, high = (scale * float(bound) for bound in (found.low, found.high))
+    return Interval(mean, low, high, len(finite), left_out)
 
 
 def share_interval(successes: int, trials: int, level: float = LEVEL) -> Interval:
@@ -68,7 +72,7 @@ def share_interval(successes: int, trials: int, level: float = LEVEL) -> Interva
 
 
 def paired_difference(
-    a: Float64[ndarray, " seeds"], b: Float64[ndarray, " seeds"], level: float = LEVEL
+    a: Float64[ndarray, " seeds"], b: Float64[ndarray, " others"], level: float = LEVEL
 ) -> Interval:
     """Mean of a - b, where entry k of both belongs to the same seed.
 

@@ -7,7 +7,7 @@ from experiments.core.interval import Interval
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def decade(log10: float) -> str:
+def decade(log10: float | int) -> str:
     """A whole power of ten.
 
     >>> decade(-20), decade(0), decade(3)
@@ -16,7 +16,7 @@ def decade(log10: float) -> str:
     return "1" if log10 == 0 else "10" + f"{log10:.0f}".translate(_RAISED)
 
 
-def power(log10: float) -> str:
+def power(log10: float | int) -> str:
     """Two digits and a power of ten; plain between a thousandth and a thousand.
 
     >>> power(-600.25), power(-0.5), power(2.0), power(float("-inf"))

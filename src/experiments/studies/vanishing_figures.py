@@ -50,9 +50,8 @@ def _panels(
         drawn = [curve(f.label.split(" · ", 1)[1], f) for f in mine]
         curves = tuple(line for line in drawn if line is not None and len(line.x))
         if curves:
-            panels.append(
-                Panel(text(activation), curves, tuple((n, mine[0].chance) for n in levels))
-            )
+            known = tuple((name, mine[0].chance) for name in levels if mine[0].chance > 0)
+            panels.append(Panel(text(activation), curves, known))
     return panels
 
 

@@ -54,7 +54,6 @@ _STYLE: Any = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "axes.xmargin": 0.07,
     "figure.dpi": 72,
 }
 

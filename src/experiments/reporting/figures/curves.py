@@ -137,10 +137,11 @@ def _mark_nonfinite(
         lost = int(counts[k])
         top = bool(np.isposinf(column).any())
         height = (0.97 - 0.055 * rank) if top else (0.03 + 0.055 * rank)
-        axes.annotate(
+        cross = axes.annotate(
             f"× {lost}/{len(column)}", (x[k], height), xycoords=("data", "axes fraction"),
             color=colour, ha="center", va="center", fontsize=8.5, fontweight="bold",
         )  # fmt: skip
+        cross.set_in_layout(False)
 
 
 def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
@@ -160,11 +161,16 @@ def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
 
 def _scale(axes: Axes, panels: Sequence[Panel], x: Axis, y: Axis) -> None:
     """Set the shared scales once; every panel follows."""
+    values = np.concatenate([c.x for panel in panels for c in panel.curves] or [np.zeros(1)])
     if x.names:
         axes.set_xticks(range(len(x.names)), x.names)
         axes.set_xlim(-0.6, len(x.names) - 0.4)
-    elif all(value.is_integer() for p in panels for c in p.curves for value in c.x.tolist()):
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    elif not x.logarithmic:
+        # Said outright: a curve without a finite value has an x, and a cross there, all the same.
+        margin = 0.07 * (np.ptp(values) or 1.0)
+        axes.set_xlim(values.min() - margin, values.max() + margin)
+        if all(value.is_integer() for value in values.tolist()):
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     for axis, shown in ((axes.xaxis, x), (axes.yaxis, y)):
         if shown.logarithmic:
             axes.set(**{f"{axis.axis_name}scale": "log"})

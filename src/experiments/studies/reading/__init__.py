@@ -2,7 +2,12 @@
 
 from experiments.studies.reading.family import DEPTH, MARGIN, PAIR, Family, families
 from experiments.studies.reading.prediction import Prediction, predict
-from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
+from experiments.studies.reading.rooms import (
+    activation_of,
+    dataset_of,
+    initializer_of,
+    loss_of,
+)
 
 __all__ = [
     "DEPTH",
@@ -14,5 +19,6 @@ __all__ = [
     "dataset_of",
     "families",
     "initializer_of",
+    "loss_of",
     "predict",
 ]

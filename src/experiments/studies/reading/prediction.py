@@ -1,13 +1,10 @@
-r"""What mean field says of one row of the table: the gradient's factor at every layer.
+r"""What mean field says of one row of the table: the gradient's profile, for any depth.
 
-::
-
-    q^[2]   = n_1 Var W^[2] mean(x^2) + Var b,     q^[l+1] = n_l Var W^[l+1] E[sigma(u)^2] + Var b
-    E||delta^[l]||^2 / E||delta^[l+1]||^2 = n_l Var W^[l+1] E[sigma'(u)^2],    u ~ N(0, q^[l])
-
-Nothing is fitted. Far from the input q settles at q* and the factor at chi = n Var W E[sigma'(u)^2].
-The theory speaks of wide networks and of the mean square; the mean of the logarithm, which is what is
-measured over seeds, lies below it by an amount of the order depth / width.
+The theory follows q from the actual input through the actual widths (``theory.predicted_profile``), once
+for the deepest network of a family; networks that differ in depth alone share their lower layers. It is
+asked for the mean of log10 ||delta^[l]|| over draws, which lies below the log10 of the root mean square
+by an amount of the order depth / width. Nothing is fitted; only the size of delta at the output is left
+to be measured.
 """
 
 from collections.abc import Mapping
@@ -15,22 +12,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float64
 from numpy import ndarray
 
-from experiments.core.errors import ConfigurationError, DataError
-from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
-from experiments.theory import mean_field
+from experiments.core.errors import ConfigurationError
+from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of, loss_of
+from experiments.theory import BatchMoments, predicted_profile
+
+#: pairs of examples stand for their mean angle; more classes change the profile by under a per mille
+CLASSES = 1
+#: of a full batch this many examples are enough for its moments
+EXAMPLES = 256
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Factors on the gradient's norm for networks that differ in depth alone.
+    """Steps of log10 ||delta|| downwards, for networks that differ in depth alone.
 
     Args:
-        limit: sqrt(chi), the factor far from the input.
-        hidden: from hidden layer k + 1 to hidden layer k, counted from the input; entry 0 first.
-        output: from the output layer to hidden layer k, if that is the last.
+        limit: sqrt(chi) at the fixed point, the factor far from the input.
+        hidden: to hidden layer k, counted from the input, from the one above it.
+        output: to hidden layer k from the output, if k is the last.
     """
 
     limit: float
@@ -38,44 +41,50 @@ class Prediction:
     output: Float64[ndarray, " layers"]
 
     def log10_profile(self, depth: int) -> Float64[ndarray, " layers"]:
-        """log10 (||delta^[l]|| / ||delta^[L]||) for l = 2 .. L of a network with ``depth`` hidden layers.
+        """log10 (||delta^[l]|| / ||delta^[L]||) for l = 2 .. L, with ``depth`` hidden layers.
 
-        >>> p = Prediction(0.1, np.array([0.1, 0.1]), np.array([0.5, 0.5]))
-        >>> p.log10_profile(2).round(3)
-        array([-1.301, -0.301,  0.   ])
+        >>> p = Prediction(0.1, np.array([-1.0, -1.0]), np.array([-0.3, -0.3]))
+        >>> p.log10_profile(2), p.log10_profile(0)
+        (array([-1.3, -0.3,  0. ]), array([0.]))
         """
-        steps = [*np.log10(self.hidden[: depth - 1]), np.log10(self.output[depth - 1])]
-        return np.append(np.cumsum(steps[::-1])[::-1], 0.0)
+        steps = [0.0, self.output[depth - 1], *self.hidden[: depth - 1][::-1]][: depth + 1]
+        return np.cumsum(steps)[::-1]
 
 
 def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
-    """Mean field for the network of a row, up to ``deepest`` hidden layers.
+    """Mean field for the network of a row, up to ``deepest`` hidden layers (at least 1).
 
     Returns:
         None where the theory has nothing to go on: an option that is no room, a data set that cannot
-        be read (its mean square is needed), weights that are all 0.
+        be read, weights that are all 0.
     """
     try:
-        activation, initializer, data = activation_of(row), initializer_of(row), dataset_of(row)
+        activation, initializer = activation_of(row), initializer_of(row)
+        data = dataset_of(row)
+        batch = _batch(row)
+        n, n_out = int(row["model.width"]), data.outputs
+        widths = (data.features, *[n] * max(deepest, 2), n_out)
+        profile = predicted_profile(widths, activation, initializer, batch)
     except ConfigurationError:
         return None
-    n = int(row["model.width"])
-    hidden_variance = n * initializer.weight_variance(n, n)
-    bias = initializer.bias_variance(n, n) ** 0.5
-    if hidden_variance == 0:
+    through, out = (n * initializer.weight_variance(m, n) for m in (n, n_out))
+    if min(through, out) <= 0 or profile.asymptote is None:
         return None
-    try:
-        x = data.load().train.x
-    except DataError:
-        return None
-    first = data.features * initializer.weight_variance(n, data.features)
-    q = [first * float((x.double() ** 2).mean()) + initializer.bias_variance(n, data.features)]
-    while len(q) < deepest:
-        q.append(float(mean_field.length_map(activation, [q[-1]], hidden_variance**0.5, bias)[0]))
-    slopes = mean_field.slope(activation, q).numpy()
-    output_variance = n * initializer.weight_variance(data.outputs, n)
+    # chi is that of the mean square per unit, n_{l+1} Var W^[l+1] E[sigma'(u)^2]
+    gains = np.array([through] * (len(profile.chi) - 2) + [out * n_out / n])
+    slopes = np.array(profile.chi[:-1]) / gains
+    below = -np.diff(profile.log10_shortfall)
     return Prediction(
-        limit=mean_field.fixed_point(activation, hidden_variance**0.5, bias).factor,
-        hidden=np.sqrt(hidden_variance * slopes),
-        output=np.sqrt(output_variance * slopes),
+        limit=10.0 ** (profile.asymptote[0] - profile.asymptote[1]),
+        hidden=np.log10(through * slopes) / 2 - below,
+        output=np.log10(out * slopes) / 2 - below,
     )
+
+
+def _batch(row: Mapping[str, Any]) -> BatchMoments:
+    """A batch before training, when the outputs are near 0 and delta^[L] is that of guessing."""
+    train = dataset_of(row).load().train
+    size = min(int(row.get("trainer.batch_size") or EXAMPLES), EXAMPLES, len(train))
+    x, t = train.x[:size], train.t[:size]
+    outputs = torch.zeros(1, size, dataset_of(row).outputs)
+    return BatchMoments.of(x, loss_of(row).delta(outputs, t), CLASSES)

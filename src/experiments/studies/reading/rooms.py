@@ -5,14 +5,16 @@ and a row holds every constructor argument under its config key, so nothing else
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from experiments import theory
 from experiments.core.activation import Activation
 from experiments.core.dataset import Dataset
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
+from experiments.core.loss import Loss
 
 
 def activation_of(row: Mapping[str, Any]) -> Activation:
@@ -26,12 +28,31 @@ def activation_of(row: Mapping[str, Any]) -> Activation:
 
 
 def initializer_of(row: Mapping[str, Any]) -> Initializer:
-    """The initializer of a cell.
+    """The initializer of a cell; one that theory has to work out is a function of that floor.
 
     >>> initializer_of({"initializer": "he"}).weight_variance(n=3, n_prev=8)
     0.25
+    >>> critical = initializer_of({"initializer": "critical", "activation": "relu"})
+    >>> round(critical.weight_variance(n=3, n_prev=8), 6)
+    0.25
     """
+    worked_out = getattr(theory, str(row["initializer"]), None)
+    if callable(worked_out):
+        found: Initializer = worked_out(
+            activation_of(row), **_arguments(worked_out, "initializer", row)
+        )
+        return found
     built: Initializer = _built(Initializer, "initializers", "initializer", row)
+    return built
+
+
+def loss_of(row: Mapping[str, Any]) -> Loss:
+    """The loss of a cell.
+
+    >>> loss_of({"loss": "half_squared_error", "loss.link": "sigmoid"}).link
+    'sigmoid'
+    """
+    built: Loss = _built(Loss, "losses", "loss", row)
     return built
 
 
@@ -58,13 +79,16 @@ def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
         for found in vars(module).values()
         if isinstance(found, type) and issubclass(found, kind) and found.__module__ == name
     ]
-    accepted = inspect.signature(rooms[0]).parameters
-    arguments = {
+    return rooms[0](**_arguments(rooms[0], group, row))
+
+
+def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the maker's parameters that the row has a value for."""
+    return {
         leaf: row[f"{group}.{leaf}"]
-        for leaf in accepted
-        if f"{group}.{leaf}" in row and not _missing(row[f"{group}.{leaf}"])
+        for leaf in inspect.signature(maker).parameters
+        if not _missing(row.get(f"{group}.{leaf}"))
     }
-    return rooms[0](**arguments)
 
 
 def _missing(value: Any) -> bool:

@@ -1,0 +1,55 @@
+"""Which axes vary, and how configurations are named."""
+
+from pandas import DataFrame
+
+from experiments.reporting.configurations import configurations, varying_axes
+from experiments.reporting.summary import bounds, metric_interval, summarise
+
+
+def _table() -> DataFrame:
+    return DataFrame(
+        {
+            "cell": list("abcdef"),
+            "status": ["finished"] * 5 + ["failed"],
+            "initializer": ["he", "he", "he", "gaussian", "gaussian", "gaussian"],
+            "initializer.sigma_w": [None, None, None, 1.5, 1.5, 1.5],
+            "loss": ["cross_entropy"] * 6,
+            "model.depth": [2, 2, 5, 2, 5, 5],
+            "seed": [0, 1, 0, 0, 0, 1],
+            "val/accuracy": [0.9, 0.8, 0.7, 0.6, float("nan"), float("nan")],
+        }
+    )
+
+
+def test_an_axis_that_says_nothing_new_is_left_out() -> None:
+    """sigma_w follows the initializer here, the loss does not vary, and the seed is no axis."""
+    assert varying_axes(_table()) == ["initializer", "model.depth"]
+
+
+def test_configurations_gather_their_seeds() -> None:
+    """One group a setting, in the order of values, with a name a reader understands."""
+    groups = configurations(_table(), ["initializer", "model.depth"])
+    assert [(g.label, list(g.rows["cell"])) for g in groups] == [
+        ("gaussian · depth 2", ["d"]),
+        ("gaussian · depth 5", ["e", "f"]),
+        ("he · depth 2", ["a", "b"]),
+        ("he · depth 5", ["c"]),
+    ]
+    assert [g.label for g in configurations(_table(), [])] == ["all seeds"]
+
+
+def test_a_missing_setting_is_a_configuration_of_its_own() -> None:
+    """null is a value: its rows are not dropped."""
+    groups = configurations(_table(), ["initializer.sigma_w"])
+    assert [len(g.rows) for g in groups] == [3, 3]
+
+
+def test_the_summary_counts_ends_and_writes_intervals() -> None:
+    """A failed cell is no seed of a mean; a value that is not finite is counted beside it."""
+    groups = configurations(_table(), ["initializer"])
+    intervals = [metric_interval(group.rows, "val/accuracy") for group in groups]
+    frame = summarise(groups, ["initializer"], {"accuracy": intervals})
+    assert list(frame["failed"]) == [1, 0]
+    assert list(frame["seeds"]) == [3, 3]
+    assert frame["accuracy: 95 %"][0] == "one seed, 1 not finite"
+    assert bounds(intervals[1]).startswith("[0.")

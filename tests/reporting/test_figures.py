@@ -1,0 +1,161 @@
+"""Figures: reproducible bytes, nothing dropped in silence, readable on any page."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from experiments.core.study import Figure
+from experiments.reporting.figures import (
+    Axis,
+    Curve,
+    Panel,
+    against_axis,
+    depth_profile,
+    heat_map,
+    learning_curves,
+)
+from experiments.reporting.figures.canvas import COLOURS, INK, to_pixels
+from experiments.reporting.figures.curves import centre, draw_panels
+
+X = np.array([2.0, 5.0, 10.0])
+
+
+def _samples(seeds: int = 4) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(-x, 0.1, size=seeds) for x in X]
+
+
+def _every_room() -> dict[str, Figure]:
+    panel = Panel("tanh", (Curve("he", X, _samples(), -X), Curve("glorot", X, _samples())))
+    names = Axis("loss", names=("a", "b", "c"))
+    options = Panel("", (Curve("he", np.arange(3.0), _samples()),), (("chance", 0.1),))
+    return {
+        "depth profile": depth_profile([panel, panel], "Depth profile", "Seen."),
+        "against numbers": against_axis([panel], Axis("depth"), Axis("accuracy"), "Accuracy", "S."),
+        "against options": against_axis([options], names, Axis("accuracy"), "By loss", "Seen."),
+        "learning curves": learning_curves([panel], "loss", "Learning", "Seen."),
+        "heat map": heat_map(np.eye(2), ["r", "s"], ["2", "5"], "share", "Map", "Seen."),
+    }
+
+
+ROOMS = _every_room()
+
+
+def _texts(figure: Figure) -> list[str]:
+    return [
+        "".join(t.itertext()) for t in ET.fromstring(figure.svg).iter() if t.tag.endswith("}text")
+    ]
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_figure_is_one_svg_that_stands_alone(name: str) -> None:
+    """Well-formed, named for those who listen, without anything fetched or dated."""
+    figure = ROOMS[name]
+    root = ET.fromstring(figure.svg)
+    assert root.attrib["aria-label"] == figure.title
+    assert "width" not in root.attrib
+    assert not re.search(r"(href|src)=\"(?!#|data:image/png)", figure.svg)
+    assert not re.search(r"20\d\d-\d\d-\d\d|matplotlib.version", figure.svg, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_ink_is_left_to_the_page(name: str) -> None:
+    """Text and axes take the page's colour, so that a figure reads on white and on black."""
+    assert INK not in ROOMS[name].svg
+    assert "currentColor" in ROOMS[name].svg
+    assert "fill: #ffffff" not in ROOMS[name].svg.split("<text")[0]
+
+
+def test_the_same_data_give_the_same_bytes_in_another_process() -> None:
+    """Nothing depends on time, hash seeds or what was drawn before."""
+    program = (
+        "import numpy as np; from experiments.reporting.figures import *;"
+        "print(heat_map(np.eye(2), ['r', 's'], ['2', '5'], 'share', 'Map', 'Seen.').svg, end='')"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert again == ROOMS["heat map"].svg
+
+
+def test_ids_of_two_figures_do_not_collide() -> None:
+    """Two figures on one page refer to their own clip paths, even for the same data."""
+    panel = Panel("", (Curve("he", X, _samples()),))
+    one, two = (depth_profile([panel], title, "Seen.").svg for title in ("One", "Two"))
+    clips = [set(re.findall(r'clipPath id="([^"]+)"', svg)) for svg in (one, two)]
+    assert clips[0]
+    assert not clips[0] & clips[1]
+
+
+def test_powers_of_ten_are_written_below_every_float() -> None:
+    """A profile near 1e-600 has ticks, since its axis is made of logarithms."""
+    panel = Panel("", (Curve("sigmoid", X, [np.array([-200.0 * k]) for k in (1, 2, 3)]),))
+    texts = _texts(depth_profile([panel], "Deep", "Seen."))
+    assert "10⁻⁵⁶⁰" in texts
+
+
+def test_values_that_are_not_finite_are_marked_with_their_count() -> None:
+    """The mean is that of the finite seeds; a cross says how many were not, the caption what it means."""
+    samples = _samples()
+    samples[2][:3] = [-np.inf, np.nan, np.inf]
+    figure = depth_profile([Panel("", (Curve("he", X, samples),))], "Holes", "Seen.")
+    assert "× 3/4" in _texts(figure)
+    assert "(3 values)" in figure.caption
+    mean, _ = centre(samples)
+    assert mean[2] == samples[2][3]
+
+
+def test_a_run_that_ends_early_is_marked_once() -> None:
+    """A long curve has one cross where its seeds are lost, not one a step."""
+    x = np.arange(20.0)
+    samples = [np.array([1.0, 1.0 if k < 5 else np.nan]) for k in range(20)]
+    figure = learning_curves([Panel("", (Curve("he", x, samples),))], "loss", "Early", "Seen.")
+    assert [text for text in _texts(figure) if "×" in text] == ["× 1/2"]
+
+
+def test_nothing_finite_at_all_still_draws() -> None:
+    """A curve of NaN, an empty point and a map of NaN are pictures, not crashes."""
+    curve = Curve("he", X, [np.full(3, np.nan), np.full(3, np.inf), np.empty(0)])
+    assert "× 3/3" in _texts(depth_profile([Panel("", (curve,))], "None", "Seen."))
+    holes = np.array([[np.nan, np.inf], [-np.inf, np.nan]])
+    texts = _texts(heat_map(holes, ["r", "s"], ["2", "5"], "share", "Map", "Seen."))
+    assert {"–", "∞", "−∞"} <= set(texts)
+
+
+def test_the_band_is_the_middle_of_the_seeds() -> None:
+    """Mean in the middle, the 10th and 90th percentile around it."""
+    seeds = np.linspace(0.0, 10.0, 101)
+    mean, band = centre([seeds])
+    assert mean[0] == pytest.approx(5.0)
+    assert band[:, 0] == pytest.approx([1.0, 9.0])
+
+
+def test_one_label_has_one_colour_in_all_panels() -> None:
+    """A line keeps its colour where another panel lacks its neighbour."""
+    both = Panel("a", (Curve("glorot", X, _samples()), Curve("he", X, _samples())))
+    alone = Panel("b", (Curve("he", X, _samples()),))
+    figure = draw_panels([both, alone], Axis("depth"), Axis("y"))
+    colours = [[line.get_color() for line in axes.lines] for axes in figure.axes]
+    assert colours == [[COLOURS[0], COLOURS[1]], [COLOURS[1]]]
+
+
+def test_pixels_are_on_white() -> None:
+    """The picture for an image dashboard has three channels and a white corner."""
+    pixels = to_pixels(
+        draw_panels([Panel("", (Curve("he", X, _samples()),))], Axis("l"), Axis("y"))
+    )
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+    assert (pixels[0, 0] == 255).all()
+    assert (pixels < 128).any()
+
+
+def test_an_overlay_is_drawn_over_a_map() -> None:
+    """Theory's line goes over the fields."""
+    line = np.array([[0.0, 1.0], [0.5, 0.5]])
+    with_line = heat_map(np.eye(2), ["r", "s"], ["2", "5"], "x", "Map", "S.", overlay=line)
+    assert len(with_line.svg) > len(ROOMS["heat map"].svg)

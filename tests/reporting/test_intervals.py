@@ -1,0 +1,116 @@
+"""Intervals over seeds against closed forms and simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from experiments.core.errors import ConfigurationError
+from experiments.core.interval import Interval
+from experiments.reporting.intervals import (
+    mean_interval,
+    paired_difference,
+    share_interval,
+    slope_interval,
+    slopes,
+)
+
+
+def test_the_mean_interval_covers_the_truth_about_as_often_as_documented() -> None:
+    """With ten normal seeds a nominal 95 % interval holds the true mean about nine times in ten."""
+    rng = np.random.default_rng(0)
+    found = [mean_interval(rng.normal(size=10)) for _ in range(300)]
+    covered = np.mean([i.low <= 0 <= i.high for i in found])
+    assert 0.85 <= covered <= 0.97
+
+
+def test_the_mean_interval_of_many_seeds_is_that_of_the_normal_law() -> None:
+    """mean +- 1.96 s / sqrt(n), where n is large."""
+    x = np.random.default_rng(1).normal(3.0, 2.0, size=400)
+    found = mean_interval(x)
+    half = 1.96 * x.std(ddof=1) / 20
+    assert found.value == pytest.approx(x.mean())
+    assert found.low == pytest.approx(x.mean() - half, abs=0.1 * half)
+    assert found.high == pytest.approx(x.mean() + half, abs=0.1 * half)
+
+
+@given(hnp.arrays(np.float64, st.integers(2, 12), elements=st.floats(-1e6, 1e6)))
+def test_an_interval_lies_within_its_samples_and_holds_their_mean(x: np.ndarray) -> None:
+    """The bootstrap never leaves the range of what was measured."""
+    found = mean_interval(x)
+    slack = 1e-9 * max(1.0, float(np.abs(x).max()))
+    assert x.min() - slack <= found.low <= found.value + slack
+    assert found.value - slack <= found.high <= x.max() + slack
+
+
+def test_what_is_not_finite_is_left_out_and_counted() -> None:
+    """The mean of the finite seeds, and how many were not."""
+    found = mean_interval(np.array([1.0, np.nan, 3.0, np.inf, -np.inf]))
+    assert (found.value, found.seeds, found.left_out) == (2.0, 2, 3)
+    assert "3 not finite" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("samples", "seeds", "known"),
+    [([], 0, False), ([np.nan], 0, False), ([0.7], 1, False), ([0.7, 0.7, 0.7], 3, True)],
+)
+def test_too_few_seeds_are_said_to_be_too_few(samples, seeds: int, known: bool) -> None:
+    """No seed has no value, one seed no interval; seeds that agree have an interval of width 0."""
+    found = mean_interval(np.array(samples))
+    assert (found.seeds, found.known) == (seeds, known)
+    if known:
+        assert found.low == found.value == found.high == pytest.approx(0.7)
+
+
+def test_pairing_removes_what_a_seed_does_to_both_sides() -> None:
+    """A constant difference is found exactly, however far the seeds lie apart."""
+    shared = np.random.default_rng(2).normal(0, 100, size=10)
+    found = paired_difference(shared + 0.5, shared)
+    assert found.value == pytest.approx(0.5)
+    assert found.high - found.low < 1e-9
+    with pytest.raises(ConfigurationError, match="match them by seed"):
+        paired_difference(shared, shared[:3])
+
+
+def test_a_difference_of_infinities_is_counted_not_raised() -> None:
+    """inf - inf is not finite; the other pairs still count."""
+    a, b = np.array([1.0, np.inf, 2.0]), np.array([0.0, np.inf, 1.0])
+    assert paired_difference(a, b).left_out == 1
+
+
+def test_slopes_equal_a_least_squares_fit_per_seed() -> None:
+    """Against numpy's polynomial fit, with holes."""
+    rng = np.random.default_rng(3)
+    x = np.array([2.0, 5.0, 10.0, 20.0])
+    y = rng.normal(size=(6, 4))
+    y[2, 1] = np.nan
+    y[3, 3] = -np.inf
+    y[4, 1:] = np.nan
+    found = slopes(x, y)
+    for k, row in enumerate(y):
+        kept = np.isfinite(row)
+        if kept.sum() < 2:
+            assert math.isnan(found[k])
+        else:
+            assert found[k] == pytest.approx(np.polyfit(x[kept], row[kept], 1)[0], rel=1e-9)
+    assert slope_interval(x, y).left_out == 1
+
+
+def test_share_interval_is_wilsons() -> None:
+    """Against the closed form; 0 of n is not exactly 0, and no trials have no share."""
+    z, n, p = 1.959963984540054, 10, 0.3
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    found = share_interval(3, 10)
+    assert (found.low, found.high) == (pytest.approx(centre - half), pytest.approx(centre + half))
+    assert share_interval(0, 10).high > 0.2
+    assert share_interval(0, 0).seeds == 0
+
+
+def test_a_falling_map_swaps_the_bounds() -> None:
+    """1/x of [2, 4] is [1/4, 1/2]."""
+    found = Interval(3.0, 2.0, 4.0, 5).map(lambda x: 1 / x)
+    assert (found.low, found.high) == (0.25, 0.5)
