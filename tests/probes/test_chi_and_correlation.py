@@ -93,3 +93,11 @@ def test_pairs_must_match(monkeypatch) -> None:
     net = MLP((4, 2), Tanh(), LeCun(), seed=0)
     with pytest.raises(ValueError, match="pair the rows"):
         correlations(net, torch.ones(3, 4), torch.ones(1, 4))
+
+
+def test_effective_chi_is_for_plain_layers() -> None:
+    """With skips a layer is not D W: refused, naming the probes that can."""
+    net = MLP((4, 4, 4, 2), Tanh(), LeCun(), seed=0, skip=True)
+    with pytest.raises(ValueError, match="gradient_ratio"):
+        effective_chi(net, torch.ones(1, 4))
+    assert gradient_ratio(net, torch.ones(1, 4), torch.ones(1, 2), HalfSquaredError()).shape == (2,)

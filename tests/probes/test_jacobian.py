@@ -171,3 +171,16 @@ def test_probing_draws_no_random_numbers_and_keeps_no_gradient() -> None:
     log10_singular_values(net, torch.ones(1, 5))
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize(("skip", "normalize"), [(True, False), (False, True), (True, True)])
+def test_skips_and_normalisation_are_part_of_the_jacobian(skip: bool, normalize: bool) -> None:
+    """Both ways equal the singular values of autograd's Jacobian of the network with its remedies."""
+    net = MLP((5, 5, 5, 4), Tanh(), LeCun(), seed=0, skip=skip, normalize=normalize)
+    x = torch.randn(2, 5)
+    dense, free = log10_singular_values(net, x), log10_largest_singular_values(net, x, 2)
+    for d in range(2):
+        jacobian = jacobian_of(lambda v: net(v[None])[0], x[d])
+        expected = np.linalg.svd(jacobian, compute_uv=False)
+        np.testing.assert_allclose(10 ** dense[d], expected, rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(10 ** free[d], expected[:2], rtol=1e-7)

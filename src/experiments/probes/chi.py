@@ -21,13 +21,16 @@ from torch import Tensor
 
 from experiments.core.loss import Loss
 from experiments.models import MLP
-from experiments.probes.passes import forward, forward_and_backward
+from experiments.probes.passes import Pass, forward, forward_and_backward, require_plain
 
 
 def effective_chi(
     net: MLP, x: Float[Tensor, "*batch n_in"]
 ) -> Float64[Tensor, "hidden_layers *runs"]:
     """Mean over the batch, for every hidden layer from the first to the last.
+
+    Raises:
+        ValueError: for a network with skips or normalisation, whose layers are not D W.
 
     Example:
         An orthogonal linear network has chi = 1:
@@ -38,13 +41,14 @@ def effective_chi(
         >>> bool((effective_chi(net, torch.ones(1, 4)) - 1).abs().max() < 1e-6)
         True
     """
+    require_plain(net, "effective_chi")
     done = forward(net, x)
     factors = [
-        torch.einsum("rbj,rj->r", slope.double() ** 2, above.double().square().sum(1))
-        / slope[0].numel()
-        for slope, above in zip(done.derivative[:-1], done.weight[1:], strict=True)
+        torch.einsum("rbj,rj->r", layer.slope**2, above.weight.square().sum(1))
+        / layer.slope[0].numel()
+        for layer, above in pairwise(done.layers)
     ]
-    return done.shaped(_rows(factors, done.weight), 1)
+    return _rows(done, factors)
 
 
 def gradient_ratio(
@@ -58,11 +62,11 @@ def gradient_ratio(
     done = forward_and_backward(net, x, t, loss)
     size = [d.double().square().flatten(1).mean(1) for d in done.delta]
     ratios = [lower / upper for lower, upper in pairwise(size)]
-    return done.shaped(_rows(ratios, done.weight), 1)
+    return _rows(done, ratios)
 
 
-def _rows(rows: list[Tensor], weight: list[Tensor]) -> Tensor:
+def _rows(done: Pass, rows: list[Tensor]) -> Tensor:
     """Stack; a network without hidden layers has no rows."""
-    return (
-        torch.stack(rows) if rows else weight[0].new_zeros(0, len(weight[0]), dtype=torch.float64)
-    )
+    weight = done.layers[0].weight
+    stacked = torch.stack(rows) if rows else weight.new_zeros(0, len(weight))
+    return done.shaped(stacked, 1)

@@ -2,10 +2,10 @@ r"""Singular values of the Jacobian of a live network, end to end or of a part o
 
     J = da^[l]/da^[k] = D^[l] W^[l] D^[l-1] W^[l-1] ... D^[k+1] W^[k+1],    D = diag(sigma'(z))
 
-one J for every run and example. Values are log10: a product of a thousand sigmoid layers is smaller
-than any float, so the dense product is rescaled by a power of two after every layer, and the powers
-are carried beside it. Small singular values are right relative to the largest one, as in every dense
-product.
+one J for every run and example; identity skips and layer normalisation included. Values are log10: a
+product of a thousand sigmoid layers is smaller than any float, so the dense product is rescaled by a
+power of two after every layer, and the powers are carried beside it. Small singular values are right
+relative to the largest one, as in every dense product.
 
 Dense: all values, O(n^3) a layer. Matrix-free: the largest few, by Golub-Kahan bidiagonalisation with
 full reorthogonalisation, O(n^2) a layer and step; for wide networks.
@@ -27,8 +27,9 @@ from experiments.probes.passes import Pass, forward
 
 Map = Callable[[Tensor], Tensor]
 
-#: Bidiagonalisation stops when the wanted values move by less than this share of themselves.
-SETTLED = 1e-10
+#: Bidiagonalisation stops when the wanted values move by less than this share of themselves within
+#: so many steps.
+SETTLED, CHECKED = 1e-8, 5
 LOG10_2 = math.log10(2)
 
 
@@ -70,7 +71,7 @@ def log10_partial_singular_values(
     done = forward(net, x)
     product, exponent = _layer(done, 0)
     spectra = [_log10_spectrum(product, exponent)]
-    for k in range(1, len(done.weight)):
+    for k in range(1, len(done.layers)):
         product, exponent = _layer(done, k, product, exponent)
         spectra.append(_log10_spectrum(product, exponent))
     return [done.shaped(spectrum, 0) for spectrum in spectra]
@@ -87,8 +88,7 @@ def log10_largest_singular_values(
         ValueError: if there are not ``count`` singular values.
     """
     done = forward(net, x)
-    n_out, n_in = done.weight[-1].shape[1], done.weight[0].shape[2]
-    rank = min(n_out, n_in)
+    n_in, rank = net.widths[0], min(net.widths[0], net.widths[-1])
     if not 1 <= count <= rank:
         raise ValueError(describe(f"count={count}", f"1 to {rank}", "ask for fewer values"))
     shape = (*done.z[0].shape[:2], n_in)
@@ -124,9 +124,12 @@ def _range(net: MLP, first: int, last: int | None) -> range:
 def _layer(
     done: Pass, k: int, below: Tensor | None = None, exponent: Tensor | int = 0
 ) -> tuple[Tensor, Tensor]:
-    """D W times what is below, brought back to size one: (R, batch, n, columns) and (R, batch)."""
-    weight = done.weight[k].double()[:, None]
-    product = done.derivative[k].double()[..., None] * (weight if below is None else weight @ below)
+    """One layer times what is below, brought to size one: (R, batch, n, columns) and (R, batch)."""
+    layer = done.layers[k]
+    if below is None:
+        below = torch.eye(layer.weight.shape[-1], dtype=torch.float64, device=layer.weight.device)
+        below = below.expand(*layer.slope.shape[:2], -1, -1)
+    product = layer.push(below)
     _, power = torch.frexp(product.abs().amax((-1, -2)))
     return product * torch.exp2(-power.double())[..., None, None], exponent + power
 
@@ -138,60 +141,51 @@ def _log10_spectrum(product: Tensor, exponent: Tensor) -> Tensor:
 
 def _operator(done: Pass, start: Tensor) -> tuple[Map, Map, Tensor]:
     """v -> J v and u -> J^T u, both divided by the power of two that is returned with them."""
-    weights = [w.double() for w in done.weight]
-    slopes, total, v = (
-        [],
-        torch.zeros(start.shape[:2], dtype=torch.int64, device=start.device),
-        start,
-    )
-    for weight, slope in zip(weights, done.derivative, strict=True):
-        v = slope.double() * (v @ weight.mT)
-        _, power = torch.frexp(v.abs().amax(-1, keepdim=True))
-        v, total = v * torch.exp2(-power.double()), total + power[..., 0]
-        slopes.append(slope.double() * torch.exp2(-power.double()))
+    scales, total, v = list[Tensor](), torch.zeros_like(start[..., 0]), start[..., None]
+    for layer in done.layers:
+        v = layer.push(v)
+        _, power = torch.frexp(v.abs().amax((-1, -2)))
+        scales.append(torch.exp2(-power.double())[..., None, None])
+        v, total = v * scales[-1], total + power
 
-    def apply(v: Tensor) -> Tensor:
-        for weight, slope in zip(weights, slopes, strict=True):
-            v = slope * (v @ weight.mT)
-        return v
+    def push(v: Tensor) -> Tensor:
+        v = v[..., None]
+        for layer, scale in zip(done.layers, scales, strict=True):
+            v = layer.push(v) * scale
+        return v[..., 0]
 
-    def apply_transposed(u: Tensor) -> Tensor:
-        for weight, slope in zip(reversed(weights), reversed(slopes), strict=True):
-            u = (u * slope) @ weight
-        return u
+    def pull(u: Tensor) -> Tensor:
+        u = u[..., None]
+        for layer, scale in zip(reversed(done.layers), reversed(scales), strict=True):
+            u = layer.pull(u) * scale
+        return u[..., 0]
 
-    return apply, apply_transposed, total
+    return push, pull, total
 
 
 def _bidiagonalise(done: Pass, v: Tensor, count: int, rank: int) -> tuple[Tensor, Tensor]:
     """Largest ``count`` singular values of the scaled J, (R, batch, count), and its exponent."""
-    apply, apply_transposed, exponent = _operator(done, v)
-    left, right = list[Tensor](), [v]
-    diagonal, above = list[Tensor](), list[Tensor]()
-    before = torch.zeros(*v.shape[:2], count, dtype=v.dtype, device=v.device)
+    push, pull, exponent = _operator(done, v)
+    u = push(v)
+    left, right = u.new_zeros(rank, *u.shape), v.new_zeros(rank + 1, *v.shape)
+    b = v.new_zeros(*v.shape[:2], rank, rank + 1)
+    right[0], values = v, v.new_zeros(*v.shape[:2], count)
     for step in range(1, rank + 1):
-        size, u = _new_direction(apply(right[-1]), left)
-        diagonal.append(size)
-        left.append(u)
-        bidiagonal = torch.diag_embed(torch.stack(diagonal, -1))
-        if above:
-            bidiagonal = bidiagonal + torch.diag_embed(torch.stack(above, -1), offset=1)
-        if step >= count:
-            values = torch.linalg.svdvals(bidiagonal)[..., :count]
-            if step > count + 2 and bool(((values - before).abs() <= SETTLED * values).all()):
+        # J^T left = right B^T exactly, with B of step rows and step + 1 columns
+        b[..., step - 1, step - 1], left[step - 1] = _new_direction(u, left[: step - 1])
+        b[..., step - 1, step], right[step] = _new_direction(pull(left[step - 1]), right[:step])
+        if step == rank or (step > count and step % CHECKED == 0):
+            before, values = values, torch.linalg.svdvals(b[..., :step, : step + 1])[..., :count]
+            if bool(((values - before).abs() <= SETTLED * values).all()):
                 break
-            before = values
-        size, v = _new_direction(apply_transposed(u), right)
-        above.append(size)
-        right.append(v)
+        u = push(right[step])
     return values, exponent[..., None]
 
 
-def _new_direction(vector: Tensor, earlier: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """What is left of a vector beside the earlier ones: its length and its direction, 0 for nothing."""
-    if earlier:
-        basis = torch.stack(earlier, -2)
-        for _ in range(2):  # once is not enough: twice is (Parlett)
-            vector = vector - (vector.unsqueeze(-2) @ basis.mT @ basis).squeeze(-2)
+def _new_direction(vector: Tensor, earlier: Tensor) -> tuple[Tensor, Tensor]:
+    """What is left of a vector beside the earlier ones: its length, and its direction or 0."""
+    for _ in range(2):  # once is not enough: twice is (Parlett)
+        shares = (earlier * vector).sum(-1, keepdim=True)
+        vector = vector - (shares * earlier).sum(0)
     size = vector.norm(dim=-1)
     return size, vector / torch.where(size > 0, size, 1.0)[..., None]

@@ -1,33 +1,74 @@
-"""One recorded pass of a live network: what every probe of this folder starts from.
+r"""One recorded pass of a live network, linearised layer by layer: what the probes here start from.
+
+A layer at one input is the linear map from a^[l-1] to a^[l]::
+
+    plain:       v -> D W v                   D = diag(sigma'(z))
+    normalised:  v -> D N W v                 N = (I - 1 1^T / n - y y^T / n) / s,  y = (z - mean) / s
+    with skip:   either of them, plus v
 
 A stack keeps its run axis; a single network gets one of length 1, and loses it again in the results.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Num
-from torch import Tensor
+from torch import Tensor, nn
 
+from experiments.core.errors import describe
 from experiments.core.loss import Loss
+from experiments.layers import Dense, LayerRecord
 from experiments.models import MLP
 
 
 @dataclass(frozen=True)
+class LinearLayer:
+    """One layer as a linear map, in float64, for every run and example.
+
+    Attributes:
+        weight: W, (R, n, n_prev).
+        slope: sigma' where the activation was evaluated, (R, batch, n).
+        normal: y and 1 / s of a normalised layer, (R, batch, n) and (R, batch, 1).
+        skip: whether v itself is added.
+    """
+
+    weight: Tensor
+    slope: Tensor
+    normal: tuple[Tensor, Tensor] | None
+    skip: bool
+
+    def push(self, v: Tensor) -> Tensor:
+        """J v, (R, batch, n_prev, columns) -> (R, batch, n, columns)."""
+        pushed = self.slope[..., None] * self._normalise(_times(self.weight, v))
+        return pushed + v if self.skip else pushed
+
+    def pull(self, u: Tensor) -> Tensor:
+        """J^T u."""
+        pulled = _times(self.weight.mT, self._normalise(self.slope[..., None] * u))
+        return pulled + u if self.skip else pulled
+
+    def _normalise(self, v: Tensor) -> Tensor:
+        """N v; N is symmetric."""
+        if self.normal is None:
+            return v
+        y, reciprocal = self.normal[0][..., None], self.normal[1][..., None]
+        return reciprocal * (v - v.mean(-2, keepdim=True) - y * (y * v).mean(-2, keepdim=True))
+
+
+@dataclass(frozen=True)
 class Pass:
-    """Per layer with weights, first to last, in the network's own precision.
+    """Per layer with weights, first to last.
 
     Attributes:
         z: z^[l], (R, batch, n).
-        derivative: sigma'(z^[l]), (R, batch, n).
-        weight: W^[l], (R, n, n_prev).
+        layers: the linear maps.
         delta: dC/dz^[l] of the mean cost, (R, batch, n); empty without a cost.
         single: whether the network has no run axis of its own.
     """
 
     z: list[Tensor]
-    derivative: list[Tensor]
-    weight: list[Tensor]
+    layers: list[LinearLayer]
     delta: list[Tensor]
     single: bool
 
@@ -40,7 +81,7 @@ def forward(net: MLP, x: Float[Tensor, "*batch n_in"]) -> Pass:
     """Run the network on x; no gradients are kept, no random numbers drawn."""
     with torch.no_grad():
         _, records = net.recorded_forward(x)
-        return _pass(net, [record.z for record in records], [])
+        return _linearised(net, records, [])
 
 
 def forward_and_backward(
@@ -51,15 +92,56 @@ def forward_and_backward(
         outputs, records = net.recorded_forward(x)
         torch.autograd.grad(loss(outputs, t).sum(), net.weights)
     with torch.no_grad():
-        return _pass(net, [r.z for r in records], [r.delta for r in records])
+        return _linearised(net, records, [record.delta for record in records])
 
 
-def _pass(net: MLP, z: list[Tensor], delta: list[Tensor]) -> Pass:
+def require_plain(net: MLP, what: str) -> None:
+    """Refuse a network with skips or normalisation where only D W is meant.
+
+    Raises:
+        ValueError: names what was asked for, and what can be asked instead.
+    """
+    if not net.plain:
+        raise ValueError(
+            describe(
+                f"skip={net.skip}, normalize={net.normalize}",
+                f"a plain network for {what}",
+                "measure gradient_ratio or the singular values, which know skips and norms",
+            )
+        )
+
+
+def _linearised(net: MLP, records: Sequence[LayerRecord], delta: list[Tensor]) -> Pass:
     single = net.runs is None
-    slopes = [sigma.derivative(zl) for sigma, zl in zip(net.activations, z, strict=True)]
-    weights = [w.detach() for w in net.weights]
 
-    def stacked(parts: list[Tensor]) -> list[Tensor]:
-        return [part[None] for part in parts] if single else parts
+    def stacked(part: Tensor) -> Tensor:
+        return part.detach()[None] if single else part.detach()
 
-    return Pass(stacked(z), stacked(slopes), stacked(weights), stacked(delta), single)
+    layers = [
+        _linear(layer, stacked(record.z), stacked(layer.weight), _skips(net, k))
+        for k, (layer, record) in enumerate(zip(net.dense_layers, records, strict=True))
+    ]
+    return Pass([stacked(r.z) for r in records], layers, [stacked(d) for d in delta], single)
+
+
+def _linear(layer: Dense, z: Tensor, weight: Tensor, skip: bool) -> LinearLayer:
+    if not layer.normalize:
+        slope = layer.activation.derivative(z)
+        return LinearLayer(weight.double(), slope.double(), None, skip)
+    y, z = nn.functional.layer_norm(z, z.shape[-1:]), z.double()
+    centred = z - z.mean(-1, keepdim=True)
+    # y = centred / s, so s is found without knowing the norm's guard against division by 0
+    reciprocal = (y * centred).mean(-1, keepdim=True) / centred.square().mean(-1, keepdim=True)
+    slope = layer.activation.derivative(y).double()
+    return LinearLayer(weight.double(), slope, (y.double(), reciprocal), skip)
+
+
+def _times(weight: Tensor, v: Tensor) -> Tensor:
+    """W v for every example; one column each goes as a matrix, which copies no W per example."""
+    if v.shape[-1] == 1:
+        return (v[..., 0] @ weight.mT)[..., None]
+    return weight[:, None] @ v
+
+
+def _skips(net: MLP, k: int) -> bool:
+    return net.skip and k < net.depth and net.widths[k] == net.widths[k + 1]
