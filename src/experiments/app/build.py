@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from experiments.core.cell import SweepFolder
+from experiments.core.initializer import Initializer
 from experiments.core.logger import CellLogger
 from experiments.training.cells import Cell, flatten, identity, read_checkpoint
 from experiments.training.settings import ModelSettings, TrainerSettings
@@ -19,17 +19,16 @@ from experiments.training.stack import Run, Stack
 GROUPS = ("activation", "loss", "initializer", "data", "optimizer", "probe")
 
 
-def cell_of(config: DictConfig, choices: Mapping[str, str | None]) -> Cell:
+def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell:
     """The cell that a composed config describes.
 
     Args:
-        config: composed, without the hydra node.
+        plain: the resolved config without the hydra node, in plain containers.
         choices: the option name of every group.
 
     Raises:
         CheckpointError: if a starting checkpoint is named and cannot be read.
     """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     checkpoint = None if plain["checkpoint"] is None else Path(plain["checkpoint"])
     if checkpoint is not None:
         read_checkpoint(checkpoint)
@@ -72,9 +71,16 @@ def run_of(cell: Cell) -> Run:
     return Run(
         cell=cell.id,
         seed=cell.config["seed"],
-        initializer=instantiate(cell.config["initializer"]),
+        initializer=_initializer(json.dumps(cell.config["initializer"])),
         start=None if checkpoint is None else read_checkpoint(Path(checkpoint)),
     )
+
+
+@functools.cache
+def _initializer(node: str) -> Initializer:
+    """The initialiser of a config node; one that follows theory takes time to find its scale."""
+    initializer: Initializer = instantiate(json.loads(node))
+    return initializer
 
 
 def stack_of(cells: Sequence[Cell]) -> Stack:

@@ -1,6 +1,6 @@
 """Composing a sweep's configs: a job that only sets leaves need not be composed from files again."""
 
-import copy
+from collections.abc import Mapping
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -13,8 +13,11 @@ class CachingLoader:
     """Hydra's loader, remembering for every choice of option files what it composed.
 
     Jobs that choose the same option files differ in leaves alone. The first is composed by Hydra;
-    the others are copies of it with their leaves set, which the typed nodes check as before. A job
-    that adds or deletes keys is composed by Hydra.
+    for the others the leaves of that config are set again, which its typed nodes check as before. A
+    job that adds or deletes keys is composed by Hydra.
+
+    The config that is returned is lent: the next call may change it. Hydra's sweeper looks at it and
+    lets it go; the stacked launcher turns it into plain containers at once.
 
     Args:
         loader: Hydra's own.
@@ -22,39 +25,56 @@ class CachingLoader:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader: Any = loader
-        self._composed: dict[tuple[str, ...], tuple[frozenset[str], DictConfig]] = {}
+        self._composed: dict[tuple[tuple[str, ...], frozenset[str]], DictConfig] = {}
+        self._parsed: dict[str, Override] = {}
+        self._groups: dict[str, bool] = {}
         self._parser = OverridesParser.create(config_loader=loader)
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
     ) -> DictConfig:
         """What Hydra's own loader would compose for one job."""
-        overrides = self._parser.parse_overrides(sweep_overrides)
-        groups = tuple(o.input_line or "" for o in overrides if self._chooses(o))
-        leaves = [o for o in overrides if not self._chooses(o)]
-        keys = frozenset(o.key_or_group for o in leaves)
-        plain = all(not (o.is_add() or o.is_force_add() or o.is_delete()) for o in overrides)
-        known = self._composed.get(groups)
-        if not plain or known is None or known[0] != keys:
+        overrides = [self._parse(line) for line in sweep_overrides]
+        if any(o.is_add() or o.is_force_add() or o.is_delete() for o in overrides):
             config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
-            if plain:
-                self._composed[groups] = (keys, config)
-            return copy.deepcopy(config)
-        config = copy.deepcopy(known[1])
-        for leaf in leaves:
-            if leaf.key_or_group.startswith("hydra."):
-                with read_write(config.hydra):
-                    OmegaConf.update(config, leaf.key_or_group, leaf.value(), merge=True)
-            else:
-                OmegaConf.update(config, leaf.key_or_group, leaf.value(), merge=True)
+            return config
+        choices = tuple(o.input_line or "" for o in overrides if self._chooses(o))
+        leaves = [o for o in overrides if not self._chooses(o)]
+        known = (choices, frozenset(o.key_or_group for o in leaves))
+        if known not in self._composed:
+            config = self._loader.load_sweep_config(master_config, sweep_overrides)
+            self._composed[known] = config
+            return config
+        config = self._composed[known]
         with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.overrides.task = [line for line in sweep_overrides if "hydra." not in line]
+            for leaf in leaves:
+                OmegaConf.update(config, leaf.key_or_group, leaf.value(), merge=True)
+            tasks = [o.input_line for o in overrides if not o.key_or_group.startswith("hydra")]
+            config.hydra.overrides.task = tasks
         return config
+
+    def _parse(self, line: str) -> Override:
+        if line not in self._parsed:
+            self._parsed[line] = self._parser.parse_override(line)
+        return self._parsed[line]
 
     def _chooses(self, override: Override) -> bool:
         """Whether the override names an option file."""
-        is_group: bool = self._loader.repository.group_exists(override.key_or_group)
-        return is_group and not isinstance(override.value(), dict)
+        key = override.key_or_group
+        if key not in self._groups:
+            self._groups[key] = self._loader.repository.group_exists(key)
+        return self._groups[key] and not isinstance(override.value(), dict)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
+
+
+def plain(config: DictConfig) -> Mapping[str, Any]:
+    """A composed config without its hydra node, resolved, in plain containers."""
+    return {
+        str(key): OmegaConf.to_container(config[key], resolve=True)
+        if OmegaConf.is_config(config[key])
+        else config[key]
+        for key in config
+        if key != "hydra"
+    }

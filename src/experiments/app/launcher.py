@@ -2,17 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from experiments.app.callbacks import announce
-from experiments.app.compose import CachingLoader
+from experiments.app.compose import CachingLoader, plain
 
 log = logging.getLogger(__name__)
 
@@ -45,24 +45,22 @@ class StackedLauncher(Launcher):
         cells, returns = [], []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             config = self.loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(config):
+            with read_write(config.hydra), open_dict(config.hydra):
                 config.hydra.job.id = str(number)
                 config.hydra.job.num = number
+            # not set_config, which copies: resolvers of this job's settings may ask for it
+            HydraConfig.instance().cfg = config  # type: ignore[assignment]  # Hydra does so itself
+            cells.append(cell_of(plain(config), config.hydra.runtime.choices))
             job = JobReturn()
-            job.overrides = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
-            job.hydra_cfg = OmegaConf.create({"hydra": config.hydra})
-            HydraConfig.instance().set_config(config)
-            choices = config.hydra.runtime.choices
-            task: Any = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-            job.cfg = task
+            job.overrides = list(config.hydra.overrides.task)
             job.task_name = str(config.hydra.job.name)
-            cells.append(cell_of(task, choices))
             returns.append(job)
         require_buildable(cells)
         announce()
         log.info("%d cells", len({cell.id for cell in cells}))
         run_cells(cells)
         for job, cell in zip(returns, cells, strict=True):
+            job.cfg = OmegaConf.create(dict(cell.config))
             job.return_value = cell.id
             job.status = JobStatus.COMPLETED
         return returns

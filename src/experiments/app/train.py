@@ -20,12 +20,13 @@ register()
 def task(config: DictConfig) -> str:
     """Train the one cell that ``config`` describes and return its identity."""
     from experiments.app.build import cell_of
+    from experiments.app.compose import plain
     from experiments.app.run import require_buildable, run_cells
     from experiments.core.errors import ConfigurationError
 
     meta = HydraConfig.get()
     try:
-        cell = cell_of(config, meta.runtime.choices)
+        cell = cell_of(plain(config), meta.runtime.choices)
         if meta.mode == RunMode.RUN:
             require_buildable([cell])
     except ConfigurationError as error:
