@@ -28,7 +28,8 @@ from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable
 from experiments.core.normal import density_series, distribution, mills_ratio, times_density
 
-ROOT_HALF = math.sqrt(0.5)
+# 1/sqrt 2, and phi(0)
+ROOT_HALF, PEAK = math.sqrt(0.5), math.sqrt(0.5 / math.pi)
 ZERO = Decimal("-0.7517915246935644574579049467795240396645")
 # Taylor coefficients of sigma' = Phi - phi' about its zero; the first is the zero itself
 PHI = density_series(ZERO, Decimal("0.30073259989697529074018782030584942698"), terms=28)
@@ -48,8 +49,8 @@ def gelu_derivative(z: Tensor) -> Tensor:
     """sigma'(z)."""
     if z.dtype != torch.float64:
         wide = z.double()
-        density = torch.exp(-0.5 * wide * wide) * (ROOT_HALF / math.sqrt(math.pi))
-        return (0.5 * torch.erfc(wide * -ROOT_HALF) + wide * density).to(z.dtype)
+        slope = wide * torch.exp(-0.5 * wide * wide) * PEAK
+        return (0.5 * torch.erfc(wide * -ROOT_HALF) + slope).to(z.dtype)
     d = (z - ZERO_HIGH) - ZERO_LOW
     near = torch.zeros_like(z)
     for coefficient in reversed(SERIES):

@@ -42,7 +42,8 @@ def silu_derivative(z: Tensor) -> Tensor:
     """sigma'(z), by two forms that both are free of cancellation where they are used."""
     if z.dtype != torch.float64:
         wide = z.double()
-        return (torch.sigmoid(wide) * (1.0 + wide * torch.sigmoid(-wide))).to(z.dtype)
+        s = torch.sigmoid(wide)
+        return (s * (1.0 + wide * (1.0 - s))).to(z.dtype)
     d = (z - ZERO) - ZERO_REST
     bracket = d + EXP_ZERO * torch.expm1(d)
     e, root = torch.exp(-z.abs()), torch.exp(0.5 * z)
@@ -107,5 +108,11 @@ class SiLU(Activation):
         return torch.nn.functional.silu(z)
 
     def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        a.copy_(silu(z))
-        derivative.copy_(silu_derivative(z))
+        if z.dtype == torch.float64:
+            a.copy_(silu(z))
+            derivative.copy_(silu_derivative(z))
+        else:
+            wide = z.double()
+            s = torch.sigmoid(wide)
+            a.copy_(wide * s)
+            derivative.copy_(wide.mul_(1.0 - s).add_(1.0).mul_(s))

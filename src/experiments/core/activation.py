@@ -123,8 +123,9 @@ class Activation(nn.Module, ABC):
             with torch.enable_grad():
                 leaf = z.detach().requires_grad_()
                 value = self.operator(leaf)
+            one = value.new_ones(()).expand_as(value)
+            derivative.copy_(torch.autograd.grad(value, leaf, one)[0])
             a.copy_(value.detach())
-            derivative.copy_(torch.autograd.grad(value, leaf, torch.ones_like(value))[0])
         else:
             with torch.no_grad():
                 self.fill(z, a, derivative)
