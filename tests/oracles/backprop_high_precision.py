@@ -1,11 +1,11 @@
-"""Backpropagation in 50 digits with unbounded exponents, neuron by neuron, from the notes' formulas.
+"""Backpropagation in 40 digits with unbounded exponents, neuron by neuron, from the notes' formulas.
 
 Knows nothing of the package: weights come as nested lists, activations as pairs of functions.
 """
 
-from mpmath import exp, log10, mpf, sqrt, tanh, workdps
+from mpmath import exp, expm1, log10, mpf, sqrt, tanh, workdps
 
-DIGITS = 50
+DIGITS = 40
 
 ACTIVATIONS = {
     "sigmoid": (
@@ -14,6 +14,7 @@ ACTIVATIONS = {
     ),
     "tanh": (tanh, lambda z: 1 - tanh(z) ** 2),
     "relu": (lambda z: max(z, mpf(0)), lambda z: mpf(z > 0)),
+    "elu": (lambda z: z if z > 0 else expm1(z), lambda z: mpf(1) if z > 0 else exp(z)),
     "identity": (lambda z: z, lambda z: mpf(1)),
 }
 

@@ -25,6 +25,8 @@ References:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import torch
 
@@ -103,8 +105,9 @@ def scalar_chain(
         derivatives.append(float(sigma.derivative(at_z)))
     multipliers = [float(x), *weights[1:]]
     factors = [m * derivative for m, derivative in zip(multipliers, derivatives, strict=True)]
-    logs = [_log10(factor) for factor in factors]
-    own = [_log10(a[k]) + _log10(derivatives[k]) for k in range(len(weights))]
+    up_to = list(accumulate(factors, _Product.times, initial=_Product()))
+    above = list(accumulate(factors[:0:-1], _Product.times, initial=_Product()))[::-1]
+    gradients = [above[k].times(a[k]).times(derivatives[k]) for k in range(len(weights))]
     return tuple(
         ChainTerm(
             layer=k + 1,
@@ -114,9 +117,9 @@ def scalar_chain(
             a=a[k + 1],
             derivative=derivatives[k],
             factor=factors[k],
-            log10_product=_sum(logs[: k + 1]),
-            gradient_w=_product([a[k], derivatives[k], *factors[k + 1 :]]),
-            log10_gradient_w=_sum([own[k], *logs[k + 1 :]]),
+            log10_product=up_to[k + 1].log10,
+            gradient_w=gradients[k].rounded,
+            log10_gradient_w=gradients[k].log10,
         )
         for k in range(len(weights))
     )
@@ -151,22 +154,25 @@ def widest_window() -> tuple[float, float]:
     return w, active_window(w)
 
 
-def _log10(number: float) -> float:
-    return math.log10(abs(number)) if number != 0 else -math.inf
+class _Product(NamedTuple):
+    """mantissa * 2^exponent: a product that may lie beyond the floats."""
 
+    mantissa: float = 1.0
+    exponent: int = 0
 
-def _sum(logs: Sequence[float]) -> float:
-    """The sum of logarithms; a factor 0 makes the product 0, whatever the others are."""
-    return -math.inf if -math.inf in logs else math.fsum(logs)
+    def times(self, factor: float) -> "_Product":
+        mantissa, shift = math.frexp(self.mantissa * factor)
+        return _Product(mantissa, self.exponent + shift)
 
+    @property
+    def log10(self) -> float:
+        if self.mantissa == 0:
+            return -math.inf
+        return math.log10(abs(self.mantissa)) + self.exponent * math.log10(2)
 
-def _product(factors: Sequence[float]) -> float:
-    """The product, rounded as floats round, whatever its partial products are."""
-    mantissa, exponent = 1.0, 0
-    for factor in factors:
-        mantissa, shift = math.frexp(mantissa * factor)
-        exponent += shift
-    try:
-        return math.ldexp(mantissa, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, mantissa)
+    @property
+    def rounded(self) -> float:
+        try:
+            return math.ldexp(self.mantissa, self.exponent)
+        except OverflowError:
+            return math.copysign(math.inf, self.mantissa)
