@@ -16,7 +16,7 @@ from experiments.training.settings import ModelSettings, TrainerSettings
 from experiments.training.stack import Run, Stack
 
 #: the groups whose option name, not their contents, is what a table shows first
-GROUPS = ("activation", "loss", "initializer", "data", "optimizer", "probe")
+GROUPS = ("activation", "loss", "initializer", "data", "optimizer", "probe", "metric")
 
 
 def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell:
@@ -100,6 +100,7 @@ def stack_of(cells: Sequence[Cell]) -> Stack:
         optimizer=optimizer_of(cells),
         settings=settings,
         ledger=instantiate(config["probe"]),
+        metrics={name: instantiate(node) for name, node in config["metric"].items()},
     )
 
 

@@ -21,6 +21,7 @@ class FrontPage:
     optimizer: Any = MISSING
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     probe: Any = MISSING
+    metric: Any = MISSING
     logger: Any = MISSING
     seed: int = 0
     name: str = MISSING

@@ -179,30 +179,24 @@ class StackModule(pl.LightningModule):
                         logger.histogram(step, f"weight_gradient/{name}", layer.weight_gradient[r])
 
     def _evaluate(self, step: int) -> None:
-        loss, accuracy = self._measure(self.data.val)
-        batch_loss = self._mean_batch_loss()
+        measured = {"train/loss": self._mean_batch_loss(), **self._measure("val")}
         for r, run in enumerate(self.alive):
-            numbers = {
-                "train/loss": float(batch_loss[r]),
-                "val/loss": float(loss[r]),
-                "val/accuracy": float(accuracy[r]),
-            }
+            numbers = {name: float(values[r]) for name, values in measured.items()}
             self.outcomes[run].evaluated(step, numbers)
             for logger in self.loggers_of_runs[run]:
                 logger.scalars(step, numbers)
 
-    def _measure(self, split: Split) -> np.ndarray:
-        task = self.stack.dataset.task
-        found: np.ndarray = (
-            torch.stack(evaluate(self.net, self.stack.loss, split, task)).cpu().numpy()
-        )
-        return found
+    def _measure(self, part: str) -> dict[str, np.ndarray]:
+        """Loss and accuracy of every run on one split; every metric too, but for training data."""
+        metrics = {} if part == "train" else self.stack.metrics
+        task, loss = self.stack.dataset.task, self.stack.loss
+        found = evaluate(self.net, loss, getattr(self.data, part), task, metrics)
+        return {f"{part}/{name}": values.cpu().numpy() for name, values in found.items()}
 
     def _mean_batch_loss(self) -> np.ndarray:
         """Mean batch loss since the last point; before the first step, the whole split's loss."""
         if not self._losses:
-            loss: np.ndarray = self._measure(self.data.train)[0]
-            return loss
+            return self._measure("train")["train/loss"]
         mean: np.ndarray = torch.cat(self._losses).double().mean(0).numpy()
         self._losses = []
         return mean
@@ -242,20 +236,11 @@ class StackModule(pl.LightningModule):
         if not leaving:
             return
         where = {run: r for r, run in enumerate(self.alive)}
-        measured = {
-            name: self._measure(split)
-            for name, split in (
-                ("train", self.data.train),
-                ("val", self.data.val),
-                ("test", self.data.test),
-            )
-        }
+        measured = self._measure("train") | self._measure("val") | self._measure("test")
         elapsed = time.perf_counter() - self.began
         for run in list(leaving):
             outcome, r = self.outcomes[run], where[run]
-            for name, (loss, accuracy) in measured.items():
-                outcome.metrics[f"{name}/loss"] = float(loss[r])
-                outcome.metrics[f"{name}/accuracy"] = float(accuracy[r])
+            outcome.metrics |= {name: float(values[r]) for name, values in measured.items()}
             outcome.steps = step if step is not None else (outcome.diverged_at or 0)
             if not np.isfinite(outcome.metrics["train/loss"]):
                 outcome.status = "diverged"

@@ -1,9 +1,9 @@
 """A stack: R cells of one shape, to be trained as one computation."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from experiments.core.dataset import Dataset
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
+from experiments.core.metric import Metric
 from experiments.models import MLP
 from experiments.probes import Ledger
 from experiments.training.optimizers.optimizer import Optimizer
@@ -51,6 +52,7 @@ class Stack:
         optimizer: makes the optimiser, whose hyperparameters are numbers or one per run, (R,).
         settings: loop, device and arithmetic.
         ledger: what is recorded; without quantities nothing is.
+        metrics: what is measured of the answers beside loss and accuracy, by name.
     """
 
     runs: tuple[Run, ...]
@@ -61,6 +63,7 @@ class Stack:
     optimizer: Callable[[], Optimizer]
     settings: TrainerSettings
     ledger: Ledger
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     @property
     def widths(self) -> tuple[int, ...]:

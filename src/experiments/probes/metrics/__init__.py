@@ -1,0 +1,19 @@
+"""What is measured of a classifier's answers: one room per idea, each a pure function of them."""
+
+from experiments.probes.metrics.brier import Brier
+from experiments.probes.metrics.confident_error import ConfidentErrorGradient, ConfidentErrors
+from experiments.probes.metrics.ece import ECE, reliability
+from experiments.probes.metrics.logit_norm import LogitNorm
+from experiments.probes.metrics.nll import NLL
+from experiments.probes.metrics.worst_class import WorstClass
+
+__all__ = [
+    "ECE",
+    "NLL",
+    "Brier",
+    "ConfidentErrorGradient",
+    "ConfidentErrors",
+    "LogitNorm",
+    "WorstClass",
+    "reliability",
+]

@@ -1,0 +1,79 @@
+"""Expected calibration error: how far the confidence is from the share that is right.
+
+    ECE = sum_b |B_b| / N  |acc(B_b) - conf(B_b)|        B_b: examples with confidence in [b-1, b) / bins
+
+Bins of equal width; the last one holds 1. The number depends on the bins and is biased upwards by small
+ones, so compare only equal bins and equal N.
+
+References:
+    Naeini, Cooper & Hauskrecht (2015); Guo, Pleiss, Sun & Weinberger (2017).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.metric import Answers, Metric
+
+
+class Reliability(NamedTuple):
+    """A reliability diagram, (R, bins) each; sums over the examples of a bin, not means."""
+
+    examples: Tensor
+    confidence: Tensor
+    right: Tensor
+
+
+def reliability(
+    confidence: Float64[Tensor, "runs examples"], right: Bool[Tensor, "runs examples"], bins: int
+) -> Reliability:
+    """Sort the examples of every run into bins of equal width.
+
+    Example:
+        >>> c = torch.tensor([[0.1, 0.9, 1.0]], dtype=torch.float64)
+        >>> reliability(c, torch.tensor([[True, True, False]]), bins=2).examples
+        tensor([[1., 2.]], dtype=torch.float64)
+    """
+    edges = torch.linspace(0, 1, bins + 1, dtype=confidence.dtype, device=confidence.device)
+    # NaN sorts behind the last edge and makes that bin NaN, as it should
+    where = (torch.bucketize(confidence, edges, right=True) - 1).clamp(0, bins - 1)
+    empty = confidence.new_zeros(len(confidence), bins)
+    return Reliability(
+        examples=empty.scatter_add(-1, where, torch.ones_like(confidence)),
+        confidence=empty.scatter_add(-1, where, confidence),
+        right=empty.scatter_add(-1, where, right.to(confidence.dtype)),
+    )
+
+
+@final
+@dataclass(frozen=True)
+class ECE(Metric):
+    """Expected calibration error of the chosen class.
+
+    Args:
+        bins: number of bins, from 1; 15 is customary, some count 10.
+
+    Raises:
+        ConfigurationError: for ``bins`` below 1.
+
+    Example:
+        >>> from experiments.losses import CrossEntropy
+        >>> ECE()(Answers(torch.zeros(1, 4, 2), torch.tensor([0, 0, 0, 1]), CrossEntropy()))
+        tensor([0.2500], dtype=torch.float64)
+    """
+
+    bins: int = 15
+
+    def __post_init__(self) -> None:
+        if isinstance(self.bins, bool) or self.bins < 1:
+            raise ConfigurationError(
+                describe(f"metric bins={self.bins!r}", "a whole number from 1", "set bins=15")
+            )
+
+    def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
+        found = reliability(answers.confidence, answers.right, self.bins)
+        return (found.right - found.confidence).abs().sum(-1) / answers.confidence.shape[-1]

@@ -1,0 +1,37 @@
+"""Worst class: the accuracy of the class that fares worst.
+
+    WorstClass = min over classes k of (right answers of class k) / (examples of class k)
+
+Under imbalance the mean accuracy hides that a rare class is never chosen. Classes that the split does not
+hold do not count.
+"""
+
+from typing import final
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from experiments.core.metric import Answers, Metric
+
+
+@final
+class WorstClass(Metric):
+    """The smallest accuracy of any class.
+
+    Example:
+        >>> from experiments.losses import CrossEntropy
+        >>> z = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
+        >>> WorstClass()(Answers(z, torch.tensor([0, 0, 1]), CrossEntropy()))
+        tensor([0.], dtype=torch.float64)
+    """
+
+    def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
+        members = nn.functional.one_hot(answers.classes).double()
+        if not len(members):
+            return answers.z.new_full((len(answers.z),), torch.nan)
+        count = members.sum(0)
+        share = (answers.right.double() @ members) / count
+        # outputs that are not finite are no answers, neither right nor wrong
+        known = answers.z.isfinite().flatten(1).all(1)
+        return torch.where(known, share[:, count > 0].amin(-1), torch.nan)
