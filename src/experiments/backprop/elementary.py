@@ -116,6 +116,9 @@ class Traced(ABC):
     def __pow__(self, other: "Traced | Real") -> "Traced":
         return self.apply(POWER, self, other)
 
+    def __rpow__(self, other: Real) -> "Traced":
+        return self.apply(POWER, other, self)
+
     def __neg__(self) -> "Traced":
         return self.apply(MULTIPLY, -1.0, self)
 
