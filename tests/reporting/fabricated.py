@@ -47,7 +47,7 @@ def write_cell(
     """One cell: gain is the factor of the gradient norm from a layer to the one below."""
     cell = folder / "cells" / name
     cell.mkdir(parents=True)
-    rng = np.random.default_rng([axes.get("seed", 0), axes.get("model.depth", 3)])
+    rng = np.random.default_rng([axes.get("seed", 0), abs(axes.get("model.depth", 3))])
     (cell / "config.yaml").write_text("seed: 0\n")
     over = status != "failed"
     if over:

@@ -27,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="RUNS_DIR/NAME, the folder that holds cells/")
     folder = parser.parse_args(arguments).folder
-    from experiments.core.errors import (
-        ConfigurationError,  # after --help: torch and pandas take seconds
-    )
+    # After --help and a look at the folder: torch and pandas take seconds to import.
+    from experiments.core.errors import ConfigurationError
+    from experiments.reporting.records import cell_folders
 
     try:
+        cell_folders(folder)
         return report(folder)
     except ConfigurationError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -48,6 +49,8 @@ def report(folder: Path) -> int:
         ConfigurationError: if ``folder`` is no sweep's, none of its cells is over, or study.json
             names no study.
     """
+    import torch
+
     from experiments.core.cell import SweepFolder
     from experiments.reporting.collect import collect
     from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
@@ -56,7 +59,10 @@ def report(folder: Path) -> int:
     study = load_study(folder)
     collection = collect(folder)
     results, ledger = collection.results, collection.ledger
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # theory's tensors are small: sharing them out costs more than they do
     findings = study.findings(results, ledger, folder)
+    torch.set_num_threads(threads)
     page = write_report(folder, study, findings)
     write_dashboards(folder)
     if len(results) <= FEW:

@@ -17,7 +17,13 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from experiments.core.errors import ConfigurationError
-from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of, loss_of
+from experiments.studies.reading.rooms import (
+    activation_of,
+    dataset_of,
+    initializer_of,
+    loss_of,
+    missing,
+)
 from experiments.theory import BatchMoments, predicted_profile
 
 #: pairs of examples stand for their mean angle; more classes change the profile by under a per mille
@@ -84,7 +90,8 @@ def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
 def _batch(row: Mapping[str, Any]) -> BatchMoments:
     """A batch before training, when the outputs are near 0 and delta^[L] is that of guessing."""
     train = dataset_of(row).load().train
-    size = min(int(row.get("trainer.batch_size") or EXAMPLES), EXAMPLES, len(train))
+    wanted = row.get("trainer.batch_size")
+    size = min(EXAMPLES, len(train), EXAMPLES if missing(wanted) else int(wanted))
     x, t = train.x[:size], train.t[:size]
     outputs = torch.zeros(1, size, dataset_of(row).outputs)
     return BatchMoments.of(x, loss_of(row).delta(outputs, t), CLASSES)

@@ -87,10 +87,14 @@ def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) ->
     return {
         leaf: row[f"{group}.{leaf}"]
         for leaf in inspect.signature(maker).parameters
-        if not _missing(row.get(f"{group}.{leaf}"))
+        if not missing(row.get(f"{group}.{leaf}"))
     }
 
 
-def _missing(value: Any) -> bool:
-    """Columns are shared by all options; what an option does not have is null or NaN."""
+def missing(value: Any) -> bool:
+    """Whether a row has nothing under a key: columns are shared by all options, and some lack it.
+
+    >>> missing(None), missing(float("nan")), missing(0)
+    (True, True, False)
+    """
     return value is None or value != value

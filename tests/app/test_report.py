@@ -1,0 +1,113 @@
+"""The report's door: what it prints, what it returns, what it refuses."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.reporting.fabricated import fabricate, write_cell
+
+from experiments.app.report import main, report
+
+ROOT = Path(__file__).parents[2]
+AXES = {"activation": "relu", "initializer": "he", "model.depth": 3, "seed": 0}
+
+
+def test_a_sweep_becomes_tables_report_dashboards_and_a_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything is written, and the terminal has question, verdict, table's head and path."""
+    fabricate(tmp_path, {("relu", "he"): 0.9}, depths=(2, 4), seeds=2)
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    for name in ("results.parquet", "ledger.parquet", "report.html"):
+        assert (tmp_path / name).is_file()
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 2
+    assert "4 cells in 2 configurations: 4 finished" in said
+    assert str(tmp_path / "report.html") in said
+    assert "depth" in said
+
+
+def test_a_small_sweep_shows_the_profile_in_every_cell(tmp_path: Path) -> None:
+    """A single run has the depth profile among its own event files."""
+    cell = write_cell(tmp_path, "only", AXES)
+    assert report(tmp_path) == 0
+    assert list((cell / "tensorboard").glob("*.profile"))
+
+
+def test_a_failed_cell_is_exit_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are reported all the same, the failure by its line, a hole by its reason."""
+    write_cell(tmp_path, "good", AXES)
+    write_cell(tmp_path, "bad", AXES | {"seed": 1}, status="failed")
+    (tmp_path / "cells" / "stray").write_text("")
+    assert report(tmp_path) == 1
+    said = capsys.readouterr().out
+    assert "RuntimeError: made up" in said
+    assert "left out: stray: not a folder" in said
+
+
+def test_the_study_of_study_json_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder remembers its question."""
+    fabricate(tmp_path, {("relu", "he"): 0.9}, depths=(2, 4), seeds=2)
+    (tmp_path / "study.json").write_text(
+        json.dumps({"study": "experiments.studies.VanishingGradient", "name": "vg"})
+    )
+    assert main([str(tmp_path)]) == 0
+    assert "How does the gradient at the first layer depend on depth" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", ["experiments.studies.Vanishing", "os.system", "Sweep", "x.y.Z"])
+def test_an_unknown_study_is_refused(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the house's studies are looked up; the message lists them, and no table is written."""
+    write_cell(tmp_path, "only", AXES)
+    (tmp_path / "study.json").write_text(json.dumps({"study": target}))
+    assert main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert repr(target) in said
+    assert "VanishingGradient" in said
+    assert not (tmp_path / "results.parquet").exists()
+
+
+def test_a_missing_folder_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found, expected, remedy; exit status 2; nothing created."""
+    assert main([str(tmp_path / "nothing")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: found nothing at ")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_help_does_not_wait_for_heavy_imports() -> None:
+    """The script's --help loads neither torch, pandas nor matplotlib."""
+    program = (
+        "import sys; sys.argv = ['report.py', '--help'];"
+        "from experiments.app.report import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'pandas', 'matplotlib', 'hydra'} & set(sys.modules)))"
+    )
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("[]")
+    assert "RUNS_DIR/NAME" in done.stdout
+    assert time.perf_counter() - began < 30  # the bound on time is the missing imports
+
+
+def test_the_script_is_the_door(tmp_path: Path) -> None:
+    """python scripts/report.py FOLDER exits with the door's status."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "report.py"), str(tmp_path / "nothing")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
