@@ -36,6 +36,7 @@ class StackedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         from experiments.app.build import cell_of
+        from experiments.app.refusal import one_message
         from experiments.app.run import require_buildable, run_cells
 
         assert self.config is not None  # noqa: S101  setup came first
@@ -50,12 +51,14 @@ class StackedLauncher(Launcher):
                 config.hydra.job.num = number
             # not set_config, which copies: resolvers of this job's settings may ask for it
             HydraConfig.instance().cfg = config  # type: ignore[assignment]  # Hydra does so itself
-            cells.append(cell_of(plain(config), config.hydra.runtime.choices))
+            with one_message():
+                cells.append(cell_of(plain(config), config.hydra.runtime.choices))
             job = JobReturn()
             job.overrides = list(config.hydra.overrides.task)
             job.task_name = str(config.hydra.job.name)
             returns.append(job)
-        require_buildable(cells)
+        with one_message():
+            require_buildable(cells)
         announce()
         log.info("%d cells", len({cell.id for cell in cells}))
         run_cells(cells)

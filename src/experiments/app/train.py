@@ -5,7 +5,6 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -21,17 +20,14 @@ def task(config: DictConfig) -> str:
     """Train the one cell that ``config`` describes and return its identity."""
     from experiments.app.build import cell_of
     from experiments.app.compose import plain
+    from experiments.app.refusal import one_message
     from experiments.app.run import require_buildable, run_cells
-    from experiments.core.errors import ConfigurationError
 
     meta = HydraConfig.get()
-    try:
+    with one_message():
         cell = cell_of(plain(config), meta.runtime.choices)
         if meta.mode == RunMode.RUN:
             require_buildable([cell])
-    except ConfigurationError as error:
-        # Hydra prints its own exceptions as one message, without a traceback
-        raise HydraException(f"Error: {error}") from error
     announce()
     run_cells([cell])
     return cell.id
