@@ -5,6 +5,7 @@ from experiments.data.fashion_mnist import FashionMNIST
 from experiments.data.higham import Higham
 from experiments.data.mnist import MNIST
 from experiments.data.mnist1d import MNIST1D
+from experiments.data.one_point import OnePoint
 from experiments.data.rings import Rings
 from experiments.data.spirals import Spirals
 from experiments.data.teacher import Teacher
@@ -16,6 +17,7 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "Higham",
+    "OnePoint",
     "Rings",
     "Spirals",
     "Teacher",

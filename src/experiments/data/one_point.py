@@ -1,0 +1,57 @@
+"""OnePoint: a single example, for a neuron that is to turn one input into one output.
+
+::
+
+    x = 1,   t = 0
+
+A neuron sigmoid(w x + b) that starts at w = b = 2 answers .98 and is told 0: how fast does it learn? All
+its steps see the same example, so its path can be followed by hand.
+
+References:
+    Nielsen (2015), chapter 3, "the cross-entropy cost function".
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from experiments.core.dataset import Dataset, Split, Splits
+from experiments.core.errors import ConfigurationError, describe
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePoint(Dataset):
+    """One example, for training; the validation and test parts are empty.
+
+    Args:
+        x: the input, finite.
+        t: the output that is wanted, finite; in [0, 1] for a cross-entropy.
+
+    Raises:
+        ConfigurationError: for a number that is not finite.
+
+    Example:
+        >>> OnePoint().load().train
+        Split(x=tensor([[1.]]), t=tensor([[0.]]))
+    """
+
+    x: float | int = 1.0
+    t: float | int = 0.0
+
+    task = "regression"
+    features = 1
+    outputs = 1
+
+    def __post_init__(self) -> None:
+        for name, value in (("x", self.x), ("t", self.t)):
+            if not math.isfinite(value):
+                found = f"data.{name}={value!r}"
+                raise ConfigurationError(
+                    describe(found, "a finite number", f"give data.{name}=1, say")
+                )
+
+    def load(self) -> Splits:
+        train = Split(x=torch.tensor([[float(self.x)]]), t=torch.tensor([[float(self.t)]]))
+        nothing = Split(x=train.x[:0], t=train.t[:0])
+        return Splits(train=train, val=nothing, test=nothing)
