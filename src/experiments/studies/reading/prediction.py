@@ -90,7 +90,7 @@ def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
 def _batch(row: Mapping[str, Any]) -> BatchMoments:
     """A batch before training, when the outputs are near 0 and delta^[L] is that of guessing."""
     train = dataset_of(row).load().train
-    wanted = row.get("trainer.batch_size")
+    wanted: Any = row.get("trainer.batch_size")
     size = min(EXAMPLES, len(train), EXAMPLES if missing(wanted) else int(wanted))
     x, t = train.x[:size], train.t[:size]
     outputs = torch.zeros(1, size, dataset_of(row).outputs)
