@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 
 from experiments.core.cell import SweepFolder
+from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.logger import CellLogger
 from experiments.training.cells import Cell, flatten, identity, read_checkpoint
@@ -79,7 +81,7 @@ def run_of(cell: Cell) -> Run:
 @functools.cache
 def _initializer(node: str) -> Initializer:
     """The initialiser of a config node; one that follows theory takes time to find its scale."""
-    initializer: Initializer = instantiate(json.loads(node))
+    initializer: Initializer = make(json.loads(node))
     return initializer
 
 
@@ -94,14 +96,37 @@ def stack_of(cells: Sequence[Cell]) -> Stack:
     return Stack(
         runs=tuple(run_of(cell) for cell in cells),
         model=ModelSettings(**config["model"]),
-        activation=instantiate(config["activation"]),
-        loss=instantiate(config["loss"]),
-        dataset=instantiate(config["data"]),
+        activation=make(config["activation"]),
+        loss=make(config["loss"]),
+        dataset=make(config["data"]),
         optimizer=optimizer_of(cells),
         settings=settings,
-        ledger=instantiate(config["probe"]),
-        metrics={name: instantiate(node) for name, node in config["metric"].items()},
+        ledger=make(config["probe"]),
+        metrics={name: make(node) for name, node in config["metric"].items()},
     )
+
+
+def make(node: Mapping[str, Any]) -> Any:
+    """The object that an option file describes.
+
+    Raises:
+        ConfigurationError: the room's own refusal, without Hydra's account of the call; or arguments
+            of a name or type that the room does not take.
+    """
+    try:
+        return instantiate(node)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while isinstance(cause, InstantiationException):
+            cause = cause.__cause__
+        if isinstance(cause, ConfigurationError):
+            raise cause from None
+        if isinstance(cause, TypeError):
+            settings = ", ".join(f"{key}={value!r}" for key, value in node.items() if key[0] != "_")
+            found = f"{node['_target_']} with {settings} ({cause})"
+            remedy = "see the comments in the option file for names, types and ranges"
+            raise ConfigurationError(describe(found, "arguments that it takes", remedy)) from error
+        raise
 
 
 def optimizer_of(cells: Sequence[Cell]) -> Any:
@@ -118,7 +143,7 @@ def optimizer_of(cells: Sequence[Cell]) -> Any:
 
 def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:
     """The loggers of one cell, not yet open."""
-    return [instantiate(node) for node in config["logger"].values()]
+    return [make(node) for node in config["logger"].values()]
 
 
 def _is_number(value: Any) -> bool:

@@ -29,6 +29,7 @@ NOT_IDENTITY = (
     "logger",
     "checkpoint",  # a path; the contents' hash stands in for it
     "data.folder",
+    "data.data_home",
     "trainer.accelerator",
     "trainer.progress_bar",
     "trainer.checkpoint",
@@ -91,7 +92,7 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
     True
     """
     kept = {
-        key: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        key: _by_value(value)
         for key, value in flatten(config).items()
         if not any(key == out or key.startswith(f"{out}.") for out in NOT_IDENTITY)
     }
@@ -99,6 +100,15 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
         kept["checkpoint"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     canonical = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _by_value(setting: Any) -> Any:
+    """The integer where a float is one; the other way round, large seeds would run together."""
+    if isinstance(setting, Mapping):
+        return {key: _by_value(value) for key, value in setting.items()}
+    if isinstance(setting, list):
+        return [_by_value(value) for value in setting]
+    return int(setting) if isinstance(setting, float) and setting.is_integer() else setting
 
 
 def write_config(cell: Cell) -> None:
