@@ -18,9 +18,15 @@ log = logging.getLogger(__name__)
 
 
 class StackedLauncher(Launcher):
-    """Receives a sweep's jobs, trains them in stacks, and returns what each alone would return."""
+    """Receives a sweep's jobs, trains them in stacks, and returns what each alone would return.
 
-    def __init__(self) -> None:
+    Args:
+        workers: processes that train stacks side by side on CPUs; None takes one per core for a
+            sweep large enough.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers
         self.config: DictConfig | None = None
         self.loader: CachingLoader | None = None
 
@@ -61,7 +67,7 @@ class StackedLauncher(Launcher):
             require_buildable(cells)
         announce()
         log.info("%d cells", len({cell.id for cell in cells}))
-        run_cells(cells)
+        run_cells(cells, self.workers)
         for job, cell in zip(returns, cells, strict=True):
             job.cfg = OmegaConf.create(dict(cell.config))
             job.return_value = cell.id

@@ -66,8 +66,10 @@ def report(folder: Path) -> int:
     page = write_report(folder, study, findings)
     write_dashboards(folder)
     if len(results) <= FEW:
-        for cell, rows in ledger.groupby("cell", sort=False):
-            write_cell_dashboard(SweepFolder(folder).cell(str(cell)), rows)
+        for name, rows in ledger.groupby("cell", sort=False):
+            cell = SweepFolder(folder).cell(str(name))
+            if cell.tensorboard.is_dir():  # logger=none asked for no event files
+                write_cell_dashboard(cell, rows)
     _tell(study, findings, results)
     for hole in collection.holes[:HEAD]:
         print(f"left out: {hole.name}: {hole.reason}")

@@ -61,6 +61,8 @@ def run_seeds(seed: int | Sequence[int], runs: int | None) -> list[int]:
         return [seed + r for r in range(count)]
     if len(seed) != count:
         raise ConfigurationError(
-            describe(f"{len(seed)} seeds", f"{count}, one for each run", "give one seed or R of them")
+            describe(
+                f"{len(seed)} seeds", f"{count}, one for each run", "give one seed or R of them"
+            )
         )
     return [int(s) for s in seed]

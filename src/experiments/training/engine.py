@@ -65,20 +65,26 @@ class RecursionEngine(Engine):
 
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters, batch: int) -> None:
         super().__init__(net, loss, parameters)
-        self.buffers = BackpropagationBuffers(
-            net, batch, parameters.weight_gradients, parameters.bias_gradients
-        )
+        self._batch = batch
+        self.buffers = self._reserved(keep=False)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        cost, b = self(x, t), self.buffers
+        b = self._reserved(keep=True)  # rare: the memory is not worth holding between records
+        cost = b.backpropagate(x, t, self.loss).loss
         traces = [
             Trace(z, a, derivative, delta)
             for z, a, derivative, delta in zip(b.z, b.a, b.derivative, b.delta, strict=True)
         ]
         return cost, traces
+
+    def _reserved(self, keep: bool) -> BackpropagationBuffers:
+        home = self.parameters
+        return BackpropagationBuffers(
+            self.net, self._batch, home.weight_gradients, home.bias_gradients, keep
+        )
 
 
 @final

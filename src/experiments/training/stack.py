@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,10 +15,16 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
 from experiments.core.metric import Metric
+from experiments.core.seeding import INITIALISATION, stream
 from experiments.models import MLP
 from experiments.probes import Ledger
 from experiments.training.optimizers.optimizer import Optimizer
 from experiments.training.settings import ModelSettings, TrainerSettings
+
+Item = TypeVar("Item")
+
+#: MiB of one stack where nothing is said: it fits a CPU's cache, it fills a GPU
+CPU_MEMORY, GPU_MEMORY = 8, 16384
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -31,12 +38,18 @@ class Run:
         seed: initialisation and shuffling come from separate streams of it.
         initializer: how this run is drawn.
         start: parameters to start from instead (a state_dict of this run alone), or None.
+
+    Raises:
+        ConfigurationError: for a seed that is negative or no integer.
     """
 
     cell: str
     seed: int
     initializer: Initializer
     start: dict[str, Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        stream(self.seed, INITIALISATION)  # refuses what is no seed, before anything is built
 
 
 @dataclass(frozen=True)
@@ -97,8 +110,8 @@ class Stack:
             n * (n_prev + 1) for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
         )
         size = torch.empty(0, dtype=self.dtype).element_size()
-        # value, gradient, two optimiser moments and an update; z, a, sigma', delta and a temporary
-        return size * (5 * parameters + 5 * batch * sum(self.widths))
+        # parameters, gradients and a moment; of every layer a and sigma', what a step reads twice
+        return size * (3 * parameters + 2 * batch * sum(self.widths))
 
     def require_ready(self, examples: int) -> None:
         """Refuse what can be known to be impossible before anything is built.
@@ -128,7 +141,10 @@ class Stack:
     def largest(self, examples: int) -> int:
         """How many such runs fit into the stack's memory, at least one."""
         batch = self.settings.batch_size or examples
-        return max(1, math.floor(self.settings.stack_memory * 2**20 / self.bytes_per_run(batch)))
+        memory = self.settings.stack_memory
+        if memory is None:
+            memory = GPU_MEMORY if self.settings.on_gpu else CPU_MEMORY
+        return max(1, math.floor(memory * 2**20 / self.bytes_per_run(batch)))
 
 
 @contextmanager
@@ -160,8 +176,12 @@ def _load(net: MLP, run: int, state: dict[str, Tensor]) -> None:
             parameter[run].copy_(found)
 
 
-def chunked(runs: Sequence[Run], size: int) -> list[tuple[Run, ...]]:
-    """Cut the runs into groups of about equal size, none larger than ``size``."""
-    parts = math.ceil(len(runs) / size)
-    each = math.ceil(len(runs) / parts)
-    return [tuple(runs[i : i + each]) for i in range(0, len(runs), each)]
+def chunked(items: Sequence[Item], size: int) -> list[list[Item]]:
+    """Cut into groups of about equal size, none larger than ``size``.
+
+    >>> chunked("abcdefg", 3)
+    [['a', 'b', 'c'], ['d', 'e', 'f'], ['g']]
+    """
+    parts = math.ceil(len(items) / size)
+    each = math.ceil(len(items) / parts)
+    return [list(items[i : i + each]) for i in range(0, len(items), each)]
