@@ -168,7 +168,9 @@ def _buffers(
     made: dict[int, BackpropagationBuffers], net: MLP, flat: FlatNetwork, batch: int
 ) -> BackpropagationBuffers:
     if batch not in made:
-        made[batch] = BackpropagationBuffers(net, batch, flat.weight_gradients, flat.bias_gradients)
+        made[batch] = BackpropagationBuffers(
+            net, batch, flat.weight_gradients, flat.bias_gradients, keep=False
+        )
     return made[batch]
 
 
