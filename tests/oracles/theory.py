@@ -65,6 +65,7 @@ def elu_slope(q: float) -> float:
 
 
 def relu_log_gain(width: int, draws: int, seed: int = 0) -> np.ndarray:
-    """ln of ||relu(W x)||^2 / ||x||^2 under He's normal weights, one draw per entry."""
+    """ln of ||relu(W x)||^2 / ||x||^2 under He's normal weights; one entry per draw that is not dead."""
     z = np.random.default_rng(seed).standard_normal((draws, width))
-    return np.log(2 / width * np.square(np.maximum(z, 0)).sum(1))
+    gain = 2 / width * np.square(np.maximum(z, 0)).sum(1)
+    return np.log(gain[gain > 0])

@@ -2,7 +2,13 @@
 
 from experiments.theory import finite_width, mean_field
 from experiments.theory.batch import BatchMoments
-from experiments.theory.critical_start import StartingPoint, critical, starting_points
+from experiments.theory.critical_start import (
+    StartingPoint,
+    critical,
+    critical_orthogonal,
+    starting_points,
+)
+from experiments.theory.jacobian_spectrum import squared_singular_value_density
 from experiments.theory.mean_field import NoCriticalPointError
 from experiments.theory.profile import Profile, predicted_profile
 
@@ -12,8 +18,10 @@ __all__ = [
     "Profile",
     "StartingPoint",
     "critical",
+    "critical_orthogonal",
     "finite_width",
     "mean_field",
     "predicted_profile",
+    "squared_singular_value_density",
     "starting_points",
 ]

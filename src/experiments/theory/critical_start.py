@@ -3,7 +3,7 @@ r"""A critical start for any activation, and how far the common initializers are
     sigma_w^2 = n_{l-1} Var W,    gradient norm per layer: sqrt(chi),    critical: chi = 1
 
 ``critical`` is the option ``initializer=critical``: it asks the theory for sigma_w, so that no table of
-magic gains is needed.
+magic gains is needed. ``critical_orthogonal`` is the same with orthogonal weights.
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from experiments.core.errors import describe
 from experiments.core.initializer import Initializer
-from experiments.initializers import Gaussian
+from experiments.initializers import Gaussian, Orthogonal
 from experiments.theory.criticality import NoCriticalPointError, critical_sigma_w
 from experiments.theory.mean_field import FixedPoint, fixed_point
 from experiments.theory.quadrature import Scale, ValueAndDerivative
@@ -58,6 +58,29 @@ def critical(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Ga
             "give sigma_b yourself, use initializer=gaussian, or choose another activation",
         )
     )
+
+
+def critical_orthogonal(
+    activation: ValueAndDerivative, sigma_b: Scale | None = None
+) -> Orthogonal:
+    """The orthogonal initializer at which chi = 1: the same sigma_w, as the gain of a random rotation.
+
+    Lengths and gradients go as with ``critical``; what differs is the spread of the Jacobian's
+    singular values (``finite_width.spectrum_spread``).
+
+    Raises:
+        NoCriticalPointError: if there is none.
+
+    Example:
+        >>> from experiments.activations import ReLU
+        >>> round(critical_orthogonal(ReLU()).gain ** 2, 9)
+        2.0
+
+    References:
+        Pennington, Schoenholz & Ganguli (2017).
+    """
+    found = critical(activation, sigma_b)
+    return Orthogonal(gain=found.sigma_w, sigma_b=found.sigma_b)
 
 
 @dataclass(frozen=True)

@@ -168,12 +168,21 @@ def _forward(
         # far out and near 0 the averages are those of a homogeneous function
         probe = min(max(math.exp(min(log_q, 500.0)), SMALLEST), LARGEST, quadrature.ceiling)
         q = torch.full_like(pair, probe)
-        moment, slope, _ = (float(average[0]) for average in quadrature.single(q))
-        both = _pairs(quadrature, q, correlation)
-        fourth = float(quadrature.slope_squared(q)[0])
+        single, fourth = quadrature.single(q[:1]), quadrature.slope_squared(q[:1])
+        both = Pair(torch.zeros_like(q), single.slope, fourth)  # of one example with itself
+        if batch.size > 1:
+            both = _pairs(quadrature, q, correlation)
+        moment, slope = float(single.second_moment), float(single.slope)
         layers.append(
             _Layer(
-                log_moment, pair, log_q, correlation, slope, fourth, both.slope, both.slope_squared
+                log_moment,
+                pair,
+                log_q,
+                correlation,
+                slope,
+                float(fourth),
+                both.slope,
+                both.slope_squared,
             )
         )
         log_moment = log_q + _log(moment / probe)

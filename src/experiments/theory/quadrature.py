@@ -114,7 +114,7 @@ class Quadrature:
     @torch.no_grad()
     def single(self, q: Float64[Tensor, " points"]) -> Single:
         """E[phi^2], E[phi'^2] and E[u phi phi'] with u ~ N(0, q), q > 0."""
-        u, weight = self._points(q)
+        u, weight = self.nodes(q)
         value, derivative = self.activation.value(u), self.activation.derivative(u)
         return Single(
             (weight * value**2).sum(-1),
@@ -125,8 +125,14 @@ class Quadrature:
     @torch.no_grad()
     def slope_squared(self, q: Float64[Tensor, " points"]) -> Float64[Tensor, " points"]:
         """E[phi'^4] with u ~ N(0, q), q > 0: how unevenly the units pass a gradient on."""
-        u, weight = self._points(q)
+        u, weight = self.nodes(q)
         return (weight * self.activation.derivative(u) ** 4).sum(-1)
+
+    def nodes(self, q: Float64[Tensor, " points"]) -> tuple[Tensor, Tensor]:
+        """Pre-activations u ~ N(0, q) and their weights, (points, nodes): E[f(u)] = sum weight f(u)."""
+        deviation = q.sqrt()[:, None]
+        z, weight = _nodes(_with_standard(self._mesh_for(q).ends / deviation), FINE)
+        return deviation * z, weight
 
     @torch.no_grad()
     def pair(
@@ -208,12 +214,6 @@ class Quadrature:
                 "give it a value there, or choose an activation that is defined everywhere",
             )
         )
-
-    def _points(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        """Pre-activations and their weights, (points, nodes)."""
-        deviation = q.sqrt()[:, None]
-        z, weight = _nodes(_with_standard(self._mesh_for(q).ends / deviation), FINE)
-        return deviation * z, weight
 
     def _mesh_for(self, q: Tensor) -> Mesh:
         """The mesh as far as variances ``q`` look; made again, fourfold wider, when that grows."""

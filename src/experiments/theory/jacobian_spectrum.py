@@ -1,0 +1,153 @@
+r"""The density of the squared singular values of a deep Jacobian, at infinite width.
+
+J = D^[L] W^[L] ... D^[1] W^[1] with square layers, D = diag(phi'(u)), u ~ N(0, q_l). Where D and W are free
+of each other the spectrum of J J^T follows from those of the factors. With M(z) = E[x / (z - x)] over the
+eigenvalues x of a matrix, and m = M(z) for J J^T::
+
+    z = (1 + m) / m  *  prod_l sigma_w^2 g m w_l / (1 + m),      M_l(w_l) = E[phi'^2 / (w_l - phi'^2)] = m
+    g = 1 + m for Gaussian weights, 1 for orthogonal ones
+    density of ln x at z = x + i0:  -Im m / pi
+
+(the S-transform of a product is the product of the S-transforms). Solved for all points at once by
+Newton's method along a path in z: from far out on the negative axis, where everything is real, inwards,
+then through the upper half plane to the positive axis. The unknowns are y = ln(m / (1 + m)) and ln w_l,
+which cannot leave their branch.
+
+Validity: widths large against depth. Singular values that are exactly 0 (ReLU) are not part of the
+density, whose integral is then below 1.
+
+References:
+    Pennington, Schoenholz & Ganguli (2017), section 2; Voiculescu (1987) for the S-transform.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+from experiments.theory.finite_width import Ensemble
+from experiments.theory.quadrature import Quadrature, Scale, ValueAndDerivative
+
+#: Steps of the path inwards, of the path round, and Newton's steps at each.
+INWARDS, ROUND, NEWTON = 30, 40, 3
+#: The path ends so close to the real axis: edges are blurred by this share of themselves.
+BLUR = 2e-3
+#: Values of phi'^2 are gathered into so many bins, each with its mean.
+BINS = 64
+
+
+def squared_singular_value_density(
+    activation: ValueAndDerivative,
+    q: Sequence[Scale],
+    sigma_w: Scale,
+    ln_x: Float64[Tensor, " points"],
+    ensemble: Ensemble = "gaussian",
+) -> Float64[Tensor, " points"]:
+    """Density of ln x, x a squared singular value of J; share of all singular values per unit of ln x.
+
+    Args:
+        activation: ``derivative`` is used.
+        q: variance of the pre-activations of every layer, so many layers.
+        sigma_w: scale of the weights; of orthogonal ones, every singular value.
+        ln_x: where to evaluate.
+        ensemble: "gaussian" or "orthogonal".
+
+    Raises:
+        ConfigurationError: for no layer, sigma_w <= 0, a length q <= 0, or another ensemble.
+
+    Example:
+        The product of two Gaussian matrices ends at x = 27 / 4:
+
+        >>> from experiments.activations import Identity
+        >>> x = torch.tensor([5.0, 6.5, 7.0, 8.0], dtype=torch.float64)
+        >>> squared_singular_value_density(Identity(), [1.0, 1.0], 1.0, x.log()) > 0.01
+        tensor([ True,  True, False, False])
+    """
+    _require(q, sigma_w, ensemble)
+    squares, weights, counts = _squared_slopes(activation, q)
+    mean = float((counts * (weights * squares).sum(-1).log()).sum())
+    solver = _Solver(squares, weights, counts, 2 * len(q) * math.log(sigma_w), ensemble)
+    # so far out that m is its first moment over z
+    outermost = max(float(ln_x.max()), mean + solver.gain) + len(q) + 10.0
+    y = torch.complex(torch.full_like(ln_x, mean + solver.gain - outermost), -math.pi * _one(ln_x))
+    v = (weights * squares).sum(-1).log() - y[:, None]
+    for step in range(1, INWARDS + 1):
+        ln_r = outermost + step / INWARDS * (ln_x - outermost)
+        y, v = solver.solve(y, v, torch.complex(ln_r, math.pi * _one(ln_x)))
+        y = torch.complex(y.real, -math.pi * _one(ln_x))
+        v = torch.complex(v.real, math.pi * _one(v.real))
+    for step in range(1, ROUND + 1):
+        angle = math.pi * (BLUR / math.pi) ** (step / ROUND)
+        y, v = solver.solve(y, v, torch.complex(ln_x, angle * _one(ln_x)))
+    m = y.exp() / (1 - y.exp())
+    return (-m.imag / math.pi).clamp(min=0.0)
+
+
+class _Solver:
+    """Newton's method for (ln(m / (1 + m)), ln w) at given ln z; points by rows."""
+
+    def __init__(
+        self, squares: Tensor, weights: Tensor, counts: Tensor, gain: float, ensemble: Ensemble
+    ) -> None:
+        self.squares, self.weights, self.counts, self.gain = squares, weights, counts, gain
+        self.layers = float(counts.sum())
+        self.gaussian = ensemble == "gaussian"
+
+    def solve(self, y: Tensor, v: Tensor, ln_z: Tensor) -> tuple[Tensor, Tensor]:
+        for _ in range(NEWTON):
+            e = y.exp()
+            m = e / (1 - e)
+            w = v.exp()[..., None]
+            apart = w - self.squares
+            gap = m[:, None] - (self.weights * self.squares / apart).sum(-1)
+            slope = -(self.weights * self.squares * w / apart**2).sum(-1)  # of M in ln w
+            off = (self.layers - 1) * y + self.gain + (self.counts * v).sum(-1) - ln_z
+            rise = torch.full_like(y, self.layers - 1)
+            if self.gaussian:
+                off = off - self.layers * torch.log(1 - e)
+                rise = rise + self.layers * m
+            turn = m * (1 + m)  # dm / dy
+            dy = -(off + (self.counts * gap / slope).sum(-1)) / (
+                rise + turn * (self.counts / slope).sum(-1)
+            )
+            y, v = y + dy, v + (gap + (turn * dy)[:, None]) / slope
+        return y, v
+
+
+def _squared_slopes(
+    activation: ValueAndDerivative, q: Sequence[Scale]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values and weights of phi'(u)^2 for every distinct q, and how many layers have it."""
+    lengths, counts = torch.tensor([float(x) for x in q], dtype=torch.float64).unique(
+        return_counts=True
+    )
+    u, weights = Quadrature(activation).nodes(lengths)
+    squares = activation.derivative(u) ** 2
+    low, high = (end(squares, -1, keepdim=True) for end in (torch.amin, torch.amax))
+    place = (squares - low) / torch.where(high > low, high - low, 1.0)
+    bins = (place * BINS).long().clamp(max=BINS - 1)
+    held = torch.zeros(len(lengths), BINS, dtype=torch.float64).scatter_add(-1, bins, weights)
+    means = torch.zeros_like(held).scatter_add(-1, bins, weights * squares) / held.clamp(min=1e-300)
+    return means, held / held.sum(-1, keepdim=True), counts.double()
+
+
+def _one(like: Tensor) -> Tensor:
+    return torch.ones_like(like)
+
+
+def _require(q: Sequence[Scale], sigma_w: Scale, ensemble: str) -> None:
+    if not len(q) or min(q) <= 0:
+        raise ConfigurationError(
+            describe(f"q={list(q)}", "one variance above 0 a layer", "give q=[1.0] * layers, say")
+        )
+    if not sigma_w > 0:
+        raise ConfigurationError(
+            describe(f"sigma_w={sigma_w}", "a number above 0", "give sigma_w=1.0, say")
+        )
+    if ensemble not in ("gaussian", "orthogonal"):
+        raise ConfigurationError(
+            describe(f"ensemble={ensemble!r}", "'gaussian' or 'orthogonal'", "choose one of them")
+        )
