@@ -1,0 +1,45 @@
+"""How fast: every row is a ratio between contenders timed in turns in this one process.
+
+    python scripts/benchmark.py                 all rows on the CPU, one thread, about ten minutes
+    python scripts/benchmark.py --quick         fewer sizes, about two minutes
+    python scripts/benchmark.py --device cuda   the rows that make sense on a GPU
+
+Writes table.md, results.json and figure.svg into --out (default docs/benchmark).
+"""
+
+import argparse
+import json
+import platform
+from datetime import date
+from pathlib import Path
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmark"))
+    parser.add_argument("--quick", action="store_true", help="fewer sizes")
+    arguments = parser.parse_args()
+
+    import torch
+    from benchmarks.rows import cpu_rows, gpu_rows
+    from benchmarks.write import write
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    rows = gpu_rows() if arguments.device == "cuda" else cpu_rows(quick=arguments.quick)
+    machine = {
+        "date": date.today().isoformat(),
+        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "threads": 1,
+    }
+    table = write(arguments.out, arguments.device, rows, machine)
+    print(json.dumps(machine))
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

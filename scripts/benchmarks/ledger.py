@@ -1,0 +1,30 @@
+"""A stack's training with and without the ledger."""
+
+import time
+
+from experiments.activations import Tanh
+from experiments.data import Digits
+from experiments.initializers import Glorot
+from experiments.losses import CrossEntropy
+from experiments.probes import Ledger
+from experiments.training.optimizers import SGD
+from experiments.training.settings import ModelSettings, TrainerSettings
+from experiments.training.stack import Run, Stack
+from experiments.training.train import train
+
+
+def seconds(runs: int, depth: int, width: int, count: int, every: int | None) -> float:
+    """Seconds that ``train`` takes; without ``every`` nothing is recorded at all."""
+    stack = Stack(
+        runs=tuple(Run(str(seed), seed, Glorot()) for seed in range(runs)),
+        model=ModelSettings(depth=depth, width=width),
+        activation=Tanh(),
+        loss=CrossEntropy(),
+        dataset=Digits(),
+        optimizer=lambda: SGD(lr=0.01),
+        settings=TrainerSettings(max_steps=count, evaluations=1, accelerator="cpu", threads=1),
+        ledger=Ledger(quantities=[]) if every is None else Ledger(every=every),
+    )
+    began = time.perf_counter()
+    train(stack)
+    return time.perf_counter() - began

@@ -1,0 +1,143 @@
+"""Which contenders meet on which work."""
+
+import importlib.util
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from benchmarks import peers, steps
+from benchmarks.timing import Row, compete
+from experiments.activations import Sigmoid
+from experiments.initializers import Glorot
+from experiments.layers import Dense
+
+
+def cpu_rows(quick: bool) -> list[Row]:
+    """Everything that is measured on one CPU thread."""
+    rows: list[Row] = []
+    for part in (_layers(), _steps(quick), _sweeps(quick), _runs(quick), _ledger(quick)):
+        for found in part:
+            print(
+                f"  {found.work}: {found.contender} {found.microseconds:.1f} us, {found.ratio:.2f}"
+            )
+            rows.append(found)
+    return rows
+
+
+def gpu_rows() -> list[Row]:
+    """Stacks of growing size against one network after another, on a GPU."""
+    rows = []
+    for runs in (64, 512, 4096):
+        rows += compete(
+            f"{runs} networks, depth 10, width 32 (per network and step)",
+            {
+                "one after another, eager torch": steps.plain_loop(10, 32, "cuda"),
+                "stacked": steps.stacked(runs, 10, 32, "cuda"),
+                "batched products alone": steps.product_floor(runs, 10, 32, "cuda"),
+            },
+            {"one after another, eager torch": 1, "stacked": runs, "batched products alone": runs},
+        )
+    return rows
+
+
+def _layers() -> Iterator[Row]:
+    for width in (32, 256):
+        x = torch.randn(64, width, requires_grad=True)
+        ours = Dense(width, width, Sigmoid(), Glorot())
+        theirs = nn.Sequential(nn.Linear(width, width), nn.Sigmoid())
+        contenders = {
+            "torch Linear + Sigmoid": lambda m=theirs, x=x: m(x).sum().backward(),
+            "Dense, exact derivative": lambda m=ours, x=x: m(x).sum().backward(),
+        }
+        yield from compete(f"layer forward and backward, width {width}", contenders)
+
+
+def _steps(quick: bool) -> Iterator[Row]:
+    for depth, width in ((4, 32), (16, 32)) if quick else ((4, 32), (16, 32), (64, 32), (16, 256)):
+        contenders = {
+            "torch eager": steps.plain_loop(depth, width),
+            "ours, recursion": steps.stacked(1, depth, width),
+            "ours, autograd": steps.stacked(1, depth, width, engine="autograd"),
+        }
+        if not quick:
+            contenders["torch.compile"] = steps.plain_loop(depth, width, compiled=True)
+        yield from compete(f"one network's step, depth {depth}, width {width}", contenders)
+
+
+def _sweeps(quick: bool) -> Iterator[Row]:
+    """64 networks: the same work per network and step."""
+    runs = 64
+    for depth, width in ((4, 32),) if quick else ((4, 32), (16, 32), (64, 32), (4, 128)):
+        contenders = {
+            "plain torch loop": steps.plain_loop(depth, width),
+            "torch.func.vmap": steps.vmapped(runs, depth, width),
+            "stacked": _in_stacks(runs, depth, width),
+            "batched products alone": _floor_in_stacks(runs, depth, width),
+        }
+        units = {name: float(runs) for name in contenders} | {"plain torch loop": 1.0}
+        if importlib.util.find_spec("jax") is not None:
+            contenders["JAX jit(vmap)"] = steps.jax_vmapped(runs, depth, width)
+            units["JAX jit(vmap)"] = runs
+        yield from compete(
+            f"64 networks, depth {depth}, width {width} (per network and step)", contenders, units
+        )
+    count = 200 if quick else 1000
+    contenders = {
+        "Lightning + DataLoader + TensorBoard": lambda: peers.lightning_seconds(4, 32, count),
+        "scripts/train.py, 64 seeds": lambda: peers.command_line_seconds(runs, 4, 32, count),
+    }
+    shares = {
+        "Lightning + DataLoader + TensorBoard": count,
+        "scripts/train.py, 64 seeds": count * runs,
+    }
+    work = f"whole sweep of {count} steps, depth 4, width 32 (per network and step)"
+    yield from compete(work, contenders, shares, rounds=3, at_least=0.0)
+
+
+def stack_size(depth: int, width: int) -> int:
+    """How many runs of this shape one stack holds on a CPU."""
+    widths = steps.widths(depth, width)
+    parameters = sum(n * (p + 1) for p, n in itertools.pairwise(widths))
+    return max(1, int(8 * 2**20 / (4 * (3 * parameters + 2 * steps.BATCH * sum(widths)))))
+
+
+def _in_stacks(runs: int, depth: int, width: int) -> steps.Step:
+    """All runs, in the stacks that the launcher would make."""
+    calls = [steps.stacked(n, depth, width) for n in _sizes(runs, stack_size(depth, width))]
+    return lambda: [call() for call in calls]
+
+
+def _floor_in_stacks(runs: int, depth: int, width: int) -> steps.Step:
+    calls = [steps.product_floor(n, depth, width) for n in _sizes(runs, stack_size(depth, width))]
+    return lambda: [call() for call in calls]
+
+
+def _sizes(runs: int, size: int) -> list[int]:
+    return [min(size, runs - start) for start in range(0, runs, size)]
+
+
+def _runs(quick: bool) -> Iterator[Row]:
+    """The price of one more network."""
+    for runs in (1, 16, 64) if quick else (1, 4, 16, 64, 256, 1024, 4096):
+        contenders = {
+            "one stack": steps.stacked(runs, 4, 32),
+            "in stacks that fit the cache": _in_stacks(runs, 4, 32),
+        }
+        yield from compete(
+            f"{runs} networks, depth 4, width 32 (per network and step)", contenders, runs
+        )
+
+
+def _ledger(quick: bool) -> Iterator[Row]:
+    """What recording costs, at depth 50."""
+    from benchmarks.ledger import seconds
+
+    count = 50 if quick else 100
+    contenders = {
+        "no ledger": lambda: seconds(8, 50, 32, count, None),
+        "ledger every 10 steps": lambda: seconds(8, 50, 32, count, 10),
+    }
+    work = "8 networks, depth 50, width 32 (per network and step)"
+    yield from compete(work, contenders, count * 8, rounds=5, at_least=0.0)
