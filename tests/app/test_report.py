@@ -31,10 +31,13 @@ def test_a_sweep_becomes_tables_report_dashboards_and_a_verdict(
 
 
 def test_a_small_sweep_shows_the_profile_in_every_cell(tmp_path: Path) -> None:
-    """A single run has the depth profile among its own event files."""
-    cell = write_cell(tmp_path, "only", AXES)
+    """A single run has the depth profile among its own event files, if it keeps any."""
+    cell = write_cell(tmp_path, "logged", AXES)
+    (cell / "tensorboard").mkdir()
+    silent = write_cell(tmp_path, "silent", AXES | {"seed": 1})
     assert report(tmp_path) == 0
-    assert list((cell / "tensorboard").glob("*.profile"))
+    assert len(list((cell / "tensorboard").glob("*.profile"))) == 1
+    assert not (silent / "tensorboard").exists()
 
 
 def test_a_failed_cell_is_exit_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,1 +1,1 @@
-"""Reading finished cells: tables, intervals, figures, the report and the dashboards."""
+"""Floor 6: reading finished cells. Import its modules by name: matplotlib and torch load slowly."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pandas import DataFrame, Series, concat, isna
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame, concat, isna
 from torch.utils.tensorboard import SummaryWriter
 
 from experiments.core.cell import CellFolder, SweepFolder
@@ -20,6 +22,7 @@ from experiments.reporting.figures.canvas import to_pixels
 from experiments.reporting.figures.curves import Curve, Panel, centre, draw_panels
 from experiments.reporting.figures.depth_profile import DELTA, LAYER
 from experiments.reporting.profiles import at_step, histories, layers_of
+from experiments.reporting.summary import seed_values
 
 BAND = ("mean", "lo", "hi")
 CURVES = ("train/loss", "val/loss", "val/accuracy")
@@ -58,7 +61,11 @@ def write_dashboards(folder: Path) -> list[Path]:
                 _gradient(writer, concat(ledgers), group.label)
             writer.add_hparams(
                 {short(key): _setting(v) for key, v in zip(axes, group.values, strict=True)},
-                {f"final/{key}": _mean(group.rows[key]) for key in FINAL if key in results},
+                {
+                    f"final/{key}": _mean(seed_values(group.rows, key))
+                    for key in FINAL
+                    if key in results
+                },
                 run_name=".",
             )
         written.append(run)
@@ -79,8 +86,8 @@ def write_cell_dashboard(cell: CellFolder, ledger: DataFrame) -> None:
             _picture(writer, _profiles(ledger), cell.path.name)
 
 
-def _mean(column: Series) -> float:
-    finite = column[np.isfinite(column)]
+def _mean(seeds: Float64[ndarray, " seeds"]) -> float:
+    finite = seeds[np.isfinite(seeds)]
     return float(finite.mean()) if len(finite) else float("nan")
 
 

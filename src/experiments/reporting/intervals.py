@@ -30,8 +30,9 @@ def mean_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> 
     Values that are not finite are left out and counted in the result.
 
     Example:
-        >>> print(mean_interval(np.array([0.90, 0.92, 0.91, 0.93, np.nan])))
-        0.915 [0.905, 0.927] (1 not finite)
+        >>> found = mean_interval(np.array([0.90, 0.92, 0.91, 0.93, np.nan]))
+        >>> round(found.value, 4), found.seeds, found.left_out, 0.90 < found.low < found.high < 0.93
+        (0.915, 4, 1, True)
     """
     finite = samples[np.isfinite(samples)]
     left_out = len(samples) - len(finite)

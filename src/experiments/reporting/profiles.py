@@ -46,15 +46,16 @@ def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[s
     """The learning curves of some cells: for each key the steps, and one row of values a cell.
 
     The grid is the union of all steps, NaN where a cell recorded nothing. A run that diverged ends
-    early; it is NaN from there on, and figures mark it. A key that no cell recorded is left out.
+    there; it is NaN from then on, and figures mark it. A key that no cell recorded is left out.
     """
     points: dict[str, list[dict[float, float]]] = {key: [] for key in keys}
     for cell in cells:
         record = json.loads(SweepFolder(folder).cell(cell).record.read_text(encoding="utf-8"))
         known = record.get("history") or {}
+        end = np.inf if record.get("diverged_at") is None else record["diverged_at"]
         for key in keys:
             pairs = zip(known.get("step", []), known.get(key, []), strict=False)
-            points[key].append({float(s): float(v) for s, v in pairs if v is not None})
+            points[key].append({float(s): float(v) for s, v in pairs if v is not None and s < end})
     found: dict[str, History] = {}
     for key, curves in points.items():
         steps = sorted(set().union(*curves))

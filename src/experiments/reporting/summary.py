@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
 from pandas import DataFrame
 
 from experiments.core.interval import Interval
@@ -22,13 +24,23 @@ def main_metric(results: DataFrame) -> str | None:
     return next((key for key in PREFERRED if key in results and results[key].notna().any()), None)
 
 
-def metric_interval(rows: DataFrame, metric: str) -> Interval:
-    """Mean of a metric over the seeds of one configuration; what is not finite is counted.
+def seed_values(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
+    """A metric's values over seeds: NaN for a diverged cell, none for a failed one.
 
-    A failed cell has no metrics: it is no seed of the mean, and no infinite loss either.
+    A network whose numbers are not finite still has an argmax; that accuracy means nothing.
+
+    >>> ends = {"status": ["finished", "diverged", "failed"], "val/accuracy": [0.9, 0.1, 0.5]}
+    >>> seed_values(DataFrame(ends), "val/accuracy")
+    array([0.9, nan])
     """
     over = rows[rows["status"] != "failed"]
-    return mean_interval(over[metric].to_numpy(np.float64, na_value=np.nan))
+    values = over[metric].to_numpy(np.float64, na_value=np.nan)
+    return np.where(over["status"] == "diverged", np.nan, values)
+
+
+def metric_interval(rows: DataFrame, metric: str) -> Interval:
+    """Mean of a metric over the seeds of one configuration; what is not finite is counted."""
+    return mean_interval(seed_values(rows, metric))
 
 
 def summarise(

@@ -28,7 +28,7 @@ from experiments.reporting.figures import (
 from experiments.reporting.intervals import mean_interval, slope_interval
 from experiments.reporting.powers import power_interval
 from experiments.reporting.profiles import at_step, histories, layers_of
-from experiments.reporting.summary import main_metric, metric_interval, summarise
+from experiments.reporting.summary import main_metric, metric_interval, seed_values, summarise
 
 #: a figure with more lines than this cannot be read
 LINES = 8
@@ -175,8 +175,8 @@ def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: s
     for panel in configurations(over, panels_by):
         curves = []
         for group in configurations(panel.rows, lines):
-            columns = [group.rows.loc[group.rows[key] == value, metric] for value in values]
-            curves.append(Curve(group.label, x, [c.to_numpy(np.float64) for c in columns]))
+            seeds = [seed_values(group.rows[group.rows[key] == value], metric) for value in values]
+            curves.append(Curve(group.label, x, seeds))
         panels.append(Panel(panel.label if panels_by else "", tuple(curves)))
     pooled = [short(other) for other in others if other not in [*lines, *panels_by]]
     caption = f"{_sentence(metric_name(metric))} at the end of training."

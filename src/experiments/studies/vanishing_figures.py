@@ -99,7 +99,7 @@ def _profile(found: Sequence[Family], ledger: DataFrame, depth: int) -> Figure |
 
 def _accuracy(found: Sequence[Family]) -> Figure | None:
     def curve(label: str, family: Family) -> Curve:
-        return Curve(label, np.array(family.depths, np.float64), family.by_depth(ACCURACY))
+        return Curve(label, np.array(family.depths, np.float64), family.by_depth("accuracy"))
 
     panels = _panels(found, curve, "chance")
     if not any(np.isfinite(c).any() for panel in panels for k in panel.curves for c in k.samples):

@@ -91,7 +91,7 @@ def _accuracy(family: Family, depth: int) -> str:
     if not share.seeds:
         return f"no cell of depth {depth} has come to an end"
     shallow = "" if depth >= CLAIMED_DEPTH else f" (the claim is about depth {CLAIMED_DEPTH})"
-    accuracy = mean_interval(family.at(depth, "val/accuracy"))
+    accuracy = mean_interval(family.at(depth, "accuracy"))
     return (
         f"at depth {depth} validation accuracy is {accuracy}, chance {family.chance:.2g}, and "
         f"{share.value * share.seeds:.0f} of {share.seeds} seeds learn{shallow}"
@@ -174,7 +174,7 @@ def _kinds(found: Sequence[Family]) -> Verdict:
 def _by_family(found: Sequence[Family], depth: int) -> Table:
     rows = []
     for f in found:
-        accuracy = mean_interval(f.at(depth, "val/accuracy"))
+        accuracy = mean_interval(f.at(depth, "accuracy"))
         rows.append({
             "combination": f.label,
             "factor a layer": f.gain.value, "95 %": bounds(f.gain),
@@ -197,7 +197,7 @@ def _by_depth(found: Sequence[Family]) -> Table:
     rows = []
     for f in found:
         for depth in f.depths:
-            first, accuracy = (mean_interval(f.at(depth, key)) for key in ("first", "val/accuracy"))
+            first, accuracy = (mean_interval(f.at(depth, key)) for key in ("first", "accuracy"))
             share = f.learnt(depth)
             rows.append({
                 "combination": f.label, "depth": depth, "seeds": share.seeds,

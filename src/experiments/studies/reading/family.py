@@ -16,6 +16,7 @@ from experiments.core.shapes import FIRST_WEIGHT_LAYER
 from experiments.reporting.configurations import configurations, varying_axes
 from experiments.reporting.intervals import mean_interval, share_interval, slope_interval
 from experiments.reporting.profiles import at_step
+from experiments.reporting.summary import seed_values
 from experiments.studies.reading.prediction import Prediction, predict
 from experiments.studies.reading.rooms import dataset_of
 
@@ -91,7 +92,7 @@ class Family:
 
         A diverged seed has not learnt; where chance is unknown, so is the share.
         """
-        seeds = self.at(depth, "val/accuracy") if self.chance > 0 else np.empty(0)
+        seeds = self.at(depth, "accuracy") if self.chance > 0 else np.empty(0)
         return share_interval(int((seeds > self.chance + MARGIN).sum()), len(seeds))
 
     @cached_property
@@ -108,9 +109,9 @@ class Family:
 def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
     """Every combination of the axes other than depth and seed of which any cell is over.
 
-    Rows get three more columns, of the initial state: ``first`` and ``output``, the log10 gradient
+    Rows get four more columns: of the initial state ``first`` and ``output``, the log10 gradient
     norms of the first and the last layer, and ``first_float``, the first as the network's own
-    floats hold it.
+    floats hold it; and ``accuracy``, on the validation part at the end, NaN for a diverged cell.
     """
     results = results[results["status"] != "failed"]
     start = at_step(ledger, 0)
@@ -118,6 +119,7 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
     last = start.loc[start.groupby("cell")["layer"].idxmax()].set_index("cell")
     rows = results.assign(
         first=results["cell"].map(first["log10_delta_norm"]),
+        accuracy=seed_values(results, "val/accuracy"),
         first_float=results["cell"].map(first["delta_norm"]),
         output=results["cell"].map(last["log10_delta_norm"]),
     )
