@@ -1,0 +1,73 @@
+"""The command line in this process: what a user would type, and what comes back."""
+
+import contextlib
+import io
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from unittest.mock import patch
+
+from experiments.app import callbacks
+from experiments.app.train import main
+
+#: small, fast, and writes nothing but what a test looks at
+TINY = (
+    "data=rings",
+    "data.examples=60",
+    "data.noise=0.1",
+    "model.depth=1",
+    "model.width=4",
+    "trainer=cpu",
+    "trainer.max_steps=4",
+    "trainer.batch_size=8",
+    "trainer.evaluations=2",
+    "logger=none",
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Exit status and everything that was printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+def train(*arguments: str) -> Answer:
+    """``python scripts/train.py ARGUMENTS`` without a new interpreter."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        _logging_restored(),
+        patch.object(sys, "argv", ["scripts/train.py", *arguments]),
+        patch.object(callbacks, "started", callbacks.started),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        callbacks.started.clear()
+        try:
+            main()
+        except SystemExit as leaving:
+            status = _status_of(leaving, err)
+        else:
+            status = 0
+    return Answer(status, out.getvalue(), err.getvalue())
+
+
+def _status_of(leaving: SystemExit, err: io.StringIO) -> int:
+    """What the interpreter would make of it: a text is printed and counts as 1."""
+    if isinstance(leaving.code, str):
+        err.write(leaving.code)
+        return 1
+    return leaving.code or 0
+
+
+@contextlib.contextmanager
+def _logging_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
