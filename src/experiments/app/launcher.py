@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from experiments.app.callbacks import announce
 from experiments.app.compose import CachingLoader, plain
+from experiments.core.errors import ConfigurationError, describe
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,23 @@ class StackedLauncher(Launcher):
     Args:
         workers: processes that train stacks side by side on CPUs; None takes one per core for a
             sweep large enough.
+        share: this process's part of the cells, from 0.
+        shares: how many processes divide the sweep among them (GPUs of a host, tasks of a SLURM
+            array); each trains the cells whose identity falls to it.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, share: int = 0, shares: int = 1) -> None:
+        if not 0 <= share < shares:
+            raise ConfigurationError(
+                describe(
+                    f"share={share} of shares={shares}",
+                    "a share from 0 to shares - 1",
+                    "number the processes from 0",
+                )
+            )
         self.workers = workers
+        self.share = share
+        self.shares = shares
         self.config: DictConfig | None = None
         self.loader: CachingLoader | None = None
 
@@ -67,7 +81,8 @@ class StackedLauncher(Launcher):
             require_buildable(cells)
         announce()
         log.info("%d cells", len({cell.id for cell in cells}))
-        run_cells(cells, self.workers)
+        mine = [cell for cell in cells if int(cell.id, 16) % self.shares == self.share]
+        run_cells(mine, self.workers)
         for job, cell in zip(returns, cells, strict=True):
             job.cfg = OmegaConf.create(dict(cell.config))
             job.return_value = cell.id

@@ -33,6 +33,7 @@ NOT_IDENTITY = (
     "trainer.accelerator",
     "trainer.progress_bar",
     "trainer.checkpoint",
+    "trainer.cuda_graph",
     "trainer.threads",
     "trainer.stack_memory",
     "hydra",

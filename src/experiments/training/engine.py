@@ -88,6 +88,48 @@ class RecursionEngine(Engine):
 
 
 @final
+class GraphEngine(Engine):
+    """The recursions as one CUDA graph: a deep, narrow network is not bound by kernel launches.
+
+    Gradients are captured once for the shapes of the first batch and replayed with every other; the
+    optimiser's few kernels stay outside, since its step count belongs to the host.
+
+    Args:
+        plain: the engine whose kernels are captured; it also serves the recorded steps.
+    """
+
+    def __init__(self, plain: RecursionEngine) -> None:
+        super().__init__(plain.net, plain.loss, plain.parameters)
+        self.plain = plain
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        if self._graph is None:
+            self._capture(x, t)
+        assert self._graph is not None  # noqa: S101  captured above
+        self._x.copy_(x)
+        self._t.copy_(t)
+        self._graph.replay()
+        return self._cost.clone()
+
+    def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
+        return self.plain.recorded(x, t)
+
+    def _capture(self, x: Tensor, t: Tensor) -> None:
+        self._x, self._t = x.clone(), t.clone()
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):  # libraries choose and allocate before a capture may begin
+            for _ in range(3):
+                self.plain(self._x, self._t)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._cost = self.plain(self._x, self._t)
+        self._graph = graph
+
+
+@final
 class AutogradEngine(Engine):
     """Autograd through the layers; under autocast the step computes in half precision."""
 

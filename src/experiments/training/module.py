@@ -13,7 +13,7 @@ from experiments.core.logger import CellLogger
 from experiments.core.probe import LayerPass
 from experiments.core.shapes import layer_name
 from experiments.training.batches import BatchOrder
-from experiments.training.engine import AutogradEngine, Engine, RecursionEngine
+from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.evaluation import evaluate
 from experiments.training.outcome import Outcome
 from experiments.training.parameters import StackParameters
@@ -114,7 +114,9 @@ class StackModule(pl.LightningModule):
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
         batch = settings.batch_size or len(self.splits.train)
-        return RecursionEngine(self.net, loss, self.parameter_home, batch)
+        engine = RecursionEngine(self.net, loss, self.parameter_home, batch)
+        graph = settings.cuda_graph and self.device.type == "cuda"
+        return GraphEngine(engine) if graph else engine
 
     def _placed(self, split: Split) -> Split:
         t = split.t.to(self.device)

@@ -67,6 +67,7 @@ class TrainerSettings:
         precision: Lightning's name of the arithmetic.
         engine: "recursion" trains by the hand-written recursions in reserved memory; "autograd" by
             torch's graph over the same layers, to compare. Mixed precision always takes autograd.
+        cuda_graph: on a GPU, capture the recursions of a step as one CUDA graph.
         subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where they
             cost 20 to 100 times the time; "keep" computes with them.
         threads: of the CPU; small matrices gain nothing from more than 1. None leaves torch's choice.
@@ -92,6 +93,7 @@ class TrainerSettings:
     accelerator: str = "auto"
     precision: str = "32-true"
     engine: str = "recursion"
+    cuda_graph: bool = True
     subnormals: str = "flush"
     threads: int | None = 1
     deterministic: bool = False

@@ -1,0 +1,64 @@
+"""Every GPU of this host trains its share of a sweep's cells.
+
+    python scripts/train_all_gpus.py study=vanishing_gradient size=full
+    python scripts/train_all_gpus.py --devices 0,2 -m seed='range(0,1000)'
+    python scripts/train_all_gpus.py --devices cpu,cpu study=vanishing_gradient     two CPU processes
+
+All other arguments are scripts/train.py's; precision and determinism are trainer.precision and
+trainer.deterministic. Cells belong to a process by their identity, so nothing need be agreed on, and
+a run that was cut short is continued by the same command.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Start one process a device, wait for all, and report; 1 if a cell or a process failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--devices", help="comma-separated GPU numbers, or cpu; default: every GPU")
+    arguments, overrides = parser.parse_known_args()
+    devices = arguments.devices.split(",") if arguments.devices else _gpus()
+    processes = []
+    for share, device in enumerate(devices):
+        place = (
+            ["trainer.accelerator=cpu", "hydra.launcher.workers=1"]
+            if device == "cpu"
+            else ["trainer.accelerator=gpu"]
+        )
+        command = [
+            sys.executable,
+            str(HERE / "train.py"),
+            *overrides,
+            "hydra/launcher=stacked",
+            f"hydra.launcher.share={share}",
+            f"hydra.launcher.shares={len(devices)}",
+            *place,
+        ]
+        visible = {} if device == "cpu" else {"CUDA_VISIBLE_DEVICES": device}
+        processes.append(subprocess.Popen(command, env=os.environ | visible))
+    codes = [process.wait() for process in processes]
+    return max(codes, default=0)
+
+
+def _gpus() -> list[str]:
+    import torch  # after --help
+
+    count = torch.cuda.device_count()
+    if count == 0:
+        sys.exit(
+            "Error: found no CUDA device; expected at least one; install a CUDA build of torch and "
+            "check nvidia-smi, or name devices, for instance --devices cpu,cpu"
+        )
+    return [str(number) for number in range(count)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
