@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812  its customary name
 from torch import Tensor
-from torch.nn import functional as F
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "Identity": lambda z: z,

@@ -40,9 +40,8 @@ def trajectory(outcome: Outcome) -> np.ndarray:
     return np.array([*itertools.chain(*curves), *outcome.metrics.values()])
 
 
-def assert_equal_to_alone(
-    cells: Sequence[Cell], tolerance: float, which: Sequence[int]
-) -> list[Outcome]:
+def assert_equal_to_alone(cells: Sequence[Cell], tolerance: float, which: Sequence[int]) -> None:
+    """The cells ``which`` of a stack come out as each does without the others."""
     together = trained(cells)
     for k in which:
         alone = trained([cells[k]])[0]
@@ -51,7 +50,6 @@ def assert_equal_to_alone(
         for name, found in together[k].state.items():
             scale = float(alone.state[name].abs().max())
             torch.testing.assert_close(found, alone.state[name], rtol=0, atol=tolerance * scale)
-    return together
 
 
 @pytest.mark.parametrize(
@@ -137,7 +135,7 @@ class Numbered(Dataset):
         return Splits(train=whole, val=whole, test=whole)
 
 
-class Listening(MeanSquaredError):
+class Listening(MeanSquaredError):  # noqa: N818  a loss, no exception
     """Remembers the targets of every training batch."""
 
     def __init__(self) -> None:

@@ -51,6 +51,7 @@ def batch_losses(outcome: Outcome) -> list[float]:
 
 
 def assert_follows_torch(one: Cell) -> None:
+    """Every batch loss and the final weights are those of the loop over torch's functions."""
     outcome = trained([one])[0]
     losses, network = by_torch(one)
     np.testing.assert_allclose(batch_losses(outcome), losses, rtol=1e-10)
