@@ -26,6 +26,17 @@ def test_an_axis_that_says_nothing_new_is_left_out() -> None:
     assert varying_axes(_table()) == ["initializer", "model.depth"]
 
 
+def test_a_seed_that_follows_the_seed_is_no_axis() -> None:
+    """data.seed=${seed} draws the split anew for each run; a data seed of its own is an axis."""
+    table = _table()
+    table["data.seed"] = table["seed"]
+    assert varying_axes(table) == ["initializer", "model.depth"]
+    table["data.seed"] = [0, 0, 0, 7, 7, 7]
+    table["initializer"] = "he"
+    table["initializer.sigma_w"] = None
+    assert varying_axes(table) == ["model.depth", "data.seed"]
+
+
 def test_configurations_gather_their_seeds() -> None:
     """One group a setting, in the order of values, with a name a reader understands."""
     groups = configurations(_table(), ["initializer", "model.depth"])

@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from pandas import DataFrame
 
@@ -23,8 +22,8 @@ class Account:
     Args:
         counts: number of cells of each status, those without a row included.
         reasons: why cells diverged, failed or gave no row: (kind, reason, which).
-        varied: axes with more than one value, and their values.
-        fixed: settings that all cells share.
+        varied: axes that tell configurations apart, and their values.
+        fixed: settings that all cells share, or that follow from an axis.
         seeds: the seeds, in words.
         versions: what the cells were made with.
         facts: what was noted of the machine's arithmetic.
@@ -49,17 +48,13 @@ def account(collection: Collection) -> Account:
     torn = [hole for hole in collection.holes if hole.name not in set(results["cell"])]
     if torn:
         counts["no row"] = len(torn)
-    axes = axis_columns(results)
-    varying = [key for key in axes if key != SEED and results[key].nunique(dropna=False) > 1]
+    varying = varying_axes(results)
+    others = [key for key in axis_columns(results) if key not in (SEED, *varying)]
     return Account(
         counts=counts,
         reasons=[*_reasons(results), *_holes(collection)],
         varied=[(key, _values(results, key)) for key in varying],
-        fixed=[
-            (key, _plain(results[key].iloc[0]))
-            for key in axes
-            if key != SEED and key not in varying
-        ],
+        fixed=[(key, _setting(results, key)) for key in others],
         seeds=_values(results, SEED) if SEED in results else "–",
         versions=_noted(results, "versions"),
         facts=_noted(results, "facts"),
@@ -114,8 +109,11 @@ def _values(results: DataFrame, key: str) -> str:
     return ", ".join([*values, "not set"] if missing else values)
 
 
-def _plain(value: Any) -> str:
-    """A setting as its config has it; objects by their class alone."""
+def _setting(results: DataFrame, key: str) -> str:
+    """A setting as its config has it, objects by their class alone; several where it follows an axis."""
+    if results[key].nunique(dropna=False) > 1:
+        return _values(results, key)
+    value = results[key].iloc[0]
     return _OBJECT.sub(r"\1", value) if isinstance(value, str) else text(value)
 
 

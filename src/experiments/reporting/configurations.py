@@ -23,12 +23,15 @@ def axis_columns(results: DataFrame) -> list[str]:
 def varying_axes(results: DataFrame) -> list[str]:
     """Axes other than the seed that tell configurations apart, option names before their settings.
 
-    An axis that says nothing new is left out: initializer.sigma_w, where it follows the initializer.
+    An axis that says nothing new is left out: initializer.sigma_w, where it follows the initializer,
+    and data.seed, where it follows the seed.
     """
     candidates = [
         key
         for key in axis_columns(results)
-        if key != SEED and results[key].nunique(dropna=False) > 1
+        if key != SEED
+        and results[key].nunique(dropna=False) > 1
+        and not _follows_seed(results, key)
     ]
     # Options first (no dot), then the network's shape, then everything else.
     candidates.sort(key=lambda key: (key.count("."), not key.startswith("model."), key))
@@ -40,6 +43,13 @@ def varying_axes(results: DataFrame) -> list[str]:
             chosen.append(key)
             groups = now
     return chosen
+
+
+def _follows_seed(results: DataFrame, key: str) -> bool:
+    """Whether another stream's seed is tied to the run's own."""
+    if not key.endswith(f".{SEED}") or SEED not in results:
+        return False
+    return bool((results.groupby(SEED, dropna=False)[key].nunique(dropna=False) == 1).all())
 
 
 def short(key: str) -> str:
