@@ -60,9 +60,7 @@ def critical(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Ga
     )
 
 
-def critical_orthogonal(
-    activation: ValueAndDerivative, sigma_b: Scale | None = None
-) -> Orthogonal:
+def critical_orthogonal(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Orthogonal:
     """The orthogonal initializer at which chi = 1: the same sigma_w, as the gain of a random rotation.
 
     Lengths and gradients go as with ``critical``; what differs is the spread of the Jacobian's
