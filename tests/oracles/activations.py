@@ -1,4 +1,4 @@
-"""High-precision activations: textbook formulas with 60 digits, where no rounding can hurt them.
+"""Activations from the textbook, in mpmath with 60 digits and in NumPy float64.
 
 Shares nothing with src. Every oracle is a triple of functions of one mpmath number: sigma, sigma' and
 sigma''. At a kink all three take the left branch, torch's convention.
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import mpmath
 import numpy as np
+from scipy import special
 
 Real = mpmath.mpf
 Oracle = tuple[Callable[[Real], Real], ...]
@@ -98,3 +99,55 @@ def ulps(found: np.ndarray, function: Callable[[Real], Real], z: Sequence[float]
                 unit = mpmath.ldexp(1, exponent - kind.nmant)
             distance[i] = float(abs(mpmath.mpf(number) - truth) / unit)
     return distance
+
+
+# -- the same in NumPy float64, good to some 1e-13: for every bit pattern of the 16-bit types --------
+
+WideOracle = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+def _bell(z: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+
+
+def _wide_elu(alpha: float, scale: float = 1.0) -> WideOracle:
+    return (
+        lambda z: np.where(z > 0, scale * z, scale * alpha * np.expm1(np.minimum(z, 0))),
+        lambda z: np.where(z > 0, scale, scale * alpha * np.exp(np.minimum(z, 0))),
+    )
+
+
+def _wide_leaky(slope: float) -> WideOracle:
+    return lambda z: np.where(z > 0, z, slope * z), lambda z: np.where(z > 0, 1.0, slope)
+
+
+WIDE: dict[str, Callable[..., WideOracle]] = {
+    "identity": lambda: (lambda z: z, np.ones_like),
+    "sigmoid": lambda: (special.expit, lambda z: special.expit(z) * special.expit(-z)),
+    "tanh": lambda: (np.tanh, lambda z: np.cosh(np.clip(z, -400, 400)) ** -2.0),
+    "relu": lambda: _wide_leaky(0.0),
+    "leaky_relu": _wide_leaky,
+    "elu": _wide_elu,
+    "selu": lambda: _wide_elu(SELU_ALPHA, SELU_SCALE),
+    "softplus": lambda: (lambda z: np.logaddexp(0.0, z), special.expit),
+    "silu": lambda: (
+        lambda z: z * special.expit(z),
+        lambda z: special.expit(z) * (1 + z * special.expit(-z)),
+    ),
+    "gelu": lambda: (lambda z: z * special.ndtr(z), lambda z: special.ndtr(z) + z * _bell(z)),
+}
+
+
+def half_ulps(found: np.ndarray, truth: np.ndarray, digits: int, lowest: int) -> np.ndarray:
+    """|found - truth| in units in the last place of a 16-bit type, both given as float64.
+
+    Args:
+        found: results; infinite where the truth is beyond the largest number.
+        truth: the exact results.
+        digits: stored bits of the mantissa.
+        lowest: exponent of the smallest normal number.
+    """
+    exponent = np.maximum(np.frexp(truth)[1] - 1, lowest)
+    distance = np.abs(found - truth) / np.ldexp(1.0, exponent - digits)
+    beyond = np.abs(truth) >= np.ldexp(2.0 - 2.0 ** -(digits + 1), 1 - lowest)
+    return np.where(beyond, np.where(np.isinf(found), 0.0, np.inf), distance)

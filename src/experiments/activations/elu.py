@@ -22,9 +22,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from experiments.core.activation import Activation, DerivativeRule
+from experiments.core.activation import Activation, DerivativeRule, require_number
 from experiments.core.elementwise import Elementwise, differentiable, in_single
-from experiments.core.errors import ConfigurationError, describe
 
 
 @in_single
@@ -82,7 +81,7 @@ class ELU(Activation):
         derivative: both rules coincide.
 
     Raises:
-        ConfigurationError: if alpha is negative or not finite.
+        ConfigurationError: if alpha is no finite number from 0.
 
     Example:
         >>> ELU(alpha=2.0).derivative(torch.tensor([-20.0, 0.0, 1.0]))
@@ -95,12 +94,11 @@ class ELU(Activation):
     formulas = (elu, elu_derivative, elu_second_derivative)
     functions = (ELUFunction, ELUDerivative)
 
-    def __init__(self, alpha: float = 1.0, derivative: DerivativeRule = "exact") -> None:
+    def __init__(
+        self, alpha: float | int = 1.0, derivative: DerivativeRule | str = "exact"
+    ) -> None:
         super().__init__(derivative)
-        if not 0.0 <= alpha < math.inf:
-            found = f"alpha={alpha!r}"
-            raise ConfigurationError(describe(found, "a finite number from 0", "give 1.0, say"))
-        self.alpha = float(alpha)
+        self.alpha = require_number("alpha", alpha)
         self.max_derivative = max(1.0, self.alpha)
         self.range = (-self.alpha, math.inf)
 

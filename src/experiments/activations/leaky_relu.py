@@ -21,9 +21,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from experiments.core.activation import Activation, DerivativeRule
+from experiments.core.activation import Activation, DerivativeRule, require_number
 from experiments.core.elementwise import Elementwise, differentiable, in_single
-from experiments.core.errors import ConfigurationError, describe
 
 
 @in_single
@@ -78,7 +77,7 @@ class LeakyReLU(Activation):
         derivative: both rules coincide.
 
     Raises:
-        ConfigurationError: if the slope is negative or not finite.
+        ConfigurationError: if the slope is no finite number from 0.
 
     Example:
         >>> LeakyReLU(0.5)(torch.tensor([-4.0, 4.0]))
@@ -90,12 +89,11 @@ class LeakyReLU(Activation):
     formulas = (leaky_relu, leaky_relu_derivative, leaky_relu_second_derivative)
     functions = (LeakyReLUFunction, LeakyReLUDerivative)
 
-    def __init__(self, negative_slope: float = 0.01, derivative: DerivativeRule = "exact") -> None:
+    def __init__(
+        self, negative_slope: float | int = 0.01, derivative: DerivativeRule | str = "exact"
+    ) -> None:
         super().__init__(derivative)
-        if not 0.0 <= negative_slope < math.inf:
-            found = f"negative_slope={negative_slope!r}"
-            raise ConfigurationError(describe(found, "a finite number from 0", "give 0.01, say"))
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = require_number("negative_slope", negative_slope)
         self.max_derivative = max(1.0, self.negative_slope)
         self.saturates = () if self.negative_slope else ("left",)
         self.range = (-math.inf if self.negative_slope else 0.0, math.inf)

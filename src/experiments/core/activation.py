@@ -1,5 +1,6 @@
 """Contract of an activation: a value, its derivatives, and declared facts."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Literal, final
 
@@ -58,7 +59,7 @@ class Activation(nn.Module, ABC):
     #: sigma and sigma' as autograd sees them
     functions: tuple[type[Elementwise], type[Elementwise]]
 
-    def __init__(self, derivative: DerivativeRule = "exact") -> None:
+    def __init__(self, derivative: DerivativeRule | str = "exact") -> None:
         super().__init__()
         if derivative not in ("exact", "native"):
             raise ConfigurationError(
@@ -68,7 +69,7 @@ class Activation(nn.Module, ABC):
                     "use derivative='exact' unless torch's rounding is what you study",
                 )
             )
-        self.rule: DerivativeRule = derivative
+        self.rule = derivative
 
     @abstractmethod
     def operator(self, z: Tensor) -> Tensor:
@@ -138,3 +139,16 @@ class Activation(nn.Module, ABC):
     @property
     def _numbers(self) -> tuple[float, ...]:
         return tuple(getattr(self, name) for name in self.arguments)
+
+
+def require_number(name: str, value: float | int) -> float:
+    """The number, if it is finite and not negative.
+
+    Raises:
+        ConfigurationError: otherwise; a NaN would only show up as a diverged run, much later.
+    """
+    number = isinstance(value, float | int) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= 0.0):
+        found = f"{name}={value!r}"
+        raise ConfigurationError(describe(found, "a finite number from 0", f"give {name}=1.0, say"))
+    return float(value)

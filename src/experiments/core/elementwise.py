@@ -54,7 +54,7 @@ def forward_mode(function: type[Elementwise]) -> type[Elementwise]:
     return type(f"{function.__name__}ForwardMode", (function,), {"jvp": staticmethod(jvp)})
 
 
-def differentiable(function: type[Elementwise], z: Tensor, *numbers: float) -> Tensor:
+def differentiable(function: type[Elementwise], z: Tensor, *numbers: float | int) -> Tensor:
     """``function(z, *numbers)``, differentiable by every means torch has at the place of the call.
 
     Raises:
@@ -103,7 +103,7 @@ def in_single(formula: Formula) -> Formula:
     """Let a formula compute float16 and bfloat16 in float32, and round once, at the end."""
 
     @functools.wraps(formula)
-    def rounded_once(z: Tensor, *numbers: float) -> Tensor:
+    def rounded_once(z: Tensor, *numbers: float | int) -> Tensor:
         if z.dtype in (torch.float16, torch.bfloat16):
             return formula(z.float(), *numbers).to(z.dtype)
         return formula(z, *numbers)
