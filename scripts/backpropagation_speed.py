@@ -4,8 +4,8 @@
     python scripts/backpropagation_speed.py speed           ratios to autograd
     python scripts/backpropagation_speed.py subnormals      what subnormal numbers cost
 
-One thread. Ratios are of two measurements taken in turns in one process, so that a busy machine slows
-both; below 1 the recursion by hand is faster.
+One thread. Times are processor seconds of this process, the least of many, taken in turns, so that a
+busy machine disturbs little; below 1 the recursion by hand is faster.
 """
 
 import sys
@@ -64,17 +64,17 @@ def twin(net: MLP) -> nn.Sequential:
 
 
 def least_seconds(calls: Sequence[Callable[[], object]], budget: float) -> list[float]:
-    """The fastest of many calls of each, in turns of a few milliseconds, for ``budget`` seconds."""
+    """Processor seconds of the fastest call of each, in short turns, for ``budget`` seconds."""
     for call in calls:
         call()
     best = [float("inf")] * len(calls)
-    end = time.perf_counter() + budget
-    while time.perf_counter() < end:
+    end = time.process_time() + budget
+    while time.process_time() < end:
         for i, call in enumerate(calls):
-            turn = time.perf_counter() + 0.005
-            while (start := time.perf_counter()) < turn:
+            turn = time.process_time() + 0.005
+            while (start := time.process_time()) < turn:
                 call()
-                best[i] = min(best[i], time.perf_counter() - start)
+                best[i] = min(best[i], time.process_time() - start)
     return best
 
 

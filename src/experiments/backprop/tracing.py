@@ -40,7 +40,7 @@ class TraceTable:
 
     def __str__(self) -> str:
         head = ("v_i", "computed as", "value", "tangent", "adjoint")
-        numbers = ((f"{n:.15g}" for n in (r.value, r.tangent, r.adjoint)) for r in self.rows)
+        numbers = ((f"{n:.12g}" for n in (r.value, r.tangent, r.adjoint)) for r in self.rows)
         cells = [(row.name, row.written, *n) for row, n in zip(self.rows, numbers, strict=True)]
         widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
         lines = [
@@ -80,11 +80,11 @@ def trace_table(
 
         >>> from experiments.backprop.elementary import exp
         >>> print(trace_table(lambda x: exp(x**2), [1.0]))
-        v_i  computed as  value             tangent           adjoint
-        ---  -----------  ----------------  ----------------  ----------------
-        v_0  input        1                 1                 5.43656365691809
-        v_1  v_0^2        1                 2                 2.71828182845905
-        v_2  exp(v_1)     2.71828182845905  5.43656365691809  1
+        v_i  computed as  value          tangent        adjoint
+        ---  -----------  -------------  -------------  -------------
+        v_0  input        1              1              5.43656365692
+        v_1  v_0^2        1              2              2.71828182846
+        v_2  exp(v_1)     2.71828182846  5.43656365692  1
     """
     tape = Tape()
     results = _results(program(*(tape.input(value) for value in x)))

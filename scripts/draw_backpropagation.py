@@ -1,0 +1,121 @@
+"""Draw the figures of docs/backpropagation.md.
+
+python scripts/draw_backpropagation.py [FOLDER]         default: docs/figures
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from experiments.activations import Sigmoid
+from experiments.backprop import (
+    active_window,
+    backpropagate,
+    multiply_adds,
+    scalar_chain,
+    scaled_backpropagate,
+    survival,
+    widest_window,
+)
+from experiments.initializers import Gaussian, Glorot
+from experiments.losses import HalfSquaredError
+from experiments.models import MLP
+
+
+def draw_chain(axes: Axes) -> None:
+    """log10 of the running product of a scalar chain, for three weights."""
+    for w in (1.0, 6.89415, 100.0):
+        b = -w / 2  # z = 0 where a = 1/2, the most that a sigmoid can do
+        terms = scalar_chain(0.5, [w] * 30, [b] * 30, Sigmoid())
+        axes.plot(
+            [term.layer for term in terms],
+            [term.log10_product for term in terms],
+            label=f"w = {w:g}: factor {terms[-1].factor:.3g} a layer",
+        )
+    axes.set(xlabel="layer l", ylabel="log10 of the first l factors of df/dw_1")
+    axes.set_title("The scalar chain (note 003), z = 0 in every layer")
+    axes.legend()
+
+
+def draw_window(axes: Axes) -> None:
+    """The width of the inputs for which |w sigma'(w a + b)| >= 1."""
+    w = np.linspace(3, 40, 800)
+    axes.plot(w, [active_window(float(v)) for v in w])
+    best, width = widest_window()
+    axes.plot([best], [width], "o", label=f"widest: {width:.6f} at |w| = {best:.5f}")
+    axes.axvline(4, linestyle=":", color="grey", label="|w| = 4")
+    axes.set(xlabel="|w|", ylabel="width in a")
+    axes.set_title("Where a sigmoid neuron does not shrink the gradient")
+    axes.legend()
+
+
+def draw_deep(axes: Axes) -> None:
+    """Norms of delta in a 1,000-layer sigmoid net: as floats, and with a carried exponent."""
+    net = MLP((4, *[16] * 1000, 1), Sigmoid(), Glorot(), seed=0)
+    x, t = torch.ones(4, 4), torch.zeros(4, 1)
+    layers = range(2, 1003)
+    scaled = scaled_backpropagate(net, x, t, HalfSquaredError()).log10_delta_norms
+    axes.plot(layers, [float(v) for v in scaled], label="carried exponent")
+    for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
+        deltas = backpropagate(net.to(dtype), x.to(dtype), t.to(dtype), HalfSquaredError()).deltas
+        logs = [_log10_norm(delta.double()) for delta in deltas]
+        axes.plot(layers, logs, label=f"{name}: 0 below layer {layers[_first_alive(logs)]}")
+    axes.set(xlabel="layer l", ylabel="log10 ||delta^[l]||")
+    axes.set_title("Sigmoid, Glorot, 1,000 hidden layers of 16")
+    axes.legend()
+
+
+def draw_survival(axes: Axes) -> None:
+    """What the entries of delta were lost to, in a float32 sigmoid net that saturates."""
+    net = MLP((4, *[64] * 80, 1), Sigmoid(), Gaussian(4.0, 14.0), seed=0)
+    found = survival(net, torch.randn(64, 4), torch.zeros(64, 1), HalfSquaredError()).deltas
+    names = ("kept", "rounded_rule", "underflow")
+    shares = [[float(getattr(share, name)) for share in found] for name in names]
+    axes.stackplot(range(2, 83), shares, labels=("kept", "lost to the rounded rule", "underflow"))
+    axes.set(xlabel="layer l", ylabel="share of the entries of delta^[l]", ylim=(0, 1))
+    axes.set_title("float32, sigmoid, sigma_w = 4, sigma_b = 14")
+    axes.legend(loc="lower right")
+
+
+def draw_cost(axes: Axes) -> None:
+    """Multiply-adds of the input gradient, by way and width, three hidden layers."""
+    widths = [2**k for k in range(2, 11)]
+    counts = [multiply_adds((n, n, n, n, 1)) for n in widths]
+    for name in ("reverse", "row", "forward_mode", "finite_differences"):
+        axes.loglog(widths, [getattr(c, name) for c in counts], label=name.replace("_", " "))
+    axes.set(xlabel="width n (input included)", ylabel="multiply-adds for one example")
+    axes.set_title("grad a^[L](x), n-n-n-n-1")
+    axes.legend()
+
+
+def _log10_norm(values: Tensor) -> float:
+    """Of floats near the smallest there are, whose squares would be 0."""
+    largest = values.abs().max()
+    return float(largest.log10() + torch.linalg.matrix_norm(values / largest).log10())
+
+
+def _first_alive(logs: list[float]) -> int:
+    return next(k for k, value in enumerate(logs) if np.isfinite(value))
+
+
+def main(folder: Path) -> None:
+    """Write one SVG file for every figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # the same numbers give the same file
+    mpl.rcParams["svg.hashsalt"] = "backpropagation"
+    for draw in (draw_chain, draw_window, draw_deep, draw_survival, draw_cost):
+        figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+        torch.default_generator.manual_seed(0)
+        draw(axes)
+        figure.savefig(folder / f"{draw.__name__[5:]}.svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/figures"))
