@@ -104,7 +104,7 @@ class Dense(nn.Module):
             rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
         if self.normalize:
             _, z = dense(rows, weight, bias, Identity(), record)
-            a = self.activation(nn.functional.layer_norm(z, z.shape[-1:]))
+            a = self.activation(self.argument(z))
         else:
             a, z = dense(rows, weight, bias, self.activation, record)
         if record is not None:
@@ -117,6 +117,10 @@ class Dense(nn.Module):
     def forward(self, a_prev: Float[Tensor, "*batch n_prev"]) -> Float[Tensor, "*runs_batch n"]:
         """a^[l], shape (batch, n), with runs (R, batch, n)."""
         return self.trace(a_prev)[1]
+
+    def argument(self, z: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+        """What sigma is applied to: z, standardised over the neurons where the layer normalises."""
+        return nn.functional.layer_norm(z, z.shape[-1:]) if self.normalize else z
 
     def extra_repr(self) -> str:
         runs = "" if self.runs is None else f", runs={self.runs}"

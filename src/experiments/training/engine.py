@@ -20,7 +20,7 @@ from experiments.training.parameters import StackParameters
 
 @dataclass(frozen=True)
 class Trace:
-    """What a step left in one layer: z, a, sigma'(z) and delta, each (R, batch, n).
+    """What a step left in one layer: z, a, sigma' where sigma was applied, and delta, (R, batch, n).
 
     Valid until the next step, which may overwrite it.
     """
@@ -67,12 +67,13 @@ class RecursionEngine(Engine):
         super().__init__(net, loss, parameters)
         self._batch = batch
         self.buffers = self._reserved(keep=False)
+        self._kept: BackpropagationBuffers | None = None
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        b = self._reserved(keep=True)  # rare: the memory is not worth holding between records
+        b = self._kept = self._kept or self._reserved(keep=True)
         cost = b.backpropagate(x, t, self.loss).loss
         traces = [
             Trace(z, a, derivative, delta)
@@ -141,8 +142,8 @@ class AutogradEngine(Engine):
         cost = self._differentiate(self.loss(outputs, t))
         with torch.no_grad():
             traces = [
-                Trace(record.z, record.a, sigma.derivative(record.z), record.delta)
-                for record, sigma in zip(records, self.net.activations, strict=True)
+                Trace(r.z, r.a, layer.activation.derivative(layer.argument(r.z)), r.delta)
+                for r, layer in zip(records, self.net.dense_layers, strict=True)
             ]
         return cost, traces
 

@@ -1,6 +1,7 @@
 """From what a step left behind to what the ledger's quantities look at."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ class BelowFloats:
     """log10 norms from the scaled recursion, where the step's own floats cannot give them.
 
     Computed before the update, and only if some layer of some run needs it: its gradient is below
-    SMALL, or not finite.
+    SMALL, or not finite. The recursion describes the notes' networks alone; others keep what their
+    floats give.
 
     Args:
         record: the step's gradients.
@@ -35,7 +37,8 @@ class BelowFloats:
     def __init__(self, record: "StepRecord", net: MLP, x: Tensor, t: Tensor, loss: Loss) -> None:
         first = torch.stack([trace.delta.abs().amax((1, 2)) for trace in record.traces])
         usual = (first > SMALL) & torch.isfinite(first)
-        self.scaled = None if usual.all() else scaled_backpropagate(net, x, t, loss)
+        needed = net.plain and not usual.all()
+        self.scaled = scaled_backpropagate(net, x, t, loss) if needed else None
 
     def fill(self, table: np.ndarray, columns: Sequence[str]) -> np.ndarray:
         """Put the scaled norms into the ledger's log10 columns where the plain ones are no use.
@@ -63,49 +66,64 @@ class BelowFloats:
 class StepRecord:
     """What is kept of one step while its update happens.
 
+    Layers of one shape and slope bound are laid behind each other and looked at together: a deep
+    network of one width costs three looks, not one a layer.
+
     Args:
         traces: what the step left in every layer.
         parameters: as they are before the update; gradients of the mean cost, without penalties.
+        activations: sigma of every layer.
     """
 
-    def __init__(self, traces: Sequence[Trace], parameters: StackParameters) -> None:
+    def __init__(
+        self,
+        traces: Sequence[Trace],
+        parameters: StackParameters,
+        activations: Sequence[Activation],
+    ) -> None:
         self.traces = traces
         self.parameters = parameters
-        self.weights = [w.clone() for w in parameters.weights]
-        # penalties are added to the gradients in place
-        self.weight_gradients = [g.clone() for g in parameters.weight_gradients]
-        self.bias_gradients = [g.clone() for g in parameters.bias_gradients]
-
-    def passes(self, activations: Sequence[Activation], updated: bool) -> list[LayerPass]:
-        """One pass per layer of the stack.
-
-        Args:
-            activations: sigma of every layer.
-            updated: whether the parameters have since been updated; otherwise there is no update.
-        """
-        updates: list[Tensor | None] = [None] * len(self.traces)
-        if updated:
-            pairs = zip(self.parameters.weights, self.weights, strict=True)
-            updates = [now - before for now, before in pairs]
-        return [
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for k, (weight, sigma) in enumerate(zip(parameters.weights, activations, strict=True)):
+            alike.setdefault((weight.shape, sigma.max_derivative), []).append(k)
+        self._before = [
             LayerPass(
-                z=trace.z,
-                a=trace.a,
-                delta=trace.delta,
-                derivative=trace.derivative,
-                weight=weight,
-                weight_gradient=weight_gradient,
-                bias_gradient=bias_gradient,
-                update=update,
-                max_derivative=sigma.max_derivative,
+                layers=tuple(group),
+                z=_together([traces[k].z for k in group]),
+                a=_together([traces[k].a for k in group]),
+                delta=_together([traces[k].delta for k in group]),
+                derivative=_together([traces[k].derivative for k in group]),
+                # copies: the update follows, and penalties are added to the gradients in place
+                weight=torch.cat([parameters.weights[k] for k in group]),
+                weight_gradient=torch.cat([parameters.weight_gradients[k] for k in group]),
+                bias_gradient=torch.cat([parameters.bias_gradients[k] for k in group]),
+                update=None,
+                max_derivative=activations[group[0]].max_derivative,
             )
-            for trace, sigma, weight, weight_gradient, bias_gradient, update in zip(
-                self.traces,
-                activations,
-                self.weights,
-                self.weight_gradients,
-                self.bias_gradients,
-                updates,
-                strict=True,
-            )
+            for group in alike.values()
         ]
+
+    def passes(self, updated: bool) -> list[LayerPass]:
+        """What the ledger looks at; with the change of the weights if they have been updated."""
+        if not updated:
+            return self._before
+        weights = self.parameters.weights
+        return [
+            replace(some, update=torch.cat([weights[k] for k in some.layers]) - some.weight)
+            for some in self._before
+        ]
+
+
+def _together(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors (R, ...) behind each other along the first axis; a view where they lie so already."""
+    first = tensors[0]
+    size = first.numel() * first.element_size()
+    if all(
+        t.is_contiguous()
+        and t.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
+        and t.data_ptr() == first.data_ptr() + k * size
+        for k, t in enumerate(tensors)
+    ):
+        shape = (len(tensors) * len(first), *first.shape[1:])
+        return first.as_strided(shape, first.stride())
+    return torch.cat(list(tensors))

@@ -5,6 +5,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.per_run import share_equal
 
 
 @final
@@ -14,5 +15,4 @@ class ExactZero(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("exact_zero",)
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        delta = layer.delta.flatten(1)
-        return ((delta == 0).sum(1) / delta.shape[1],)
+        return (share_equal(layer.delta, 0.0),)

@@ -11,6 +11,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.per_run import share_below, share_equal
 
 #: the flat part: below this share of the largest slope
 FLAT = 0.05
@@ -24,6 +25,5 @@ class Saturation(Quantity):
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
         slope = layer.derivative.abs()
-        flat = slope < FLAT * layer.max_derivative
-        dead = slope.amax(dim=1) == 0
-        return flat.flatten(1).float().mean(1), dead.float().mean(1)
+        dead = share_equal(slope.amax(dim=1), 0.0)
+        return share_below(slope, FLAT * layer.max_derivative), dead
