@@ -116,7 +116,7 @@ def test_a_share_is_freed() -> None:
     class Watching(type(stack_of([cell("optimizer=adam")]).optimizer())):  # type: ignore[misc]
         """Notes how many runs every step updates."""
 
-        def update(self, parameter, gradient, memory, numbers):  # noqa: D102
+        def update(self, parameter, gradient, memory, numbers):
             sizes.append((len(parameter), len(gradient), *(len(m) for m in memory.values())))
             super().update(parameter, gradient, memory, numbers)
 
