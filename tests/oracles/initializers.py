@@ -7,6 +7,7 @@ VARIANCES = {
     "Glorot": lambda n, n_prev: (2 / (n + n_prev), 0.0),
     "He": lambda n, n_prev: (2 / n_prev, 0.0),
     "LeCun": lambda n, n_prev: (1 / n_prev, 0.0),
+    "Normal": lambda n, n_prev: (1.0, 1.0),
     "Orthogonal": lambda n, n_prev: (1 / max(n, n_prev), 0.0),
     "TorchDefault": lambda n, n_prev: (1 / (3 * n_prev), 1 / (3 * n_prev)),
 }

@@ -30,6 +30,9 @@ class Higham(Dataset):
 
     Args:
         eleventh: add the point (.3, .7) of class 1, which bends the boundary.
+        watched: give the same points once more as the validation part. What is measured there says
+            nothing of new points; it is the cost itself, of all points at every evaluation, which a
+            step that sees one example does not know.
 
     Example:
         >>> splits = Higham().load()
@@ -38,6 +41,7 @@ class Higham(Dataset):
     """
 
     eleventh: bool = False
+    watched: bool = False
 
     task = "classification"
     features = 2
@@ -49,5 +53,5 @@ class Higham(Dataset):
         if self.eleventh:
             x = torch.cat([x, torch.tensor([[0.3, 0.7]])])
             t = torch.cat([t, torch.tensor([1])])
-        nothing = Split(x=x[:0], t=t[:0])
-        return Splits(train=Split(x=x, t=t), val=nothing, test=nothing)
+        train, nothing = Split(x=x, t=t), Split(x=x[:0], t=t[:0])
+        return Splits(train=train, val=train if self.watched else nothing, test=nothing)

@@ -5,6 +5,7 @@ from experiments.probes.metrics.confident_error import ConfidentErrorGradient, C
 from experiments.probes.metrics.ece import ECE, reliability
 from experiments.probes.metrics.logit_norm import LogitNorm
 from experiments.probes.metrics.nll import NLL
+from experiments.probes.metrics.squared_distance import SquaredDistance
 from experiments.probes.metrics.worst_class import WorstClass
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ConfidentErrorGradient",
     "ConfidentErrors",
     "LogitNorm",
+    "SquaredDistance",
     "WorstClass",
     "reliability",
 ]
