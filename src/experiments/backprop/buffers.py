@@ -97,8 +97,8 @@ class BackpropagationBuffers:
         like = layers[0].W
         shapes = [(*runs, batch, n) for n in net.widths[1:]]
         if keep:
-            self.z = [like.new_empty(shape) for shape in shapes]
-            self.delta = [like.new_empty(shape) for shape in shapes]
+            self.z = _behind_each_other(like, shapes)
+            self.delta = _behind_each_other(like, shapes)
         else:
             scratch = like.new_empty(3, max(math.prod(shape) for shape in shapes))
             self.z = [
@@ -109,10 +109,15 @@ class BackpropagationBuffers:
             self.delta = [_view(scratch[k % 2], shape) for k, shape in enumerate(shapes)]
         # a layer without an activation needs no copy of z, and no derivative
         self.a = [
-            z if linear else torch.empty_like(z, memory_format=torch.contiguous_format)
-            for z, linear in zip(self.z, self._linear, strict=True)
+            z if linear else a
+            for z, a, linear in zip(
+                self.z, _behind_each_other(like, shapes), self._linear, strict=True
+            )
         ]
-        self.derivative = [torch.ones_like(z) for z in self.z]
+        self.derivative = _behind_each_other(like, shapes)
+        for derivative, linear in zip(self.derivative, self._linear, strict=True):
+            if linear:
+                derivative.fill_(1.0)
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
         stacked = net.runs is not None
@@ -215,6 +220,15 @@ def _sum_over_rows(delta: Tensor, _: Tensor, out: Tensor) -> None:
 def _product_with(ones: Tensor) -> Callable[[Tensor, Tensor, Tensor], object]:
     """The same sum as a product with ones, which starts faster; for one network."""
     return lambda _, delta_columns, out: torch.mv(delta_columns, ones, out=out)
+
+
+def _behind_each_other(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
+    """One tensor a layer; layers of one shape lie in one block, so that they can be read together."""
+    found: dict[int, Tensor] = {}
+    for shape in set(shapes):
+        alike = [k for k, other in enumerate(shapes) if other == shape]
+        found.update(zip(alike, like.new_empty(len(alike), *shape), strict=True))
+    return [found[k] for k in range(len(shapes))]
 
 
 def _view(memory: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -11,7 +11,11 @@ from torch import Tensor
 class LayerPass:
     """What a quantity may look at: one layer l of a stack of R runs, at one step.
 
+    Layers of one shape may lie behind each other along the run axis, since no quantity mixes what
+    lies along it: then R stands for layers times runs, layer by layer.
+
     Attributes:
+        layers: which layers, as list entries from 0 (layer l = 2).
         z: z^[l], (R, batch, n).
         a: a^[l], (R, batch, n).
         delta: dC/dz^[l] of the mean cost C (1/batch included), (R, batch, n).
@@ -24,6 +28,7 @@ class LayerPass:
         max_derivative: the activation's bound on |sigma'|.
     """
 
+    layers: tuple[int, ...]
     z: Tensor
     a: Tensor
     delta: Tensor

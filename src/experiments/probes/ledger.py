@@ -71,9 +71,14 @@ class Ledger:
         return tuple(name for quantity in self.quantities for name in quantity.columns)
 
     def record(self, layers: Sequence[LayerPass]) -> Tensor:
-        """(layers, R, columns), float64, on the CPU: one transfer for the whole record."""
-        rows = [
-            torch.stack([number.double() for q in self.quantities for number in q(layer)], dim=-1)
-            for layer in layers
-        ]
-        return torch.stack(rows).cpu()
+        """(layers, R, columns), float64, on the CPU: one transfer for the whole record.
+
+        Args:
+            layers: every layer of the network, in passes of one or of several layers each.
+        """
+        rows: dict[int, Tensor] = {}
+        for some in layers:
+            numbers = [number.double() for q in self.quantities for number in q(some)]
+            table = torch.stack(numbers, dim=-1).view(len(some.layers), -1, len(numbers))
+            rows.update(zip(some.layers, table, strict=True))
+        return torch.stack([rows[k] for k in sorted(rows)]).cpu()

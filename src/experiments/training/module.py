@@ -155,11 +155,11 @@ class StackModule(pl.LightningModule):
     def _recorded_step(self, step: int, x: Tensor, t: Tensor, update: bool = True) -> Tensor:
         cost, traces = self.engine.recorded(x, t)
         with torch.no_grad():
-            record = StepRecord(traces, self.parameter_home)
+            record = StepRecord(traces, self.parameter_home, self.net.activations)
             exact = BelowFloats(record, self.net, x, t, self.stack.loss)
             if update:
                 self._update()
-            self._record(step, record.passes(self.net.activations, update), exact)
+            self._record(step, record.passes(update), exact)
         return cost
 
     def _record(self, step: int, passes: Sequence[LayerPass], exact: BelowFloats) -> None:
@@ -167,6 +167,8 @@ class StackModule(pl.LightningModule):
         table = exact.fill(ledger.record(passes).numpy(), ledger.columns)
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
+            if not self.loggers_of_runs[run]:
+                continue
             numbers = {
                 f"{name}/{layer_name(k)}": float(table[k, r, c])
                 for c, name in enumerate(ledger.columns)
@@ -175,10 +177,18 @@ class StackModule(pl.LightningModule):
             for logger in self.loggers_of_runs[run]:
                 logger.scalars(step, numbers)
                 if step in (0, self.stack.settings.max_steps):
-                    for k, layer in enumerate(passes):
-                        name = layer_name(k)
-                        logger.histogram(step, f"activation/{name}", layer.a[r])
-                        logger.histogram(step, f"weight_gradient/{name}", layer.weight_gradient[r])
+                    self._histograms(logger, step, passes, r)
+
+    def _histograms(
+        self, logger: CellLogger, step: int, passes: Sequence[LayerPass], r: int
+    ) -> None:
+        """Activations and weight gradients of every layer of the stack's r-th run."""
+        for some in passes:
+            for row, k in enumerate(some.layers):
+                at = row * len(self.alive) + r
+                logger.histogram(step, f"activation/{layer_name(k)}", some.a[at])
+                gradient = some.weight_gradient[at]
+                logger.histogram(step, f"weight_gradient/{layer_name(k)}", gradient)
 
     def _evaluate(self, step: int) -> None:
         measured = {"train/loss": self._mean_batch_loss(), **self._measure("val")}

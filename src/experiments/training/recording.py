@@ -35,8 +35,8 @@ class BelowFloats:
     """
 
     def __init__(self, record: "StepRecord", net: MLP, x: Tensor, t: Tensor, loss: Loss) -> None:
-        first = torch.stack([trace.delta.abs().amax((1, 2)) for trace in record.traces])
-        usual = (first > SMALL) & torch.isfinite(first)
+        largest = torch.cat([some.delta.flatten(1).abs().amax(1) for some in record.passes(False)])
+        usual = (largest > SMALL) & torch.isfinite(largest)
         needed = net.plain and not usual.all()
         self.scaled = scaled_backpropagate(net, x, t, loss) if needed else None
 
@@ -81,7 +81,6 @@ class StepRecord:
         parameters: StackParameters,
         activations: Sequence[Activation],
     ) -> None:
-        self.traces = traces
         self.parameters = parameters
         alike: dict[tuple[object, ...], list[int]] = {}
         for k, (weight, sigma) in enumerate(zip(parameters.weights, activations, strict=True)):

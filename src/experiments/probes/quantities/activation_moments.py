@@ -2,10 +2,10 @@
 
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.per_run import mean_per_run, mean_square_per_run
 
 
 @final
@@ -15,5 +15,5 @@ class ActivationMoments(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("activation_mean", "activation_variance")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        variance, mean = torch.var_mean(layer.a.flatten(1), dim=1, correction=0)
-        return mean, variance
+        mean = mean_per_run(layer.a)
+        return mean, (mean_square_per_run(layer.a) - mean.square()).clamp(min=0.0)

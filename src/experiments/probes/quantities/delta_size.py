@@ -11,7 +11,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.norm import norm_per_run
+from experiments.probes.quantities.per_run import norm_per_run
 
 
 @final

@@ -7,10 +7,10 @@ over examples and units. The squared RMS times sigma_w^2 is the mean field's chi
 
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
+from experiments.probes.quantities.per_run import mean_per_run, mean_square_per_run
 
 
 @final
@@ -20,5 +20,4 @@ class DerivativeSize(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("derivative_mean", "derivative_rms")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        variance, mean = torch.var_mean(layer.derivative.flatten(1), dim=1, correction=0)
-        return mean, (variance + mean.square()).sqrt()
+        return mean_per_run(layer.derivative), mean_square_per_run(layer.derivative).sqrt()
