@@ -1,0 +1,35 @@
+"""Loss and accuracy on a whole split."""
+
+import pytest
+import torch
+from tests.app.composing import cell, vary
+
+from experiments.app.build import stack_of
+from experiments.training import evaluation
+from experiments.training.evaluation import evaluate
+
+
+@pytest.mark.parametrize("piece", [1, 50, 2**23])
+def test_the_cut_does_not_matter(monkeypatch, piece) -> None:
+    """A split measured example by example gives the means of the split measured at once."""
+    stack = stack_of(vary(cell("trainer.precision=64-true"), {"seed": (0, 1)}))
+    net, split = stack.build(), stack.dataset.load().test
+    x = split.x.double()
+    wanted = [torch.nn.functional.cross_entropy(out, split.t) for out in net(x).detach()]
+    right = [(out.argmax(-1) == split.t).double().mean() for out in net(x).detach()]
+    monkeypatch.setattr(evaluation, "PIECE", piece)
+    found = evaluate(net, stack.loss, type(split)(x, split.t), "classification", {})
+    torch.testing.assert_close(found["loss"], torch.stack(wanted))
+    torch.testing.assert_close(found["accuracy"], torch.stack(right))
+
+
+def test_a_regression_has_no_accuracy_and_an_empty_split_no_mean() -> None:
+    """Both are NaN, which says unknown, and not a number that could be read as bad."""
+    stack = stack_of([cell()])
+    net, split = stack.build(), stack.dataset.load().train
+    found = evaluate(net, stack.loss, split, "regression", {})
+    assert found["accuracy"].isnan().all()
+    assert found["loss"].isfinite().all()
+    empty = evaluate(net, stack.loss, type(split)(split.x[:0], split.t[:0]), "classification", {})
+    assert empty["loss"].isnan().all()
+    assert empty["accuracy"].isnan().all()

@@ -1,0 +1,100 @@
+"""The files of a cell's curves: every kind takes what a run may say, non-finite numbers included."""
+
+import csv
+import inspect
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from experiments.core.errors import ConfigurationError
+from experiments.core.logger import CellLogger
+from experiments.training import loggers
+from experiments.training.loggers import CSV, TensorBoard
+
+ROOMS = [getattr(loggers, name) for name in loggers.__all__]
+LAYERS = {f"delta_norm/layer_{layer:02d}": 0.5**layer for layer in (2, 3, 4)}
+
+
+def written(logger: CellLogger, folder: Path) -> Path:
+    """A short life: two steps, one of them useless, a distribution, and the final metrics."""
+    one = logger.open(folder, "cell")
+    one.scalars(0, {"train/loss": 2.5, **LAYERS})
+    one.scalars(10, {"train/loss": math.nan, "val/loss": math.inf, **LAYERS})
+    one.histogram(0, "activation/layer_02", torch.tensor([1.0, 2.0, torch.nan, -torch.inf]))
+    one.histogram(10, "activation/layer_02", torch.tensor([torch.nan]))
+    one.close({"seed": 0, "activation": "tanh", "checkpoint": None}, {"test/loss": 1.5})
+    return folder
+
+
+def read_events(folder: Path) -> EventAccumulator:
+    """What TensorBoard would show of a cell."""
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return events
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_every_logger_survives_non_finite_numbers(room, tmp_path) -> None:
+    """Nothing raises, files are there, and a second life replaces the first."""
+    written(room(), tmp_path)
+    files = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files
+    written(room(), tmp_path)
+    again = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(again) == len(files)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_opening_keeps_the_settings(room, tmp_path) -> None:
+    """One configured logger opens one of its kind for every cell, and stays closed itself."""
+    logger = room()
+    opened = logger.open(tmp_path, "cell")
+    assert type(opened) is room
+    assert opened is not logger
+    for name in inspect.signature(room).parameters:
+        assert getattr(opened, name) == getattr(logger, name)
+    opened.close({}, {})
+
+
+def test_csv_holds_every_number_exactly(tmp_path) -> None:
+    """One row a number, round trip exact; the final metrics come last."""
+    written(CSV(), tmp_path)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = [(int(r["step"]), r["tag"], float(r["value"])) for r in csv.DictReader(file)]
+    assert rows[0] == (0, "train/loss", 2.5)
+    assert (10, "delta_norm/layer_03", 0.125) in rows
+    assert math.isnan(next(value for step, tag, value in rows if (step, tag) == (10, "train/loss")))
+    assert rows[-1] == (10, "final/test/loss", 1.5)
+
+
+def test_tensorboard_holds_scalars_and_histograms(tmp_path) -> None:
+    """Non-finite scalars are kept as they are; a histogram counts what it had to leave out."""
+    events = read_events(written(TensorBoard(), tmp_path))
+    first, last = events.Scalars("train/loss")
+    assert (first.step, first.value, last.step) == (0, 2.5, 10)
+    assert math.isnan(last.value)
+    assert events.Scalars("activation/layer_02/nonfinite")[0].value == 2
+    (histogram,) = events.Histograms("activation/layer_02")
+    assert histogram.histogram_value.num == 2
+    assert histogram.histogram_value.sum == 3
+    assert events.Scalars("final/test/loss")[0].value == 1.5
+
+
+@pytest.mark.parametrize(
+    ("layers", "shown"), [("all", {2, 3, 4}), ("ends", {2, 4}), ("none", set())]
+)
+def test_tensorboard_thins_the_layers(tmp_path, layers, shown) -> None:
+    """A large sweep may keep the first and the last layer, or none."""
+    events = read_events(written(TensorBoard(layers, histograms=False), tmp_path))
+    tags = {tag for tag in events.Tags()["scalars"] if "/layer_" in tag}
+    assert tags == {f"delta_norm/layer_{layer:02d}" for layer in shown}
+    assert not events.Tags()["histograms"]
+
+
+def test_an_unknown_choice_of_layers_is_refused() -> None:
+    """The message lists the three."""
+    with pytest.raises((ConfigurationError, TypeError), match=r"all.*ends.*none"):
+        TensorBoard(layers="some")  # type: ignore[arg-type]
