@@ -126,9 +126,10 @@ def functorch_hessian(sigma: Activation) -> None:
 
 
 def derivative_differentiated(sigma: Activation) -> None:
-    """sigma.derivative as a function of its own: backward, forward mode, batched."""
+    """sigma.derivative as a function of its own: backward twice, forward mode, batched."""
     options = {"check_forward_ad": True, "check_batched_grad": True}
     gradcheck(sigma.derivative, points().requires_grad_(), **options)
+    gradgradcheck(sigma.derivative, points().requires_grad_(), check_fwd_over_rev=True)
 
 
 def autocast(sigma: Activation) -> None:

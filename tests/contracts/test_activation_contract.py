@@ -7,7 +7,6 @@ import copy
 import inspect
 import pickle
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,11 +14,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.activations.rooms import CLASSES, MODULES, every_case, every_room, room_name
-from torch import Tensor
 
 import experiments.activations
 from experiments.activations import ELU, ReLU, Sigmoid, SiLU, Softplus, Tanh
-from experiments.core.activation import Activation
 from experiments.core.errors import ConfigurationError
 
 CONF = Path(__file__).parents[2] / "conf" / "activation"
@@ -193,82 +190,20 @@ def test_evaluate_records_no_graph_and_takes_any_strides(sigma) -> None:
     torch.testing.assert_close(slope, sigma.derivative(z.detach()))
 
 
-# -- the native rule ----------------------------------------------------------------------------------
-
-
 @every_case
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_native_is_torchs_operator_bit_for_bit(sigma, dtype) -> None:
-    """Values, gradients and gradients of gradients are torch's, by every door."""
-    native = type(sigma)(**{n: getattr(sigma, n) for n in sigma.arguments}, derivative="native")
-    z = torch.linspace(-30, 30, 601, dtype=torch.float64).to(dtype).requires_grad_()
-    value = sigma.operator(z)
-    (slope,) = torch.autograd.grad(value.sum(), z)
-    # torch's SiLU rounds its backward otherwise when a graph of it is asked for
-    (graph,) = torch.autograd.grad(sigma.operator(z).sum(), z, create_graph=True)
-    (bend,) = torch.autograd.grad(graph.sum(), z) if graph.requires_grad else (torch.zeros_like(z),)
-    (found,) = torch.autograd.grad(native(z).sum(), z)
-    leaf = z.detach()
-    a, derivative = torch.empty_like(leaf), torch.empty_like(leaf)
-    native.evaluate(leaf, a, derivative)
-    pairs = [(native(z), value), (native.value(leaf), value), (a, value), (found, slope)]
-    pairs += [(derivative, slope), (native.derivative(leaf), graph)]
-    pairs += [(native.second_derivative(leaf), bend)]
-    for ours, theirs in pairs:
-        assert torch.equal(ours, theirs)
-
-
-@every_case
-def test_the_two_rules_agree_where_torch_is_right(sigma) -> None:
-    """In float64 near the middle, exact and native differ by roundings only."""
-    native = type(sigma)(**{n: getattr(sigma, n) for n in sigma.arguments}, derivative="native")
-    z = torch.linspace(-3, 3, 401, dtype=torch.float64)
-    torch.testing.assert_close(sigma.value(z), native.value(z), rtol=1e-13, atol=1e-15)
-    torch.testing.assert_close(sigma.derivative(z), native.derivative(z), rtol=1e-12, atol=1e-14)
-
-
-# -- inside somebody else's backward ------------------------------------------------------------------
-
-
-class Fused(torch.autograd.Function):
-    """w z and sigma in one step, as a layer has them; the backward calls sigma.derivative."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, w: Tensor, sigma: Activation) -> tuple[Tensor, Tensor]:
-        z = w * x
-        return sigma.value(z), z
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        x, w, ctx.sigma = inputs
-        ctx.save_for_backward(x, w, output[1])
-
-    @staticmethod
-    def backward(ctx: Any, grad_a: Tensor, grad_z: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, w, z = ctx.saved_tensors
-        delta = grad_a * ctx.sigma.derivative(z) + grad_z
-        return delta * w, delta * x, None
-
-
-@every_case
-def test_a_fused_function_can_be_differentiated_twice(sigma) -> None:
-    """gradcheck and gradgradcheck of a Function whose backward calls sigma.derivative(z)."""
-    x = torch.tensor([-2.0, -0.7, 0.4, 1.5], dtype=torch.float64, requires_grad=True)
-    w = torch.full((4,), 1.3, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(lambda x, w: Fused.apply(x, w, sigma)[0], (x, w))
-    torch.autograd.gradgradcheck(lambda x, w: Fused.apply(x, w, sigma)[0], (x, w))
-
-
-@every_case
-def test_a_fused_function_keeps_the_tails_of_the_second_derivative(sigma) -> None:
-    """In float32 its double backward is sigma'' bit for bit, from one tail to the other."""
-    x = torch.linspace(-60, 60, 401, requires_grad=True)
-    a, _ = Fused.apply(x, torch.ones(()), sigma)
-    (slope,) = torch.autograd.grad(a.sum(), x, create_graph=True)
-    (bend,) = torch.autograd.grad(slope.sum(), x)
-    assert torch.equal(bend, sigma.second_derivative(x.detach()))
+@pytest.mark.parametrize("rule", ["exact", "native"])
+def test_every_method_works_in_inference_mode(sigma, rule) -> None:
+    """As in a Lightning validation step: the numbers are the same."""
+    sigma = type(sigma)(**{n: getattr(sigma, n) for n in sigma.arguments}, derivative=rule)
+    outside = torch.linspace(-3, 3, 9)
+    expected = [sigma(outside), sigma.derivative(outside), sigma.second_derivative(outside)]
+    with torch.inference_mode():
+        z = torch.linspace(-3, 3, 9)
+        found = [sigma(z), sigma.derivative(z), sigma.second_derivative(z)]
+        a, slope = torch.empty(9), torch.empty(9)
+        sigma.evaluate(z, a, slope)
+    for ours, theirs in zip([*found, a, slope], [*expected, *expected[:2]], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
 # -- laws ---------------------------------------------------------------------------------------------

@@ -29,21 +29,21 @@ from experiments.core.elementwise import Elementwise, differentiable, in_single
 @in_single
 def elu(z: Tensor, alpha: float) -> Tensor:
     """sigma(z); one of the two parts is 0."""
-    return z.clamp(min=0.0) + alpha * torch.expm1(z.clamp(max=0.0))
+    return z.clamp(min=0.0) + alpha * z.clamp(max=0.0).expm1_()
 
 
 @in_single
 def elu_derivative(z: Tensor, alpha: float) -> Tensor:
     """sigma'(z): threshold() keeps the ones on the right and puts alpha where there are zeros."""
     right = 1.0 - (z <= 0.0).to(z.dtype)
-    return torch.threshold(right, 0.5, alpha) * torch.exp(z.clamp(max=0.0)).nan_to_num(nan=1.0)
+    return torch.threshold(right, 0.5, alpha) * z.clamp(max=0.0).exp_().nan_to_num(nan=1.0)
 
 
 @in_single
 def elu_second_derivative(z: Tensor, alpha: float) -> Tensor:
     """sigma''(z)."""
     left = (z <= 0.0).to(z.dtype)
-    return left * (alpha * torch.exp(z.clamp(max=0.0)).nan_to_num())
+    return left * (alpha * z.clamp(max=0.0).exp_().nan_to_num())
 
 
 class ELUFunction(Elementwise):

@@ -31,7 +31,7 @@ LAMBDA = 1.0507009873554805
 @in_single
 def selu(z: Tensor) -> Tensor:
     """sigma(z); one of the two parts is 0."""
-    return LAMBDA * z.clamp(min=0.0) + (LAMBDA * ALPHA) * torch.expm1(z.clamp(max=0.0))
+    return LAMBDA * z.clamp(min=0.0) + (LAMBDA * ALPHA) * z.clamp(max=0.0).expm1_()
 
 
 @in_single
@@ -39,14 +39,14 @@ def selu_derivative(z: Tensor) -> Tensor:
     """sigma'(z): threshold() keeps lambda on the right and puts lambda alpha where there are zeros."""
     right = LAMBDA * (1.0 - (z <= 0.0).to(z.dtype))
     slope = torch.threshold(right, 0.5, LAMBDA * ALPHA)
-    return slope * torch.exp(z.clamp(max=0.0)).nan_to_num(nan=1.0)
+    return slope * z.clamp(max=0.0).exp_().nan_to_num(nan=1.0)
 
 
 @in_single
 def selu_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z)."""
     left = (z <= 0.0).to(z.dtype)
-    return left * (LAMBDA * ALPHA * torch.exp(z.clamp(max=0.0)).nan_to_num())
+    return left * (LAMBDA * ALPHA * z.clamp(max=0.0).exp_().nan_to_num())
 
 
 class SELUFunction(Elementwise):

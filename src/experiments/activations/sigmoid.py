@@ -29,15 +29,15 @@ from experiments.core.elementwise import Elementwise, differentiable, in_single
 @in_single
 def sigmoid(z: Tensor) -> Tensor:
     """sigma(z); e^z takes over where 1 + e^-z overflows."""
-    return torch.maximum(torch.sigmoid(z), z.clamp(max=-40.0).exp())
+    return torch.maximum(torch.sigmoid(z), z.clamp(max=-40.0).exp_())
 
 
 @in_single
 def sigmoid_derivative(z: Tensor) -> Tensor:
     """sigma'(z) = s - s^2 with s = sigma(-|z|)."""
-    e = torch.exp(-z.abs())
+    e = z.abs().neg_().exp_()
     s = e / (1.0 + e)
-    return s - s * s
+    return torch.addcmul(s, s, s, value=-1.0)
 
 
 @in_single

@@ -33,7 +33,7 @@ ZERO, ZERO_REST, EXP_ZERO = -1.2784645427610737, -1.0946994183093437e-16, 0.2784
 def silu(z: Tensor) -> Tensor:
     """sigma(z); far to the left e^(z/2) is multiplied twice, because e^z would be subnormal."""
     if z.dtype != torch.float64:
-        return silu(z.double()).to(z.dtype)
+        return (z * torch.sigmoid(z.double())).to(z.dtype)
     root = torch.exp(0.5 * z)
     return torch.where(z < -40.0, (z * root) * root, z * torch.sigmoid(z))
 

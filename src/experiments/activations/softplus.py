@@ -29,21 +29,21 @@ from experiments.core.elementwise import Elementwise, differentiable, in_single
 @in_single
 def softplus(z: Tensor) -> Tensor:
     """sigma(z) = max(z, 0) + ln(1 + e^-|z|)."""
-    return z.clamp(min=0.0) + torch.log1p(torch.exp(-z.abs()))
+    return z.clamp(min=0.0) + z.abs().neg_().exp_().log1p()
 
 
 @in_single
 def softplus_derivative(z: Tensor) -> Tensor:
     """sigma'(z), the sigmoid; e^z takes over where 1 + e^-z overflows."""
-    return torch.maximum(torch.sigmoid(z), z.clamp(max=-40.0).exp())
+    return torch.maximum(torch.sigmoid(z), z.clamp(max=-40.0).exp_())
 
 
 @in_single
 def softplus_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z) = s - s^2, from the smaller of sigma'(z) and sigma'(-z)."""
-    e = torch.exp(-z.abs())
+    e = z.abs().neg_().exp_()
     s = e / (1.0 + e)
-    return s - s * s
+    return torch.addcmul(s, s, s, value=-1.0)
 
 
 class SoftplusFunction(Elementwise):

@@ -121,12 +121,13 @@ class Activation(nn.Module, ABC):
             derivative: receives sigma'(z); likewise, and sharing none with ``a``.
         """
         if self.rule == "native":
-            with torch.enable_grad():
-                leaf = z.detach().requires_grad_()
+            with torch.inference_mode(False), torch.enable_grad():
+                leaf = (z.clone() if z.is_inference() else z.detach()).requires_grad_()
                 value = self.operator(leaf)
-            one = value.new_ones(()).expand_as(value)
-            derivative.copy_(torch.autograd.grad(value, leaf, one)[0])
+                one = value.new_ones(()).expand_as(value)
+                (slope,) = torch.autograd.grad(value, leaf, one)
             a.copy_(value.detach())
+            derivative.copy_(slope)
         else:
             with torch.no_grad():
                 self.fill(z, a, derivative)
