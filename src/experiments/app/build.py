@@ -45,7 +45,11 @@ def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[s
     for key, value in flatten(config).items():
         if key.endswith("_target_") or key in ("name", "runs_dir", "study") or "logger" in key:
             continue
-        shown[key] = json.dumps(value) if isinstance(value, list) else value
+        if isinstance(value, list):
+            if any(isinstance(item, Mapping) for item in value):
+                continue  # rooms, such as the ledger's quantities: config.yaml names them
+            value = json.dumps(value)
+        shown[key] = value
     return shown
 
 
