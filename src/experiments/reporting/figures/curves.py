@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy import ndarray
 
 from experiments.reporting.figures.canvas import COLOURS, INK, MARKERS, WIDTH, sheet, style
@@ -32,12 +32,15 @@ class Curve:
         x: where it was measured.
         samples: the seeds' values at each x; a point may have fewer seeds than another.
         predicted: the theory's value at each x.
+        interval: lower and upper bounds to draw as the band in place of the middle of the seeds,
+            for a number that is computed from all seeds together (a variance, a share).
     """
 
     label: str
     x: Float64[ndarray, " points"]
     samples: Sequence[Float64[ndarray, "_"]]
     predicted: Float64[ndarray, " points"] | None = None
+    interval: Float64[ndarray, "2 points"] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
         # Names have room beside each other; a shift keeps their points from hiding one another.
         shift = 0.0 if joined else 0.12 * (rank - (len(labels) - 1) / 2)
         mean, band = centre(curve.samples)
+        band = band if curve.interval is None else curve.interval
         x = curve.x + shift
         if joined:
             axes.fill_between(x, band[0], band[1], color=colour, alpha=0.2, lw=0)
@@ -146,8 +150,11 @@ def _mark_nonfinite(
 
 def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
     """The end of every caption: what line and band are, and what was not finite."""
-    columns = [c for panel in panels for curve in panel.curves for c in curve.samples]
-    if max(map(len, columns), default=0) < 2:
+    curves = [curve for panel in panels for curve in panel.curves]
+    columns = [column for curve in curves for column in curve.samples]
+    if any(curve.interval is not None for curve in curves):
+        note = " Bands: 95 % intervals over seeds."
+    elif max(map(len, columns), default=0) < 2:
         note = " One seed: no band."
     elif joined:
         note = " Line: mean over seeds; band: the middle 80 % of seeds."
@@ -173,10 +180,21 @@ def _scale(axes: Axes, panels: Sequence[Panel], x: Axis, y: Axis) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     for axis, shown in ((axes.xaxis, x), (axes.yaxis, y)):
         if shown.logarithmic:
-            axes.set(**{f"{axis.axis_name}scale": "log"})
+            _space_by_decades(axes, axis.axis_name)
         elif shown.decades:
             axis.set_major_locator(MaxNLocator(nbins=7, integer=True))
             axis.set_major_formatter(FuncFormatter(lambda value, _: decade(value)))
+
+
+def _space_by_decades(axes: Axes, name: str) -> None:
+    """A logarithmic axis with plain numbers, at 1, 2 and 5 where it is short."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    low, high = axis.get_data_interval()
+    if 0 < low < high < 1000 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _legend(figure: Figure, panels: Sequence[Panel], labels: list[str]) -> None:

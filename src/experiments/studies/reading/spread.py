@@ -1,0 +1,190 @@
+"""How far networks of one shape stray from each other at initialisation, seed by seed."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+from scipy import stats
+
+from experiments.activations import ReLU
+from experiments.core.errors import ConfigurationError
+from experiments.core.interval import Interval
+from experiments.initializers import Gaussian, He
+from experiments.reporting.configurations import configurations, varying_axes
+from experiments.reporting.intervals import LEVEL
+from experiments.reporting.profiles import at_step, layers_of
+from experiments.studies.reading.family import DEPTH, PAIR
+from experiments.studies.reading.rooms import activation_of, initializer_of
+from experiments.theory import BatchMoments, finite_width, predicted_profile
+
+WIDTH = "model.width"
+BATCH = "trainer.batch_size"
+
+
+@dataclass(frozen=True)
+class GainLaw:
+    """Mean and variance of the log of a squared norm's gain over all steps; how it is known."""
+
+    mean: float
+    variance: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Networks that differ in seed alone, looked at with one example each.
+
+    Args:
+        label: activation, initializer and further axes.
+        activation: option name.
+        depth: hidden layers; a gain runs over ``depth - 1`` steps between them.
+        width: neurons in each.
+        gradient: ln (||delta^[2]||^2 / ||delta^[L-1]||^2) of every seed; -inf where it has died.
+        signal: ln (||a^[L-1]||^2 / ||a^[2]||^2) of every seed.
+        law: what theory says of both, if it says anything.
+    """
+
+    label: str
+    activation: str
+    depth: int
+    width: int
+    gradient: Float64[ndarray, " seeds"]
+    signal: Float64[ndarray, " others"]
+    law: GainLaw | None
+
+    @property
+    def steps(self) -> int:
+        return self.depth - 1
+
+    @property
+    def thinness(self) -> float:
+        """Sum of 1 / n over the steps."""
+        return self.steps / self.width
+
+    @cached_property
+    def beta(self) -> float:
+        """5 sum 1 / n, the parameter of the log-normal law of ReLU networks."""
+        return finite_width.beta([self.width] * self.steps)
+
+
+def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
+    """One for every shape and combination of further axes, from the rows of cells that are over."""
+    start = at_step(ledger, 0)
+    others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH, WIDTH)]
+    found = []
+    for group in configurations(results, [*PAIR, *others]):
+        for (depth, width), rows in group.rows.groupby([DEPTH, WIDTH]):
+            cells = list(rows["cell"])
+            gradient = _log_squares(start, cells) if depth >= 2 else np.empty((0, 2))
+            signal = _log_signal(start, cells) if depth >= 2 else np.empty((0, 2))
+            row = rows.iloc[0].to_dict()
+            found.append(
+                Spread(
+                    label=group.label,
+                    activation=str(row["activation"]),
+                    depth=int(depth),
+                    width=int(width),
+                    gradient=gradient[:, 0] - gradient[:, -1],
+                    signal=signal[:, -1] - signal[:, 0],
+                    law=law_of(row),
+                )
+            )
+    return found
+
+
+def law_of(row: Mapping[str, Any]) -> GainLaw | None:
+    """The law of the squared gain over all steps between hidden layers, for one example.
+
+    Exact for ReLU with normal weights and no biases; for other activations the mean field's, whose
+    variance is the leading order in 1 / n. None where theory has nothing to go on, and for batches,
+    whose gradient is no single vector.
+
+    Example:
+        >>> row = {"activation": "relu", "initializer": "he", "model.width": 100, "model.depth": 11}
+        >>> law = law_of(row | {"trainer.batch_size": 1})
+        >>> round(law.mean, 6), round(law.variance, 6), law.exact
+        (-0.254209, 0.5194, True)
+    """
+    steps, width = int(row[DEPTH]) - 1, int(row[WIDTH])
+    if steps < 1 or row.get(BATCH) != 1:
+        return None
+    try:
+        activation, initializer = activation_of(row), initializer_of(row)
+        if isinstance(activation, ReLU) and initializer.bias_variance(width, width) == 0:
+            normal = isinstance(initializer, Gaussian) or (
+                isinstance(initializer, He) and initializer.distribution == "normal"
+            )
+            if normal:
+                layer = finite_width.log_gain(width)
+                shift = math.log(width * initializer.weight_variance(width, width) / 2)
+                return GainLaw(steps * (layer.mean + shift), steps * layer.variance, exact=True)
+        widths = (width, *[width] * (steps + 1), width)
+        profile = predicted_profile(widths, activation, initializer, BatchMoments(1.0, 1.0))
+    except ConfigurationError:
+        return None
+    square = 2 * math.log(10)
+    lower, upper = (
+        (square * (profile.log10_delta_norm[k] - profile.log10_shortfall[k]),
+         (square * profile.log10_spread[k]) ** 2)
+        for k in (0, -2)
+    )  # fmt: skip
+    return GainLaw(lower[0] - upper[0], lower[1] - upper[1], exact=False)
+
+
+def variance_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> Interval:
+    """Variance over seeds with its chi-squared interval, for numbers that are about normal.
+
+    Example:
+        >>> print(variance_interval(np.arange(10.0)))
+        9.17 [4.34, 30.6]
+    """
+    finite = samples[np.isfinite(samples)]
+    left_out = len(samples) - len(finite)
+    if len(finite) < 2:
+        return Interval(math.nan, math.nan, math.nan, len(finite) // 2, left_out)
+    variance, free = float(finite.var(ddof=1)), len(finite) - 1
+    low, high = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], free)
+    return Interval(
+        variance, free * variance / float(low), free * variance / float(high), free + 1, left_out
+    )
+
+
+def variance_ratio(
+    a: Float64[ndarray, " seeds"], b: Float64[ndarray, " others"], level: float = LEVEL
+) -> Interval:
+    """Var a / Var b with its F interval, for independent numbers that are about normal.
+
+    Example:
+        >>> print(variance_ratio(np.arange(30.0), np.arange(30.0) / 2))
+        4 [1.9, 8.4]
+    """
+    a, b = a[np.isfinite(a)], b[np.isfinite(b)]
+    if min(len(a), len(b)) < 2 or b.var() == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    ratio = float(a.var(ddof=1) / b.var(ddof=1))
+    low, high = stats.f.ppf([(1 + level) / 2, (1 - level) / 2], len(a) - 1, len(b) - 1)
+    return Interval(ratio, ratio / float(low), ratio / float(high), min(len(a), len(b)))
+
+
+def _log_squares(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds layers"]:
+    """ln ||delta^[l]||^2 of the hidden layers; nothing where the ledger does not hold them."""
+    _, values = layers_of(start, cells)
+    return 2 * math.log(10) * values[:, :-1] if values.shape[1] > 2 else np.empty((0, 2))
+
+
+def _log_signal(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds layers"]:
+    """ln of the mean square of a^[l] of the hidden layers."""
+    mean, variance = (
+        layers_of(start, cells, f"activation_{moment}")[1] for moment in ("mean", "variance")
+    )
+    if mean.shape[1] <= 2:
+        return np.empty((0, 2))
+    with np.errstate(divide="ignore"):
+        found: Float64[ndarray, "seeds layers"] = np.log(mean**2 + variance)[:, :-1]
+    return found

@@ -1,0 +1,29 @@
+"""Where a row's network starts on the phase diagram."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.core.errors import ConfigurationError
+from experiments.studies.reading.rooms import activation_of, initializer_of
+from experiments.theory import StartingPoint, starting_points
+
+
+def start_of(row: Mapping[str, Any]) -> StartingPoint | None:
+    """sigma_w, sigma_b, the fixed point there and the critical sigma_w, for the row's width.
+
+    Returns:
+        None where the theory has nothing to go on: an option that is no room, weights that are all 0.
+
+    Example:
+        >>> row = {"activation": "tanh", "initializer": "gaussian", "initializer.sigma_w": 2.0}
+        >>> found = start_of(row | {"initializer.sigma_b": 0.05**0.5, "model.width": 128})
+        >>> round(found.sigma_w, 6), round(found.point.xi_c, 6), round(found.distance, 3)
+        (2.0, 6.980274, 1.507)
+    """
+    try:
+        activation, initializer = activation_of(row), initializer_of(row)
+        width = int(row["model.width"])
+        names = str(row["activation"]), str(row["initializer"])
+        return starting_points({names[0]: activation}, {names[1]: initializer}, width)[0]
+    except ConfigurationError:
+        return None

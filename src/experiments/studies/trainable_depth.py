@@ -1,0 +1,203 @@
+"""How deep can a network be and still train, and does the depth scale xi_c of mean field say so?
+
+Two inputs become alike (chi < 1) or unlike (chi > 1) over xi_c layers, whatever they were; a network
+much deeper than that cannot tell its examples apart before training, and its gradients vanish or explode
+at the same rate. Schoenholz et al. (2017) found training to end near 6 xi_c. Measured here: the training
+accuracy over (sigma_w^2, depth), and the depth at which it falls below one half.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.study import Findings, Study, Table, Verdict
+from experiments.reporting.configurations import configurations, text, varying_axes
+from experiments.reporting.intervals import paired_difference
+from experiments.reporting.summary import bounds
+from experiments.studies.reading import (
+    DEPTH,
+    NOTHING,
+    PAIR,
+    TRAIN_ACCURACY,
+    Reach,
+    decided,
+    listed,
+    over,
+    start_of,
+)
+from experiments.studies.trainable_figures import figures
+
+#: 50 % accuracy is expected between so many xi_c
+LOWEST, HIGHEST = 4.0, 9.0
+#: the published rule of thumb, in units of xi_c
+RULE = 6.0
+#: chi this close to 1 is called critical: xi_c is then beyond any depth
+NEAR = 1e-4
+
+
+@final
+class TrainableDepth(Study):
+    """sigma_w x depth x seed."""
+
+    question: ClassVar[str] = "How deep can a network be and still train, and can it be predicted?"
+    claim: ClassVar[str] = (
+        f"Away from criticality training ends at a depth of about {RULE:g} ξ_c: the depth at which "
+        f"training accuracy falls below 50 % lies between {LOWEST:g} and {HIGHEST:g} ξ_c. It is "
+        "largest at the critical σ_w."
+    )
+    refuted_by: ClassVar[str] = (
+        f"An interval of that depth that lies outside [{LOWEST:g}, {HIGHEST:g}] ξ_c, or a σ_w away "
+        "from criticality at which deeper networks train than at the σ_w closest to it."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        rows = over(results)
+        if not len(rows):
+            return NOTHING
+        if TRAIN_ACCURACY not in rows or not rows[TRAIN_ACCURACY].notna().any():
+            missing = "No cell has a training accuracy, so where training ends cannot be told."
+            return Findings((Verdict(missing, "undecided"),))
+        found = reaches(rows)
+        verdicts = [_in_units(found), *_largest(found), *_without_scale(found)]
+        return Findings(tuple(verdicts), (_table(found),), figures(found))
+
+
+def reaches(rows: DataFrame) -> list[Reach]:
+    """One for every combination of the axes other than depth and seed, by activation and sigma_w."""
+    others = [key for key in varying_axes(rows) if key not in (*PAIR, DEPTH)]
+    found = [
+        Reach(group.label, group.rows, start_of(group.rows.iloc[0].to_dict()))
+        for group in configurations(rows, [*PAIR, *others])
+    ]
+    return sorted(found, key=lambda r: (r.activation, r.sigma_w))
+
+
+def limited(reach: Reach) -> bool:
+    """Whether the predicted end lies within the depths that were measured."""
+    return max(reach.depths) >= RULE * reach.xi  # False for NaN and for infinity
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+def _in_units(found: Sequence[Reach]) -> Verdict:
+    """The end of training in units of xi_c, wherever 6 xi_c is within the measured depths."""
+    judged = [reach for reach in found if limited(reach)]
+    if not judged:
+        scale = f"{RULE:g} ξ_c exceeds the depths that were measured, or is not known, throughout"
+        return Verdict(f"The claim in units of ξ_c cannot be judged: {scale}.", "undecided")
+    known = [_inside(reach) for reach in judged]
+    parts = [f"{reach.in_units} at {reach.place}" for reach in judged]
+    sentence = (
+        f"Training ends, in units of ξ_c, at {listed(parts, most=8)}: {known.count(True)} of "
+        f"{len(known)} inside [{LOWEST:g}, {HIGHEST:g}]"
+    )
+    return Verdict(sentence + ".", decided(*known))
+
+
+def _inside(reach: Reach) -> bool | None:
+    if reach.exact:
+        return reach.in_units.within(LOWEST, HIGHEST)
+    # the interval is then a bound on one side alone
+    beyond = reach.beyond and not reach.short and reach.in_units.low > HIGHEST
+    short = reach.short and not reach.beyond and reach.in_units.high < LOWEST
+    return False if beyond or short else None
+
+
+def _largest(found: Sequence[Reach]) -> list[Verdict]:
+    """One verdict an activation: is the greatest depth reached closest to the critical sigma_w?"""
+    verdicts = []
+    for name in dict.fromkeys(reach.activation for reach in found):
+        mine = [r for r in found if r.activation == name and not np.isnan(r.xi)]
+        away = [r for r in mine if limited(r)]
+        near = max(mine, key=lambda r: r.xi, default=None)
+        if near is None or limited(near):
+            sentence = (
+                f"{text(name)}: no σ_w of this sweep is near criticality ({_critical(found, name)})"
+            )
+            verdicts.append(Verdict(sentence + ".", "undecided"))
+            continue
+        sentence = (
+            f"{text(name)}: nearest to criticality, at {near.place}, training ends at depth {near}"
+        )
+        if not away:
+            verdicts.append(Verdict(f"{sentence}; nothing away from it to compare.", "undecided"))
+            continue
+        best = max(away, key=lambda r: r.end.value)
+        both = near.accuracy.index.intersection(best.accuracy.index)
+        ends = [
+            np.clip(r.ends[r.accuracy.index.isin(both)], min(r.depths), max(r.depths))
+            for r in (near, best)
+        ]
+        lead = paired_difference(*ends)
+        sentence += f"; {lead} layers later than the best away from it ({best.place})."
+        verdicts.append(Verdict(sentence, decided(lead.within(1e-9, np.inf))))
+    return verdicts
+
+
+def _critical(found: Sequence[Reach], name: str) -> str:
+    """Where criticality is, in words."""
+    starts = [r.start for r in found if r.activation == name and r.start is not None]
+    known = [s for s in starts if s.critical_sigma_w is not None]
+    if known:
+        places = {
+            f"σ_w² = {(s.critical_sigma_w or 0.0) ** 2:.4g} for σ_b² = {s.sigma_b**2:.3g}"
+            for s in known
+        }
+        return f"critical: {listed(sorted(places), most=2)}"
+    return "it has no critical σ_w at this σ_b" if starts else "theory does not know it"
+
+
+def _without_scale(found: Sequence[Reach]) -> list[Verdict]:
+    """Those with no fixed point: there is no depth scale to compare with."""
+    lost = [reach for reach in found if reach.diverges]
+    if not lost:
+        return []
+    parts = [f"{reach.place} (training ends at depth {reach})" for reach in lost]
+    sentence = f"No fixed point, the signal's length diverges with depth: {listed(parts)}"
+    return [Verdict(sentence + ".", "measured")]
+
+
+# -- table -----------------------------------------------------------------------------------------
+
+
+def _table(found: Sequence[Reach]) -> Table:
+    rows = []
+    for r in found:
+        point = None if r.start is None else r.start.point
+        rows.append({
+            "networks": r.label if r.start is None else r.family,
+            "σ_w²": r.sigma_w**2, "σ_b²": np.nan if r.start is None else r.start.sigma_b**2,
+            "phase": _phase(r),
+            "q*": "unknown" if point is None else "diverges" if point.diverges else f"{point.q:.4g}",
+            "χ": np.nan if point is None else point.chi,
+            "ξ_c": _scale(r, 1.0), f"{RULE:g} ξ_c": _scale(r, RULE),
+            "seeds": len(r.ends), "depth at 50 %": r.end.value, "95 %": bounds(r.end),
+            "beyond the range": r.beyond + r.short,
+            "in units of ξ_c": f"{r.in_units.value:.3g}" if limited(r) else "–",
+            "95 % ": bounds(r.in_units) if limited(r) else "–",
+        })  # fmt: skip
+    caption = (
+        "Depth at 50 %: where the training accuracy falls below one half, between two measured depths "
+        "by a straight line; a seed that does not cross within the range counts as its edge. In units "
+        f"of ξ_c only where {RULE:g} ξ_c lies within the measured depths. Diverges: no fixed point."
+    )
+    return Table("Where training ends", caption, DataFrame(rows))
+
+
+def _phase(reach: Reach) -> str:
+    if reach.start is None:
+        return "unknown"
+    if reach.diverges:
+        return "diverges"
+    near = abs(reach.start.point.chi - 1) < NEAR
+    return "critical" if near else reach.start.point.phase
+
+
+def _scale(reach: Reach, factor: float) -> str:
+    if np.isnan(reach.xi):
+        return "diverges" if reach.diverges else "unknown"
+    return "∞" if factor * reach.xi > 1 / NEAR else f"{factor * reach.xi:.4g}"

@@ -1,0 +1,136 @@
+"""The figures of the trainable-depth study: the heat map with 6 xi_c, the end of training, the collapse."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from experiments.core.study import Figure
+from experiments.reporting.configurations import text
+from experiments.reporting.figures import Axis, Curve, Panel, against_axis, heat_map
+from experiments.studies.reading import LEVEL, Reach, activation_of
+from experiments.theory import mean_field
+
+#: the line drawn over the measurement, in units of xi_c
+OVERLAY = 6.0
+#: points of the line
+POINTS = 120
+
+
+def figures(found: Sequence[Reach]) -> tuple[Figure, ...]:
+    """All of them; those with nothing to draw are left out."""
+    names = list(dict.fromkeys((reach.activation, reach.other) for reach in found))
+    drawn: list[Figure | None] = []
+    for name in names:
+        mine = [reach for reach in found if (reach.activation, reach.other) == name]
+        drawn.append(_map(mine, " · ".join(text(part) for part in name if part)))
+    drawn += [_ends(found), _collapse(found)]
+    return tuple(figure for figure in drawn if figure is not None)
+
+
+def _map(mine: Sequence[Reach], name: str) -> Figure:
+    """Accuracy over (sigma_w^2, depth), the deepest on top, 6 xi_c drawn over it."""
+    depths = sorted({depth for reach in mine for depth in reach.depths})
+    values = np.array([
+        [float(r.accuracy[d].mean()) if d in r.accuracy else np.nan for r in mine]
+        for d in depths[::-1]
+    ])  # fmt: skip
+    seeds = max(len(reach.ends) for reach in mine)
+    caption = f"Training accuracy, mean over {seeds} seed{'s' * (seeds > 1)}."
+    overlay = _line(mine, depths)
+    if overlay is not None:
+        caption += (
+            f" Red: a depth of {OVERLAY:g} ξ_c by mean field; along the upper edge it lies above the "
+            "depths that were measured, and it ends where there is no fixed point."
+        )
+    return heat_map(
+        values,
+        [str(depth) for depth in depths[::-1]],
+        [
+            f"{reach.sigma_w**2:.4g}" if np.isfinite(reach.sigma_w) else reach.label
+            for reach in mine
+        ],
+        "training accuracy",
+        f"Training accuracy, {name}",
+        caption,
+        labels=("depth (hidden layers)", "σ_w²"),
+        limits=(0.0, 1.0),
+        overlay=overlay,
+    )
+
+
+def _line(mine: Sequence[Reach], depths: Sequence[int]) -> Float64[ndarray, "2 points"] | None:
+    """6 xi_c in the heat map's positions, if all networks share a bias and differ in sigma_w."""
+    starts = [reach.start for reach in mine if reach.start is not None]
+    scales = np.array([start.sigma_w for start in starts])
+    biases = {round(start.sigma_b, 12) for start in starts}
+    if len(starts) < len(mine) or len(biases) > 1 or len(mine) < 2 or len(depths) < 2:
+        return None
+    if not (np.diff(scales) > 0).all():
+        return None
+    fine = np.sqrt(np.linspace(scales[0] ** 2, scales[-1] ** 2, POINTS))
+    activation = activation_of(mine[0].rows.iloc[0].to_dict())
+    diagram = mean_field.phase_diagram(activation, fine.tolist(), [biases.pop()])
+    scale = np.where(diagram.diverges[0].numpy(), np.nan, OVERLAY * diagram.xi_c[0].numpy())
+    column = np.interp(fine**2, scales**2, np.arange(len(mine)))
+    # depths are spaced evenly on the paper, so a depth between two of them is placed by its logarithm
+    logs = np.log(np.maximum(depths, 0.5))
+    height = np.interp(np.log(np.clip(scale, 1e-9, None)), logs, np.arange(len(depths)))
+    height = np.where(scale > depths[-1], len(depths) - 0.5, height)
+    height = np.where(scale < depths[0], -0.5, height)
+    return np.stack([column, np.where(np.isnan(scale), np.nan, len(depths) - 1 - height)])
+
+
+def _ends(found: Sequence[Reach]) -> Figure | None:
+    """The end of training against sigma_w^2, with 6 xi_c."""
+    panels = []
+    for name in dict.fromkeys(reach.activation for reach in found):
+        curves = []
+        mine = [r for r in found if r.activation == name and np.isfinite(r.sigma_w)]
+        for other in dict.fromkeys(reach.other for reach in mine):
+            line = [reach for reach in mine if reach.other == other]
+            deepest = max(max(reach.depths) for reach in line)
+            x = np.array([reach.sigma_w**2 for reach in line])
+            ends = [np.clip(reach.ends, min(reach.depths), max(reach.depths)) for reach in line]
+            rule = np.array([OVERLAY * reach.xi for reach in line])
+            rule = np.where(rule <= deepest, rule, np.nan)
+            curves.append(Curve(text(other) if other else "measured", x, ends, rule))
+        if curves:
+            panels.append(Panel(text(name), tuple(curves)))
+    if not panels:
+        return None
+    caption = (
+        f"Depth at which training accuracy falls below {LEVEL:.0%}. Dashed: {OVERLAY:g} ξ_c, where it "
+        "lies within the measured depths. A seed that does not cross within the range is drawn at its "
+        "edge."
+    )
+    axis = Axis("depth (hidden layers)")
+    return against_axis(panels, Axis("σ_w²"), axis, "Where training ends", caption)
+
+
+def _collapse(found: Sequence[Reach]) -> Figure | None:
+    """Accuracy against depth over xi_c: the lines of all sigma_w fall together if the claim holds."""
+    panels = []
+    for name in dict.fromkeys(reach.activation for reach in found):
+        mine = [r for r in found if r.activation == name and max(r.depths) >= OVERLAY * r.xi]
+        curves = [
+            Curve(
+                reach.place,
+                np.array(reach.accuracy.columns, np.float64) / reach.xi,
+                list(reach.accuracy.to_numpy(np.float64).T),
+            )
+            for reach in mine
+        ]
+        if curves:
+            levels = ((f"{LEVEL:.0%}", LEVEL),)
+            panels.append(Panel(text(name), tuple(curves), levels))
+    if not panels:
+        return None
+    caption = (
+        "Training accuracy against depth in units of ξ_c, off criticality. If ξ_c is what limits the "
+        "depth, the lines of different σ_w fall at the same place."
+    )
+    x = Axis("depth / ξ_c", logarithmic=True)
+    y = Axis("training accuracy")
+    return against_axis(panels, x, y, "Training accuracy against depth in units of ξ_c", caption)
