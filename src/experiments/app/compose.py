@@ -14,7 +14,8 @@ class CachingLoader:
 
     Jobs that choose the same option files differ in leaves alone. The first is composed by Hydra;
     for the others the leaves of that config are set again, which its typed nodes check as before. A
-    job that adds or deletes keys is composed by Hydra.
+    job that adds or deletes keys, or gives a mapping (which is merged into what is there), is
+    composed by Hydra.
 
     The config that is returned is lent: the next call may change it. Hydra's sweeper looks at it and
     lets it go; the stacked launcher turns it into plain containers at once.
@@ -35,7 +36,7 @@ class CachingLoader:
     ) -> DictConfig:
         """What Hydra's own loader would compose for one job."""
         overrides = [self._parse(line) for line in sweep_overrides]
-        if any(o.is_add() or o.is_force_add() or o.is_delete() for o in overrides):
+        if any(map(_changes_more_than_leaves, overrides)):
             config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
             return config
         choices = tuple(o.input_line or "" for o in overrides if self._chooses(o))
@@ -63,10 +64,15 @@ class CachingLoader:
         key = override.key_or_group
         if key not in self._groups:
             self._groups[key] = self._loader.repository.group_exists(key)
-        return self._groups[key] and not isinstance(override.value(), dict)
+        return self._groups[key]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
+
+
+def _changes_more_than_leaves(override: Override) -> bool:
+    keys = override.is_add() or override.is_force_add() or override.is_delete()
+    return keys or isinstance(override.value(), dict)
 
 
 def plain(config: DictConfig) -> Mapping[str, Any]:
