@@ -40,6 +40,11 @@ def numbers_of(sigma: Activation) -> list[float]:
     return [getattr(sigma, name) for name in sigma.arguments]
 
 
+def with_rule(sigma: Activation, rule: str) -> Activation:
+    """The same function with the other rule for its derivative."""
+    return type(sigma)(*numbers_of(sigma), derivative=rule)
+
+
 def oracle_of(sigma: Activation) -> oracle.Oracle:
     """(sigma, sigma', sigma'') in mpmath."""
     found = getattr(oracle, room_name(sigma))

@@ -1,6 +1,6 @@
 """What torch can do with the activations: one function per row of docs/support-matrix.md.
 
-``python -m tests.activations.support`` computes every cell and writes the page again;
+``python -m tests.activations.support`` computes every cell and writes the page's tables again;
 ``python -m tests.activations.support compiled`` prints the compiler's rows as JSON. The compiler is
 asked in a process of its own, because it cannot trace the shape checks that a test run switches on.
 """
@@ -256,42 +256,22 @@ def rendered(rows: dict[str, dict[str, str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-TEXT = """# What differentiates, and how
-
-The activations against the ways torch has to differentiate. Every cell was computed, not remembered:
-`yes` means that the numbers agree with 60 digits or with finite differences, `refused` that an error
-says why. `pytest tests/activations/test_support_matrix.py` computes the cells again and compares them
-with this page (the compiled ones with `-m slow`); `python -m tests.activations.support` rewrites it.
-The rows hold on the CPU; the tests marked `gpu` ask a CUDA device, where there is one.
-
-## Eager
-
-{eager}
-
-Under `derivative="native"` torch's own operators run, and support what torch supports.
-
-## Compiled
-
-{compiled}
-
-* **Compiled double backward** is refused by torch itself: AOTAutograd does not support it. Run the
-  function uncompiled where a gradient of a gradient is needed.
-* **A `torch.func` derivative inside `torch.compile`** takes the operators of the forward and ignores
-  a hand-written backward, without a word (seen in torch 2.11 and 2.13). Here it is refused: with
-  `fullgraph=True` by an error; without, the compiler leaves the function to eager torch, which runs the
-  hand-written rule. Compile the function and call `.backward()`, and the rule is compiled too.
-* The shape checks that `pytest` switches on (jaxtyping's import hook) cannot be traced; a process that
-  compiles must run without them, as every process but a test run does.
-"""
+def computed(name: str) -> tuple[str, str, str]:
+    """The page before one of its computed tables, the table, and the page after it."""
+    before, opening, rest = PAGE.read_text().partition(f"<!-- computed: {name} -->\n\n")
+    found, closing, after = rest.partition(f"\n\n<!-- end of {name} -->")
+    return before + opening, found, closing + after
 
 
-def page() -> str:
-    """The whole page, every cell computed now."""
-    return TEXT.format(eager=rendered(table(EAGER)), compiled=rendered(table(COMPILED)))
+def write(name: str, checks: dict[str, Check]) -> None:
+    """Compute one table of the page again."""
+    before, _, after = computed(name)
+    PAGE.write_text(before + rendered(table(checks)) + after)
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["compiled"]:
         sys.stdout.write(json.dumps(table(COMPILED)))
     else:
-        PAGE.write_text(page())
+        write("eager", EAGER)
+        write("compiled", COMPILED)

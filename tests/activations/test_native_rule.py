@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.activations.rooms import every_case
+from tests.activations.rooms import every_case, with_rule
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 
@@ -11,7 +11,7 @@ FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_native_is_torchs_operator_bit_for_bit(sigma, dtype) -> None:
     """Values, gradients and gradients of gradients are torch's, by every door."""
-    native = type(sigma)(**{n: getattr(sigma, n) for n in sigma.arguments}, derivative="native")
+    native = with_rule(sigma, "native")
     z = torch.linspace(-30, 30, 601, dtype=torch.float64).to(dtype).requires_grad_()
     value = sigma.operator(z)
     (slope,) = torch.autograd.grad(value.sum(), z)
@@ -32,7 +32,7 @@ def test_native_is_torchs_operator_bit_for_bit(sigma, dtype) -> None:
 @every_case
 def test_the_two_rules_agree_where_torch_is_right(sigma) -> None:
     """In float64 near the middle, exact and native differ by roundings only."""
-    native = type(sigma)(**{n: getattr(sigma, n) for n in sigma.arguments}, derivative="native")
+    native = with_rule(sigma, "native")
     z = torch.linspace(-3, 3, 401, dtype=torch.float64)
     torch.testing.assert_close(sigma.value(z), native.value(z), rtol=1e-13, atol=1e-15)
     torch.testing.assert_close(sigma.derivative(z), native.derivative(z), rtol=1e-12, atol=1e-14)

@@ -13,7 +13,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.activations.rooms import CLASSES, MODULES, every_case, every_room, room_name
+from tests.activations.rooms import CLASSES, MODULES, every_case, every_room, room_name, with_rule
 
 import experiments.activations
 from experiments.activations import ELU, ReLU, Sigmoid, SiLU, Softplus, Tanh
@@ -194,7 +194,7 @@ def test_evaluate_records_no_graph_and_takes_any_strides(sigma) -> None:
 @pytest.mark.parametrize("rule", ["exact", "native"])
 def test_every_method_works_in_inference_mode(sigma, rule) -> None:
     """As in a Lightning validation step: the numbers are the same."""
-    sigma = type(sigma)(**{n: getattr(sigma, n) for n in sigma.arguments}, derivative=rule)
+    sigma = with_rule(sigma, rule)
     outside = torch.linspace(-3, 3, 9)
     expected = [sigma(outside), sigma.derivative(outside), sigma.second_derivative(outside)]
     with torch.inference_mode():
