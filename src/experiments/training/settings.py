@@ -16,22 +16,32 @@ class ModelSettings:
         depth: number of hidden layers, from 0 (a linear model).
         width: neurons in each hidden layer, from 1.
         hidden: the width of every hidden layer, one by one; None takes ``depth`` times ``width``.
+        parameters: choose the width instead, so that the weights and biases come closest to this
+            number: networks of all depths at one price. None takes ``width``.
         skip: identity connections round hidden layers of equal width.
         normalize: layer normalisation of the hidden layers' weighted inputs.
 
     Raises:
         ConfigurationError: for a size outside its range, by name.
+
+    Example:
+        >>> ModelSettings(depth=2, width=32).widths(64, 10)
+        (64, 32, 32, 10)
+        >>> ModelSettings(depth=8, parameters=10_000).widths(64, 10)
+        (64, 32, 32, 32, 32, 32, 32, 32, 32, 10)
     """
 
     depth: int = 4
     width: int = 32
     hidden: list[int] | None = None
+    parameters: int | None = None
     skip: bool = False
     normalize: bool = False
 
     def __post_init__(self) -> None:
         sizes = [("depth", self.depth, 0), ("width", self.width, 1)]
         sizes += [("hidden", n, 1) for n in self.hidden or []]
+        sizes += [] if self.parameters is None else [("parameters", self.parameters, 1)]
         for name, value, least in sizes:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigurationError(
@@ -41,11 +51,32 @@ class ModelSettings:
                         f"change model.{name} (depth counts hidden layers; 0 is a linear model)",
                     )
                 )
+        if self.hidden is not None and self.parameters is not None:
+            raise ConfigurationError(
+                describe(
+                    f"model.hidden={self.hidden} and model.parameters={self.parameters}",
+                    "one of the two",
+                    "set the other to null: both say how wide the hidden layers are",
+                )
+            )
 
     def widths(self, n_in: int, n_out: int) -> tuple[int, ...]:
         """(n_1, ..., n_L) for data with so many features and outputs."""
-        hidden = [self.width] * self.depth if self.hidden is None else self.hidden
-        return (n_in, *hidden, n_out)
+        if self.hidden is not None:
+            return (n_in, *self.hidden, n_out)
+        width = self.width
+        if self.parameters is not None and self.depth:
+            width = self._affordable(self.parameters, n_in, n_out)
+        return (n_in, *[width] * self.depth, n_out)
+
+    def _affordable(self, wanted: int, n_in: int, n_out: int) -> int:
+        """The width n at which (D - 1) n^2 + (n_1 + n_L + D) n + n_L comes closest to ``wanted``."""
+        square, linear = self.depth - 1, n_in + n_out + self.depth
+        spare = max(wanted - n_out, 0)
+        # the stable form of the positive root, right for D = 1 too
+        root = 2 * spare / (linear + math.sqrt(linear**2 + 4 * square * spare))
+        near = (max(1, math.floor(root)), math.floor(root) + 1)
+        return min(near, key=lambda n: abs(square * n**2 + linear * n + n_out - wanted))
 
 
 @dataclass  # not frozen: it is also the typed node of the front page, which option files fill
