@@ -131,8 +131,8 @@ def test_a_wrong_value_is_refused_whether_composed_or_set(loader, front_page) ->
     assert caching.load_sweep_config(front_page, ["model.depth=5"]).model.depth == 5
 
 
-def test_hundreds_of_cells_are_composed_once_for_each_choice_of_options(
-    loader, monkeypatch
+def test_hundreds_of_cells_are_composed_once_for_each_choice(
+    loader, front_page, monkeypatch
 ) -> None:
     """200 cells over two options and a hundred seeds ask Hydra twice, and make two groups."""
     asked = []
