@@ -18,6 +18,7 @@ from experiments.backprop.jacobian import (
     input_jacobian,
     partial_products,
 )
+from experiments.backprop.parameter_jacobian import parameter_jacobian
 from experiments.backprop.recursion import backpropagate
 from experiments.backprop.scalar_network import ScalarNetwork
 from experiments.backprop.scaling import ScaledBackpropagation, scaled_backpropagate
@@ -65,6 +66,7 @@ __all__ = [
     "input_gradient",
     "input_jacobian",
     "multiply_adds",
+    "parameter_jacobian",
     "partial_products",
     "reverse_jacobian",
     "scalar_chain",

@@ -1,24 +1,52 @@
 """From rows of a table back to networks: their rooms, their theory, their families by depth."""
 
+from experiments.studies.reading.drawn import drawn, widths_of
 from experiments.studies.reading.family import DEPTH, MARGIN, PAIR, Family, families
+from experiments.studies.reading.medians import median_interval
+from experiments.studies.reading.network import network_of
 from experiments.studies.reading.prediction import Prediction, predict
+from experiments.studies.reading.reach import ACCURACY as TRAIN_ACCURACY
+from experiments.studies.reading.reach import LEVEL, Reach, depth_at_level
 from experiments.studies.reading.rooms import (
     activation_of,
     dataset_of,
     initializer_of,
     loss_of,
 )
+from experiments.studies.reading.spectra import Spectrum, spectra
+from experiments.studies.reading.spread import Spread, spreads, variance_interval, variance_ratio
+from experiments.studies.reading.start import start_of
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over
 
 __all__ = [
     "DEPTH",
+    "LEVEL",
     "MARGIN",
+    "NOTHING",
     "PAIR",
+    "TRAIN_ACCURACY",
     "Family",
     "Prediction",
+    "Reach",
+    "Spectrum",
+    "Spread",
     "activation_of",
     "dataset_of",
+    "decided",
+    "depth_at_level",
+    "drawn",
     "families",
     "initializer_of",
+    "listed",
     "loss_of",
+    "median_interval",
+    "network_of",
+    "over",
     "predict",
+    "spectra",
+    "spreads",
+    "start_of",
+    "variance_interval",
+    "variance_ratio",
+    "widths_of",
 ]

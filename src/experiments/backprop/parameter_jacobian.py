@@ -1,0 +1,58 @@
+r"""How every output moves with every parameter, example by example.
+
+    G = D^[L]                                        n_L x n_L
+    da_i^[L]/dW_jk^[l] = G_ij a_k^[l-1],    da_i^[L]/db_j^[l] = G_ij,    G <- (G W^[l]) D^[l-1]
+
+G is the matrix of the input Jacobian's reverse mode, da^[L]/dz^[l]; a row of it, weighted by dC/da^[L], is
+delta^[l]. Nonlinear least squares asks for the rows before they are summed.
+"""
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from experiments.backprop.admission import layers_of, require_input
+from experiments.models import MLP
+
+
+def parameter_jacobian(
+    net: MLP, x: Shaped[Tensor, "batch n_in"]
+) -> Float[Tensor, "batch n_out parameters"]:
+    """da^[L]/dtheta of every example, theta = (W^[2], b^[2], ..., W^[L], b^[L]), each row by row.
+
+    Args:
+        net: one network.
+        x: (batch, n_1).
+
+    Returns:
+        (batch, n_L, P), P the number of parameters; column p belongs to entry p of theta.
+
+    Raises:
+        ValueError: if the input does not fit.
+
+    Example:
+        >>> from experiments.activations import Identity
+        >>> from experiments.initializers import Glorot
+        >>> net = MLP((2, 1), Identity(), Glorot(), seed=0)
+        >>> parameter_jacobian(net, torch.tensor([[3.0, 5.0]]))
+        tensor([[[3., 5., 1.]]])
+
+    References:
+        Higham & Higham (2019), section 6, the nonlinear least-squares variant; Nocedal & Wright (2006),
+        chapter 10.
+    """
+    x = require_input(net, x)
+    with torch.no_grad():
+        layers, inputs, diagonals = layers_of(net), [x], []
+        for layer in layers:
+            a, derivative = layer.evaluate(layer.affine(inputs[-1]))
+            inputs.append(a)
+            diagonals.append(derivative)
+        G = torch.diag_embed(diagonals[-1])
+        columns = []
+        for k in range(len(layers) - 1, -1, -1):
+            dW = G.unsqueeze(-1) * inputs[k][:, None, None, :]
+            columns += [G, dW.flatten(-2)]
+            if k:
+                G = (G @ layers[k].W) * diagonals[k - 1].unsqueeze(-2)
+        return torch.cat(columns[::-1], dim=-1)
