@@ -52,7 +52,7 @@ class _Delta(_OfOutputs):
 
 class _DeltaForwardMode(_Delta):
     @staticmethod
-    def jvp(ctx: Any, dz: Tensor, *_: None) -> Tensor:
+    def jvp(ctx: Any, dz: Tensor, *_: Any) -> Tensor:
         z, t = (forward_ad.unpack_dual(s).primal for s in ctx.saved_tensors)
         # torch switches forward mode off in here, which would make jvp of jvp zero
         with forward_ad._set_fwd_grad_enabled(True):
@@ -73,7 +73,7 @@ class _Cost(_OfOutputs):
 
 class _CostForwardMode(_Cost):
     @staticmethod
-    def jvp(ctx: Any, dz: Tensor, *_: None) -> Tensor:
+    def jvp(ctx: Any, dz: Tensor, *_: Any) -> Tensor:
         z, t = (forward_ad.unpack_dual(s).primal for s in ctx.saved_tensors)
         with forward_ad._set_fwd_grad_enabled(True):
             return (delta_at(z, t, ctx.loss) * dz).sum(-1)

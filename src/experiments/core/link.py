@@ -14,13 +14,11 @@ a (1 - t) - t b. The softmax is shifted by its largest entry m, and J g by g_m, 
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
-LinkName = Literal["identity", "sigmoid", "softmax"]
 Rows = Float[Tensor, "*batch n_out"]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experiments.core.cost_function import cost_at, delta_at
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.link import LinkName, link_at
+from experiments.core.link import link_at
 from experiments.core.target import TargetKind, canonical, check_values
 
 
@@ -38,15 +38,15 @@ class Loss(nn.Module, ABC):
     """
 
     #: the links that this cost has a meaning with
-    links: ClassVar[tuple[LinkName, ...]]
+    links: ClassVar[tuple[str, ...]]
     #: how the outputs' terms are combined: what a learning rate must be divided by to compare losses
     normaliser: ClassVar[str]
     #: what target values the cost has a meaning for
     target_kind: TargetKind
     #: "identity", "sigmoid" or "softmax": the map from z^[L] to the prediction
-    link: LinkName
+    link: str
 
-    def __init__(self, link: LinkName) -> None:
+    def __init__(self, link: str) -> None:
         super().__init__()
         if link not in self.links:
             raise ConfigurationError(

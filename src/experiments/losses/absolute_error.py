@@ -23,14 +23,20 @@ References:
 
 from typing import ClassVar, final
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.link import Linked, LinkName, link_at
+from experiments.core.link import Linked, link_at
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind
 
 Terms = tuple[Linked, Tensor]
+
+
+def sign(residual: Tensor) -> Tensor:
+    """-1, 0 or 1; torch's own sign hides a NaN behind a 0."""
+    return torch.where(residual.isnan(), residual, residual.sign())
 
 
 @final
@@ -46,11 +52,11 @@ class AbsoluteError(Loss):
         tensor([2.5000])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("identity", "sigmoid", "softmax")
+    links: ClassVar[tuple[str, ...]] = ("identity", "sigmoid", "softmax")
     normaliser = "the sum over the outputs"
     target_kind: TargetKind = "value"
 
-    def __init__(self, link: LinkName = "identity") -> None:
+    def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
@@ -63,7 +69,7 @@ class AbsoluteError(Loss):
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
         at_z, residual = terms
-        return at_z.pull(residual.sign())
+        return at_z.pull(sign(residual))
 
     def curve(
         self,
@@ -72,7 +78,7 @@ class AbsoluteError(Loss):
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
         at_z, residual = self.terms(z, t)
-        return at_z.bend(residual.sign(), v)
+        return at_z.bend(sign(residual), v)
 
     def bounds(self, n_out: int) -> tuple[float, float]:
         return 0.0, {"identity": float("inf"), "sigmoid": float(n_out), "softmax": 2.0}[self.link]

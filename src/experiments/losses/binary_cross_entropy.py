@@ -22,7 +22,7 @@ from typing import ClassVar, final
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.link import LinkName, SigmoidOutput
+from experiments.core.link import SigmoidOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind
 
@@ -43,11 +43,11 @@ class BinaryCrossEntropy(Loss):
                 [ 1.0000]])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("sigmoid",)
+    links: ClassVar[tuple[str, ...]] = ("sigmoid",)
     normaliser = "the sum over the outputs"
     target_kind: TargetKind = "share"
 
-    def __init__(self, link: LinkName = "sigmoid") -> None:
+    def __init__(self, link: str = "sigmoid") -> None:
         super().__init__(link)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:

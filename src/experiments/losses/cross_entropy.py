@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.link import LinkName, SoftmaxOutput
+from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind
 
@@ -45,11 +45,11 @@ class CrossEntropy(Loss):
         tensor([[ 1., -1.]])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("softmax",)
+    links: ClassVar[tuple[str, ...]] = ("softmax",)
     normaliser = "none"
     target_kind: TargetKind = "distribution"
 
-    def __init__(self, link: LinkName = "softmax") -> None:
+    def __init__(self, link: str = "softmax") -> None:
         super().__init__(link)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:

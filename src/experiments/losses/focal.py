@@ -29,7 +29,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.link import LinkName, SigmoidOutput, SoftmaxOutput
+from experiments.core.link import SigmoidOutput, SoftmaxOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, as_rows
 
@@ -62,10 +62,10 @@ class Focal(Loss):
         tensor([0.3466])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("softmax", "sigmoid")
+    links: ClassVar[tuple[str, ...]] = ("softmax", "sigmoid")
     normaliser = "none (softmax), the sum over the outputs (sigmoid)"
 
-    def __init__(self, gamma: float | int = 2.0, link: LinkName = "softmax") -> None:
+    def __init__(self, gamma: float | int = 2.0, link: str = "softmax") -> None:
         super().__init__(link)
         if not 0 <= gamma < math.inf:
             raise ConfigurationError(

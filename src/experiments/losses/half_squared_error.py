@@ -25,7 +25,7 @@ from typing import ClassVar, final
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.link import Linked, LinkName, link_at
+from experiments.core.link import Linked, link_at
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind
 
@@ -45,11 +45,11 @@ class HalfSquaredError(Loss):
         tensor([[2.0000, 0.5000]])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("identity", "sigmoid", "softmax")
+    links: ClassVar[tuple[str, ...]] = ("identity", "sigmoid", "softmax")
     normaliser = "half the sum over the outputs"
     target_kind: TargetKind = "value"
 
-    def __init__(self, link: LinkName = "identity") -> None:
+    def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:

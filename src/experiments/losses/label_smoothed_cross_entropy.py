@@ -24,7 +24,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.link import LinkName, SoftmaxOutput
+from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, as_rows
 
@@ -48,11 +48,11 @@ class LabelSmoothedCrossEntropy(Loss):
         tensor([[-0.4000,  0.4000]])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("softmax",)
+    links: ClassVar[tuple[str, ...]] = ("softmax",)
     normaliser = "none"
     target_kind: TargetKind = "distribution"
 
-    def __init__(self, smoothing: float | int = 0.1, link: LinkName = "softmax") -> None:
+    def __init__(self, smoothing: float | int = 0.1, link: str = "softmax") -> None:
         super().__init__(link)
         if not 0 <= smoothing < 1:
             raise ConfigurationError(

@@ -25,7 +25,6 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.link import LinkName
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, as_rows
 
@@ -51,13 +50,11 @@ class RescaledSquaredError(Loss):
         tensor([[-3.0000,  0.5000]])
     """
 
-    links: ClassVar[tuple[LinkName, ...]] = ("identity",)
+    links: ClassVar[tuple[str, ...]] = ("identity",)
     normaliser = "the mean over the outputs"
     target_kind: TargetKind = "class"
 
-    def __init__(
-        self, k: float | int = 1.0, M: float | int = 1.0, link: LinkName = "identity"
-    ) -> None:
+    def __init__(self, k: float | int = 1.0, M: float | int = 1.0, link: str = "identity") -> None:
         super().__init__(link)
         for name, value in (("k", k), ("M", M)):
             if not (0 < value < math.inf):
