@@ -1,6 +1,7 @@
 """Floor 5: what is predicted. Shares no code with the probes that measure."""
 
 from experiments.theory import finite_width, mean_field
+from experiments.theory.advice import Advice, advise
 from experiments.theory.batch import BatchMoments
 from experiments.theory.critical_start import (
     StartingPoint,
@@ -9,19 +10,31 @@ from experiments.theory.critical_start import (
     starting_points,
 )
 from experiments.theory.jacobian_spectrum import squared_singular_value_density
+from experiments.theory.kernel import (
+    LearningRates,
+    TangentKernel,
+    stable_learning_rates,
+    tangent_kernel,
+)
 from experiments.theory.mean_field import NoCriticalPointError
 from experiments.theory.profile import Profile, predicted_profile
 
 __all__ = [
+    "Advice",
     "BatchMoments",
+    "LearningRates",
     "NoCriticalPointError",
     "Profile",
     "StartingPoint",
+    "TangentKernel",
+    "advise",
     "critical",
     "critical_orthogonal",
     "finite_width",
     "mean_field",
     "predicted_profile",
     "squared_singular_value_density",
+    "stable_learning_rates",
     "starting_points",
+    "tangent_kernel",
 ]

@@ -19,6 +19,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.theory.quadrature import Scale
 
 
 def _one() -> Tensor:
@@ -42,8 +43,8 @@ class BatchMoments:
         ConfigurationError: for a second moment that is negative or not finite, or inputs of 0.
     """
 
-    inputs: float
-    deltas: float
+    inputs: Scale
+    deltas: Scale
     size: int = 1
     shares: Float64[Tensor, " classes"] = field(default_factory=_one)
     input_correlation: Float64[Tensor, " classes"] = field(default_factory=_one)

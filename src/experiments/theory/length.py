@@ -25,7 +25,7 @@ from experiments.theory.quadrature import ROUNDING, Quadrature
 #: q is looked for between these.
 SMALLEST, LARGEST = 1e-30, 1e24
 #: The table of q is this fine, and made in blocks of so many.
-RATIO, BLOCK = 2.0**0.25, 16
+RATIO, BLOCK = 2.0**0.5, 16
 #: Newton stops when no point moves by more than this share of itself.
 SETTLED, MAX_STEPS = 1e-12, 64
 
@@ -132,10 +132,9 @@ def _refine(
         excess = weight_variance * average.second_moment + bias_variance - q
         low, high = torch.where(excess > 0, q, low), torch.where(excess > 0, high, q)
         step = q - excess / (weight_variance * average.growth / q - 1)
-        inside = (step > low) & (step < high)
-        moved = torch.where(inside, step, (low * high).sqrt())
-        settled = (moved - q).abs() <= SETTLED * q
-        q = moved
+        settled = (step - q).abs() <= SETTLED * q
+        inside = settled | ((step > low) & (step < high))
+        q = torch.where(inside, step, (low * high).sqrt())
         if settled.all():
             break
     return q

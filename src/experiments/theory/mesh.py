@@ -108,8 +108,13 @@ def _ends_of(trail: list[float]) -> list[float]:
 
 def _mass_within(integrals: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Integral over all of [-r, r], r being a panel's outer end: what its error is compared with."""
-    radius = torch.maximum(low.abs(), high.abs())
-    return integrals @ (radius[:, None] <= radius[None, :]).double()
+    radius, outwards = torch.maximum(low.abs(), high.abs()).sort(stable=True)
+    total = integrals[:, outwards].cumsum(1)
+    # panels of equal radius count for each other
+    last = torch.searchsorted(radius, radius, right=True) - 1
+    mass = torch.empty_like(integrals)
+    mass[:, outwards] = total[:, last]
+    return mass
 
 
 def _integrate(integrands: Integrands, low: Tensor, high: Tensor) -> Tensor:

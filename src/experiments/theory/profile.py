@@ -26,19 +26,21 @@ References:
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
-import torch
-from torch import Tensor
-
-from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.theory.batch import BatchMoments
-from experiments.theory.length import LARGEST, SMALLEST
 from experiments.theory.mean_field import fixed_point
-from experiments.theory.quadrature import COARSE, Pair, Quadrature, ValueAndDerivative
+from experiments.theory.propagation import (
+    LayerAverages,
+    follow,
+    from_the_top,
+    log,
+    pairs_downwards,
+    per_hidden_layer,
+)
+from experiments.theory.quadrature import ValueAndDerivative
 
 LN10 = math.log(10)
 
@@ -96,20 +98,20 @@ def predicted_profile(
         >>> predicted_profile((100, 100, 100, 100), Identity(), LeCun(), one).log10_delta_norm
         (1.0, 1.0, 1.0)
     """
-    hidden = _per_layer(activation, len(widths) - 2)
+    hidden = per_hidden_layer(activation, len(widths) - 2)
     fans = list(zip(widths[1:], widths[:-1], strict=True))
-    layers = _forward(hidden, fans, initializer, batch)
+    layers = follow(hidden, fans, initializer, batch)
     back = [n * initializer.weight_variance(n, n_prev) for n, n_prev in fans]
     chi = [gain * layer.slope for gain, layer in zip(back[1:], layers, strict=False)] + [1.0]
-    log_d = [x + _log(batch.deltas) for x in _from_the_top(map(_log, chi))]
+    log_d = [x + log(batch.deltas) for x in from_the_top(map(log, chi))]
     variance = _variances(layers, batch, widths)
     together = [
         1 + (batch.size - 1) * float((r * layer.before) @ batch.shares)
-        for r, layer in zip(_pairs_downwards(layers, batch), layers, strict=True)
+        for r, layer in zip(pairs_downwards(layers, batch.delta_correlation), layers, strict=True)
     ]
-    log_delta = [x + _log(n / batch.size) for x, n in zip(log_d, widths[1:], strict=True)]
+    log_delta = [x + log(n / batch.size) for x, n in zip(log_d, widths[1:], strict=True)]
     log_weight = [
-        x + _log(n_prev * coherent) + layer.log_moment_before
+        x + log(n_prev * coherent) + layer.log_moment_before
         for x, n_prev, layer, coherent in zip(log_delta, widths, layers, together, strict=False)
     ]
     norms = tuple(x / (2 * LN10) for x in log_delta)
@@ -125,91 +127,9 @@ def predicted_profile(
     )
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """What one layer with weights sees; natural logarithms, tensors over classes of pairs."""
-
-    log_moment_before: float  # of a^[l-1]
-    before: Tensor  # correlation of a^[l-1]
-    log_q: float
-    correlation: Tensor  # of z^[l]
-    slope: float  # E[phi'(u)^2], and so on; 1 at the output
-    slope_squared: float
-    pair_slope: Tensor
-    pair_slope_squared: Tensor
-
-
-def _forward(
-    hidden: list[ValueAndDerivative],
-    fans: list[tuple[int, int]],
-    initializer: Initializer,
-    batch: BatchMoments,
-) -> list[_Layer]:
-    """Follow length and correlation upwards; lengths as logarithms, since they may leave the floats."""
-    quadratures = {id(phi): Quadrature(phi) for phi in hidden}
-    log_moment, pair = _log(batch.inputs), batch.input_correlation
-    layers = list[_Layer]()
-    for (n, n_prev), phi in zip(fans, [*hidden, None], strict=True):
-        log_weights = _log(n_prev * initializer.weight_variance(n, n_prev)) + log_moment
-        log_bias = _log(initializer.bias_variance(n, n_prev))
-        larger = max(log_weights, log_bias)
-        if larger == -math.inf:
-            raise ConfigurationError(
-                describe("weights and biases that are all 0", "a signal", "give sigma_w above 0")
-            )
-        log_q = larger + math.log1p(math.exp(min(log_weights, log_bias) - larger))
-        share = math.exp(log_weights - log_q)  # of the variance that comes through the weights
-        correlation = (pair * share + 1 - share).clamp(-1, 1)
-        if phi is None:
-            one = torch.ones_like(pair)
-            layers.append(_Layer(log_moment, pair, log_q, correlation, 1.0, 1.0, one, one))
-            break
-        quadrature = quadratures[id(phi)]
-        # far out and near 0 the averages are those of a homogeneous function
-        probe = min(max(math.exp(min(log_q, 500.0)), SMALLEST), LARGEST, quadrature.ceiling)
-        q = torch.full_like(pair, probe)
-        single, fourth = quadrature.single(q[:1]), quadrature.slope_squared(q[:1])
-        both = Pair(torch.zeros_like(q), single.slope, fourth)  # of one example with itself
-        if batch.size > 1:
-            both = _pairs(quadrature, q, correlation)
-        moment, slope = float(single.second_moment), float(single.slope)
-        layers.append(
-            _Layer(
-                log_moment,
-                pair,
-                log_q,
-                correlation,
-                slope,
-                float(fourth),
-                both.slope,
-                both.slope_squared,
-            )
-        )
-        log_moment = log_q + _log(moment / probe)
-        pair = 1 - both.distance / (2 * moment)
-    return layers
-
-
-def _pairs(quadrature: Quadrature, q: Tensor, correlation: Tensor) -> Pair:
-    """Pair averages for correlations of either sign."""
-    columns = torch.empty(3, len(q), dtype=torch.float64)
-    for mirrored in (False, True):
-        chosen = (correlation < 0) == mirrored
-        if chosen.any():
-            decorrelation = 1 - correlation[chosen].abs()
-            columns[:, chosen] = torch.stack(
-                quadrature.pair(q[chosen], decorrelation, COARSE, mirrored)
-            )
-    return Pair(*columns)
-
-
-def _pairs_downwards(layers: list[_Layer], batch: BatchMoments) -> list[Tensor]:
-    """Correlation of two examples' deltas at every layer, from the output down."""
-    ratios = [layer.pair_slope / layer.slope for layer in layers[:-1]] + [batch.delta_correlation]
-    return list(accumulate(reversed(ratios), torch.mul))[::-1]
-
-
-def _variances(layers: list[_Layer], batch: BatchMoments, widths: Sequence[int]) -> list[float]:
+def _variances(
+    layers: list[LayerAverages], batch: BatchMoments, widths: Sequence[int]
+) -> list[float]:
     """Variance over draws of ln ||delta^[l]||^2."""
     per_layer, squared = [0.0], batch.delta_correlation_squared
     for layer, n in zip(reversed(layers[:-1]), reversed(widths[1:-1]), strict=True):
@@ -218,7 +138,7 @@ def _variances(layers: list[_Layer], batch: BatchMoments, widths: Sequence[int])
         mean = (alone + (batch.size - 1) * float(together @ batch.shares)) / batch.size
         per_layer.append(mean / n)
         squared = squared * (layer.pair_slope / layer.slope) ** 2
-    return _from_the_top(reversed(per_layer))
+    return from_the_top(reversed(per_layer))
 
 
 def _asymptote(
@@ -232,27 +152,6 @@ def _asymptote(
     n = widths[1]
     sigma_w = math.sqrt(n * initializer.weight_variance(n, n))
     point = fixed_point(hidden[0], sigma_w, math.sqrt(initializer.bias_variance(n, n)))
-    per_layer = _log(point.chi) / (2 * LN10)
+    per_layer = log(point.chi) / (2 * LN10)
     top = len(hidden) - 1
     return (*(norms[top] + (top - k) * per_layer for k in range(top + 1)), norms[-1])
-
-
-def _per_layer(
-    activation: ValueAndDerivative | Sequence[ValueAndDerivative], depth: int
-) -> list[ValueAndDerivative]:
-    if isinstance(activation, ValueAndDerivative):
-        return [activation] * depth
-    if len(activation) != depth:
-        raise ConfigurationError(
-            describe(f"{len(activation)} activations", f"one, or {depth}", "one per hidden layer")
-        )
-    return list(activation)
-
-
-def _from_the_top(terms: Iterable[float]) -> list[float]:
-    """Sum of all terms from an entry to the last."""
-    return list(accumulate(reversed(list(terms))))[::-1]
-
-
-def _log(x: float) -> float:
-    return math.log(x) if x > 0 else -math.inf

@@ -105,9 +105,9 @@ class Quadrature:
         self._declared = tuple(float(k) for k in getattr(activation, "kinks", ()))
         self._mesh = Mesh(torch.zeros(0), torch.zeros(0))
         self._reach = 0.0
-        reach, self._undefined_at = self._finite_reach()
+        self._limit, self._undefined_at = self._finite_reach()
         #: averages exist for variances up to here
-        self.ceiling = (reach / WIDEST) ** 2
+        self.ceiling = (self._limit / WIDEST) ** 2
         if self.ceiling < 1:
             raise self.undefined()
 
@@ -216,10 +216,10 @@ class Quadrature:
         )
 
     def _mesh_for(self, q: Tensor) -> Mesh:
-        """The mesh as far as variances ``q`` look; made again, fourfold wider, when that grows."""
+        """The mesh as far as variances ``q`` look; made again, sixteenfold wider, when that grows."""
         need = WIDEST * float(q.max().sqrt())
         if need > self._reach:
-            self._reach = 4.0 ** math.ceil(math.log(need, 4))
+            self._reach = min(16.0 ** math.ceil(math.log(need, 16)), self._limit)
             self._mesh = mesh(self._integrands, self._declared, self._reach)
         ends, kinks = self._mesh
         return Mesh(ends[ends.abs() < need], kinks)

@@ -1,0 +1,232 @@
+r"""Advice for one network: a start, the depth it can carry, and the learning rates it can stand.
+
+    start             chi = 1 at the critical (sigma_w, sigma_b)             mean_field
+    trainable depth   6 xi_c layers                                          Schoenholz et al. (2017)
+    its range         all sigma_w with 6 xi_c >= depth at the same sigma_b
+    scatter           beta = depth (3 mu_2 / mu_1^2 - 1) / width             Hanin & Nica (2020)
+    learning rate     2 / lambda of the tangent kernel (SGD)                 Karakida et al. (2019)
+                      0.001 to 0.01 times the RMS of a weight (Adam)         update-to-weight rule
+
+Everything holds at initialisation. Where mean field sets no limit (on the critical line xi_c is
+infinite), width does: at beta = 1 the gradients of two draws differ by a factor of about e.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from experiments.core.errors import ConfigurationError
+from experiments.core.initializer import Initializer
+from experiments.core.loss import Loss
+from experiments.initializers import Glorot, He, LeCun, Orthogonal, TorchDefault
+from experiments.theory.batch import BatchMoments
+from experiments.theory.critical_start import TRAINABLE, StartingPoint, critical, starting_points
+from experiments.theory.criticality import NoCriticalPointError
+from experiments.theory.finite_width import fluctuation_rate, optimal_aspect_ratio
+from experiments.theory.kernel import LearningRates, stable_learning_rates, tangent_kernel
+from experiments.theory.length import LARGEST, SMALLEST
+from experiments.theory.mean_field import FixedPoint, phase_diagram
+from experiments.theory.quadrature import Quadrature, ValueAndDerivative
+
+#: Shares of a weight's RMS that one step of Adam should move it by.
+ADAM_SHARES = (1e-3, 1e-2)
+#: A critical sigma_w above this is critical on paper only: units saturate, gradients scatter.
+PRACTICAL_SIGMA_W = 4.0
+#: The range of sigma_w is walked in steps of this ratio, so many at a time, at most so many times, and
+#: its last step once more in as many finer ones.
+RANGE_STEP, RANGE_PIECE, RANGE_PIECES = 1.12, 8, 4
+COMMON: dict[str, Initializer] = {
+    "glorot": Glorot(),
+    "he": He(),
+    "lecun": LeCun(),
+    "orthogonal": Orthogonal(),
+    "torch_default": TorchDefault(),
+}
+#: Examples that the tangent kernel's angles are measured on.
+EXAMPLES = 128
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to start from, and what to expect; every number is for initialisation.
+
+    Attributes:
+        initializer: the recommended start.
+        start: where it lies on the phase diagram.
+        critical: whether chi = 1 there.
+        sigma_w_range: sigma_w at the same sigma_b at which 6 xi_c reaches the depth; None if none does.
+        beta: variance over draws of ln of the squared gradient at the first layer.
+        fluctuation_depth: depth at which beta = 1.
+        optimal_depth: r* times the width, Roberts, Yaida & Hanin's balance; None where nu is unknown.
+        sgd: bounds on the learning rate of plain gradient descent.
+        adam: range of learning rates of Adam.
+        common: where common initializers put this activation.
+        notes: what should be said besides, one sentence each.
+    """
+
+    initializer: Initializer
+    start: StartingPoint
+    critical: bool
+    sigma_w_range: tuple[float, float] | None
+    beta: float
+    fluctuation_depth: float
+    optimal_depth: float | None
+    sgd: LearningRates
+    adam: tuple[float, float]
+    common: tuple[StartingPoint, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def factor(self) -> float:
+        """Factor on the gradient norm per layer."""
+        return self.start.factor
+
+    @property
+    def depth_scale(self) -> float:
+        """xi_c, in layers."""
+        return self.start.point.xi_c
+
+    @property
+    def trainable_depth(self) -> float:
+        """6 xi_c; infinite on the critical line."""
+        return self.start.trainable_depth
+
+
+def advise(
+    activation: ValueAndDerivative,
+    depth: int,
+    width: int,
+    loss: Loss,
+    x: Float[Tensor, "examples n_in"],
+    t: Shaped[Tensor, "examples *n_targets"],
+    n_out: int,
+) -> Advice:
+    """Recommend a start for ``depth`` hidden layers of ``width`` neurons on this data.
+
+    Args:
+        activation: of the hidden layers.
+        depth: number of hidden layers, from 0.
+        width: of each.
+        loss: decides how steep the cost is, hence the learning rate.
+        x: inputs; the first hundred or so are looked at.
+        t: their targets.
+        n_out: n_L.
+
+    Example:
+        >>> from experiments.activations import ReLU
+        >>> from experiments.losses import CrossEntropy
+        >>> x, t = torch.eye(8), torch.arange(8) % 2
+        >>> advice = advise(ReLU(), 10, 100, CrossEntropy(), x, t, n_out=2)
+        >>> advice.initializer
+        Gaussian(sigma_w=1.4142..., sigma_b=0.0)
+        >>> advice.factor, advice.trainable_depth, round(advice.beta, 9)
+        (1.0, inf, 0.5)
+    """
+    common = tuple(starting_points({"": activation}, COMMON, width))
+    initializer, is_critical = _recommended(activation, common)
+    start = starting_points({"": activation}, {"recommended": initializer}, width)[0]
+    rate = _scatter_rate(activation, start.point)
+    batch = BatchMoments.of(x[:EXAMPLES], torch.ones(len(x[:EXAMPLES]), n_out))
+    widths = (x.shape[-1], *[width] * depth, n_out)
+    kernel = tangent_kernel(widths, activation, initializer, batch)
+    size = start.sigma_w / math.sqrt(width)
+    advice = Advice(
+        initializer=initializer,
+        start=start,
+        critical=is_critical,
+        sigma_w_range=sigma_w_range(activation, start, depth),
+        beta=depth * rate / width,
+        fluctuation_depth=width / rate,
+        optimal_depth=_optimal_depth(activation, width, n_out),
+        sgd=stable_learning_rates(kernel, loss, t, n_out),
+        adam=(ADAM_SHARES[0] * size, ADAM_SHARES[1] * size),
+        common=common,
+        notes=(),
+    )
+    return replace(advice, notes=tuple(_notes(advice, depth, width)))
+
+
+def sigma_w_range(
+    activation: ValueAndDerivative, start: StartingPoint, depth: int
+) -> tuple[float, float] | None:
+    """The interval of sigma_w round a start within which 6 xi_c >= depth, at the start's sigma_b.
+
+    Where the length diverges the gradient's own scale stands in for xi_c. Ends are found to about
+    a per cent, and looked for up to a factor 38 away.
+    """
+    if start.trainable_depth < depth:
+        return None
+    ends = list[float]()
+    for step in (1 / RANGE_STEP, RANGE_STEP):
+        coarse = _last_within(activation, start, depth, start.sigma_w, step)
+        ends.append(_last_within(activation, start, depth, coarse, step ** (1 / RANGE_PIECE)))
+    return ends[0], ends[1]
+
+
+def _last_within(
+    activation: ValueAndDerivative, start: StartingPoint, depth: int, sigma_w: float, step: float
+) -> float:
+    """The last of sigma_w, sigma_w step, sigma_w step^2, ... before 6 xi_c falls short of the depth."""
+    for first in range(0, RANGE_PIECE * RANGE_PIECES, RANGE_PIECE):
+        grid = [sigma_w * step**k for k in range(first, first + RANGE_PIECE + 1)]
+        diagram = phase_diagram(activation, grid, [start.sigma_b])
+        scale = torch.where(diagram.diverges, diagram.xi_gradient.abs(), diagram.xi_c)[0]
+        short = (scale * TRAINABLE < depth).nonzero()
+        if len(short):
+            return grid[max(int(short[0]) - 1, 0)]
+    return grid[-1]
+
+
+def _recommended(
+    activation: ValueAndDerivative, common: tuple[StartingPoint, ...]
+) -> tuple[Initializer, bool]:
+    """The critical start, or of the common ones that which loses or gains least a layer."""
+    try:
+        return critical(activation), True
+    except NoCriticalPointError:
+        settled = [row for row in common if not row.point.diverges] or list(common)
+        best = min(settled, key=lambda row: abs(math.log(max(row.point.chi, 1e-300))))
+        return COMMON[best.initializer], False
+
+
+def _scatter_rate(activation: ValueAndDerivative, point: FixedPoint) -> float:
+    """3 mu_2 / mu_1^2 - 1: n times the variance of ln of the squared gradient, a layer."""
+    q = torch.tensor([min(max(point.q, SMALLEST), LARGEST)], dtype=torch.float64)
+    quadrature = Quadrature(activation)
+    return 3 * float(quadrature.slope_squared(q)) / float(quadrature.single(q).slope) ** 2 - 1
+
+
+def _optimal_depth(activation: ValueAndDerivative, width: int, n_out: int) -> float | None:
+    try:
+        return width * optimal_aspect_ratio(n_out, fluctuation_rate(activation))
+    except ConfigurationError:
+        return None
+
+
+def _notes(advice: Advice, depth: int, width: int) -> Iterator[str]:
+    start = advice.start
+    if not advice.critical:
+        yield (
+            "This activation has no critical point; of the common initializers this one changes the "
+            f"gradient least, by a factor {start.factor:.3g} a layer."
+        )
+    elif start.sigma_w > PRACTICAL_SIGMA_W:
+        yield (
+            f"It takes weights {start.sigma_w:.3g} times the usual 1/sqrt(n) to be critical: units "
+            "saturate and draws differ widely. Another activation will serve better."
+        )
+    if advice.trainable_depth < depth:
+        yield (
+            f"Mean field calls {advice.trainable_depth:.3g} layers trainable; {depth} are too many "
+            "for this activation without skips or normalisation."
+        )
+    if advice.beta > 1:
+        yield (
+            f"At width {width} the gradients of two draws differ by a factor of about "
+            f"{math.exp(math.sqrt(advice.beta)):.2g}: take {math.ceil(width * advice.beta)} neurons a "
+            "layer, or fewer layers."
+        )

@@ -1,0 +1,51 @@
+"""The advice command: its lines, its check on drawn networks, and what it refuses."""
+
+import re
+
+import pytest
+
+from experiments.app.advise import main
+
+SMALL = ("model.depth=3", "model.width=24", "trainer.accelerator=cpu", "data=digits")
+
+
+def test_advice_prints_recommendation_and_measurement(capsys: pytest.CaptureFixture[str]) -> None:
+    """The critical start, depth, learning rates, and measured factors within 10 % of the predicted."""
+    assert main(["activation=tanh", *SMALL]) == 0
+    said = capsys.readouterr().out
+    assert "initializer.sigma_w=1.32701 initializer.sigma_b=0.223607" in said
+    for words in ("xi_c = inf", "sigma_w from", "learning rate", "torch_default", "a short run"):
+        assert words in said
+    factor = re.search(r"gradient norm, factor a layer\s+(\S+)\s+(\S+)", said)
+    assert factor is not None
+    predicted, measured = map(float, factor.groups())
+    assert measured == pytest.approx(predicted, rel=0.1)
+    stable, _, unstable = re.findall(
+        r"^  \S+\s+(?:stable|between|unstable).*?([\d.]+|nan)\s+([\d.]+|nan)", said, re.M
+    )
+    assert float(stable[1]) < float(stable[0])
+    assert unstable[1] == "nan" or float(unstable[1]) > float(stable[1])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["activation=reluu"], ("activation/reluu", "elu")),
+        (["model.dpth=3"], ("model.dpth",)),
+        (["model.depth=-1"], ("model.depth=-1", "from 0")),
+        (["model.skip=true"], ("model.skip=True", "plain network")),
+        (["model.hidden=[3,4]"], ("equal hidden widths",)),
+    ],
+)
+def test_settings_that_cannot_be_advised_on_are_refused(overrides, words) -> None:
+    """An unknown option or key, a negative depth, skips and unequal widths: one message, then out."""
+    with pytest.raises(SystemExit) as leaving:
+        main(overrides)
+    for word in words:
+        assert word in str(leaving.value)
+
+
+def test_help_explains_and_computes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help shows two examples."""
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.count("python scripts/advise.py") == 3
