@@ -1,0 +1,53 @@
+"""The networks of some rows, drawn again as they were before training."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pandas import DataFrame
+
+from experiments.core.errors import ConfigurationError
+from experiments.models import MLP
+from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
+from experiments.training.settings import ModelSettings
+
+
+def widths_of(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """(n_1, ..., n_L) of a cell's network.
+
+    >>> widths_of({"data": "digits", "model.depth": 2, "model.width": 30})
+    (64, 30, 30, 10)
+    >>> widths_of({"data": "digits", "model.depth": 1, "model.width": 7, "model.parameters": 7510.0})
+    (64, 100, 10)
+    """
+    data, hidden, parameters = dataset_of(row), row.get("model.hidden"), row.get("model.parameters")
+    settings = ModelSettings(
+        depth=int(row["model.depth"]),
+        width=int(row["model.width"]),
+        hidden=json.loads(hidden) if isinstance(hidden, str) else None,
+        parameters=None if parameters is None or parameters != parameters else int(parameters),
+    )
+    return settings.widths(data.features, data.outputs)
+
+
+def drawn(rows: DataFrame) -> MLP | None:
+    """One stack of the rows' networks, which must be of one shape: run r is row r before training.
+
+    Nothing is read: a network's seed, shape and initializer determine its weights.
+
+    Returns:
+        None where an option is no room.
+    """
+    first = rows.iloc[0].to_dict()
+    try:
+        return MLP(
+            widths_of(first),
+            activation_of(first),
+            [initializer_of(row) for row in rows.to_dict("records")],
+            runs=len(rows),
+            seed=[int(seed) for seed in rows["seed"]],
+            skip=first.get("model.skip") is True,
+            normalize=first.get("model.normalize") is True,
+        )
+    except ConfigurationError:
+        return None
