@@ -1,7 +1,8 @@
 """The LightningModule that trains a stack: one call is a chunk of steps of all its runs."""
 
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,6 +23,9 @@ from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
 
 Loggers = Sequence[Sequence[CellLogger]]
+
+#: input numbers gathered at once; no more, so that they are still in the cache when they are used
+GATHERED = 2**15
 
 
 class StackModule(pl.LightningModule):
@@ -83,10 +87,8 @@ class StackModule(pl.LightningModule):
         steps = chunk.stop - chunk.start
         if not self.alive or not steps:
             return
-        order = self._order(steps)
         losses = []
-        for k in range(steps):
-            x, t = self._batch(None if order is None else order[k])
+        for k, (x, t) in enumerate(self._batches(steps)):
             if k == 0 and chunk.record and self.stack.ledger.columns:
                 losses.append(self._recorded_step(chunk.start, x, t))
             else:
@@ -99,8 +101,7 @@ class StackModule(pl.LightningModule):
         if self.alive:
             self._evaluate(step)
             if self.stack.ledger.columns:
-                order = self._order(1)
-                x, t = self._batch(None if order is None else order[0])
+                ((x, t),) = self._batches(1)
                 self._recorded_step(step, x, t, update=False)
         self._leave(self.alive, step)
 
@@ -132,14 +133,21 @@ class StackModule(pl.LightningModule):
         taken = [self.orders[r].take(steps) for r in self.alive]
         return torch.stack(taken, dim=1).to(self.device)
 
-    def _batch(self, index: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Every run's own examples, (R, batch, n_1), or the whole split, (N, n_1), shared."""
-        train = self.data.train
-        if index is None:
-            return train.x, train.t
-        rows = index.flatten()
-        x = train.x.index_select(0, rows).view(*index.shape, -1)
-        return x, train.t.index_select(0, rows).view(*index.shape, *train.t.shape[1:])
+    def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every run's own examples, (R, batch, n_1), or the whole split, (N, n_1), shared.
+
+        Small batches are gathered many at once: the gathering would take as long as the step.
+        """
+        train, order = self.data.train, self._order(steps)
+        if order is None:
+            yield from itertools.repeat((train.x, train.t), steps)
+            return
+        together = max(1, GATHERED // (order[0].numel() * train.x.shape[-1]))
+        for index in order.split(together):
+            rows = index.flatten()
+            x = train.x.index_select(0, rows).view(*index.shape, -1)
+            t = train.t.index_select(0, rows).view(*index.shape, *train.t.shape[1:])
+            yield from zip(x.unbind(), t.unbind(), strict=True)
 
     def _update(self) -> None:
         settings, home = self.stack.settings, self.parameter_home
