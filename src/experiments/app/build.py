@@ -127,7 +127,7 @@ def make(node: Mapping[str, Any]) -> Any:
             raise cause from None
         if isinstance(cause, TypeError):
             settings = ", ".join(f"{key}={value!r}" for key, value in node.items() if key[0] != "_")
-            found = f"{node['_target_']} with {settings} ({cause})"
+            found = f"{node['_target_']} with {settings} ({str(cause).splitlines()[0]})"
             remedy = "see the comments in the option file for names, types and ranges"
             raise ConfigurationError(describe(found, "arguments that it takes", remedy)) from error
         raise

@@ -7,6 +7,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 
 class CachingLoader:
@@ -37,21 +38,26 @@ class CachingLoader:
         """What Hydra's own loader would compose for one job."""
         overrides = [self._parse(line) for line in sweep_overrides]
         if any(map(_changes_more_than_leaves, overrides)):
-            config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
-            return config
+            return self._by_hydra(master_config, sweep_overrides)
         choices = tuple(o.input_line or "" for o in overrides if self._chooses(o))
         leaves = [o for o in overrides if not self._chooses(o)]
         known = (choices, frozenset(o.key_or_group for o in leaves))
         if known not in self._composed:
-            config = self._loader.load_sweep_config(master_config, sweep_overrides)
-            self._composed[known] = config
-            return config
+            self._composed[known] = self._by_hydra(master_config, sweep_overrides)
+            return self._composed[known]
         config = self._composed[known]
         with read_write(config.hydra), open_dict(config.hydra):
-            for leaf in leaves:
-                OmegaConf.update(config, leaf.key_or_group, leaf.value(), merge=True)
+            try:
+                for leaf in leaves:
+                    OmegaConf.update(config, leaf.key_or_group, leaf.value(), merge=True)
+            except OmegaConfBaseException:  # to be refused in Hydra's own words
+                return self._by_hydra(master_config, sweep_overrides)
             tasks = [o.input_line for o in overrides if not o.key_or_group.startswith("hydra")]
             config.hydra.overrides.task = tasks
+        return config
+
+    def _by_hydra(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
         return config
 
     def _parse(self, line: str) -> Override:
