@@ -1,0 +1,163 @@
+"""Bad input: one message that names what was found and what was expected, and nothing half written."""
+
+from pathlib import Path
+
+import pytest
+from tests.app.command import TINY, Answer, train
+
+#: refused by the house: found, expected, remedy
+HOUSE = {
+    "a negative depth": (["model.depth=-1"], "found model.depth=-1; expected an integer from 0"),
+    "a width of 0": (["model.width=0"], "found model.width=0; expected an integer from 1"),
+    "a hidden layer of 0": (["model.hidden=[3,0]"], "found model.hidden=0; expected an integer"),
+    "a rate that is no number": (["optimizer.lr=nan"], "found lr=nan; expected 0 <= lr"),
+    "a negative rate": (["optimizer.lr=-0.1"], "found lr=-0.1; expected 0 <= lr"),
+    "an infinite rate": (["optimizer.lr=inf"], "found lr=inf; expected 0 <= lr"),
+    "too much momentum": (["optimizer.momentum=1.5"], "found momentum=1.5; expected 0 <= momentum"),
+    "a negative seed": (["seed=-1"], "found seed=-1; expected an integer from 0"),
+    "no steps": (["trainer.max_steps=-1"], "found trainer.max_steps=-1; expected 0 or more"),
+    "an empty batch": (["trainer.batch_size=0"], "found trainer.batch_size=0; expected 1 or more"),
+    "a batch beyond the data": (
+        ["trainer.batch_size=999"],
+        "found trainer.batch_size=999; expected",
+    ),
+    "an unknown precision": (["trainer.precision=8-true"], "found trainer.precision='8-true'; exp"),
+    "a GPU that is not there": (["trainer=gpu"], "found trainer.accelerator=gpu and no CUDA"),
+    "a link without a meaning": (
+        ["loss.link=sigmoid"],
+        "found link='sigmoid' for CrossEntropy; exp",
+    ),
+    "a scale that is no number": (
+        ["initializer.sigma_b=nan"],
+        "found sigma_b=nan; expected a finite",
+    ),
+    "a schedule of 0": (["probe.every=0"], "found probe.every=0; expected 1 or more"),
+    "a text for a number": (
+        ["loss=focal", "loss.gamma=much"],
+        "found experiments.losses.Focal with gamma='much'",
+    ),
+    "an argument by force": (
+        ["+activation.alpah=1"],
+        "found experiments.activations.Tanh with derivative='exact', alpah=1",
+    ),
+    "a start that is not there": (
+        ["checkpoint=/no/such"],
+        "found no file /no/such; expected a cell's",
+    ),
+}
+#: refused by Hydra, whose typed front page names the key and what there is
+HYDRA = {
+    "an unknown key": (["model.dpeth=3"], "Key 'dpeth' not in 'ModelSettings'"),
+    "an unknown key of a room": (["loss.lnik=softmax"], "Key 'lnik' is not in struct"),
+    "an unknown group": (["activtion=relu"], "Key 'activtion' not in 'FrontPage'"),
+    "an unknown option": (["activation=tnah"], "Could not find 'activation/tnah'"),
+    "an unknown study": (["study=vanishing"], "Could not find 'study/vanishing'"),
+    "an unknown axis": (["sweep=wdith"], "Could not find 'sweep/wdith'"),
+    "a text for an integer": (
+        ["model.depth=two"],
+        "Value 'two' of type 'str' could not be converted",
+    ),
+    "a fraction for an integer": (["model.depth=2.5"], "Value '2.5' of type 'float' could not be"),
+    "nothing for a name": (["name=null"], "field 'name' is not Optional"),
+    "half a list": (["model.hidden=[1"], "no viable alternative"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def assert_refused(answer: Answer, message: str) -> None:
+    """Said once, on stderr, without a traceback; no table, no report, no cell."""
+    assert answer.status != 0
+    assert message in answer.err
+    assert answer.err.count(message) == 1
+    assert "Traceback" not in answer.err
+    files = {path.name for path in Path("runs").rglob("*") if path.is_file()}
+    assert files <= {"multirun.yaml"}, "Hydra writes what it was asked before it looks"
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_a_setting_out_of_range_is_refused(name) -> None:
+    """One line: found, expected, remedy; exit status 1."""
+    arguments, message = HOUSE[name]
+    answer = train(*TINY, *arguments)
+    assert_refused(answer, message)
+    (line,) = answer.err.strip().splitlines()
+    assert line.startswith("Error: found ")
+    assert line.count("; ") >= 2
+
+
+@pytest.mark.parametrize("name", HYDRA)
+def test_what_hydra_does_not_know_is_refused(name) -> None:
+    """Before anything is imported or written."""
+    arguments, message = HYDRA[name]
+    assert_refused(train(*TINY, *arguments), message)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "stacked"])
+def test_a_sweep_of_nothing_but_bad_settings(launcher) -> None:
+    """Stacked: refused as one run would be. One by one: every cell fails by name. Status 1 for both."""
+    answer = train("-m", *TINY, "model.depth=-1,-2", f"hydra/launcher={launcher}")
+    assert answer.status == 1
+    assert "found model.depth=-1; expected an integer from 0" in answer.out + answer.err
+    assert "Traceback" not in answer.out + answer.err
+
+
+@pytest.mark.parametrize("launcher", ["basic", "stacked"])
+def test_a_sweep_with_a_wrong_type(launcher) -> None:
+    """Refused by the typed front page, in the first job or in a later one."""
+    answer = train("-m", *TINY, "model.depth=1,two", f"hydra/launcher={launcher}")
+    assert_refused(answer, "Value 'two' of type 'str' could not be converted to Integer")
+
+
+def test_an_unreadable_data_folder() -> None:
+    """The files that were looked for, where, and how to get them."""
+    answer = train("data=mnist", "data.folder=/no/such/folder", "logger=none")
+    assert_refused(answer, "found no train-images-idx3-ubyte")
+    assert "in /no/such/folder" in answer.err
+    assert "give data.folder=PATH" in answer.err
+
+
+def test_a_run_folder_that_is_a_file() -> None:
+    """The file is named and stays as it is."""
+    Path("runs").mkdir()
+    Path("runs/default").write_text("mine")
+    answer = train(*TINY)
+    assert answer.status == 1
+    assert (
+        "found a file at runs/default; expected a folder, or nothing yet; set runs_dir"
+        in answer.err
+    )
+    assert Path("runs/default").read_text() == "mine"
+
+
+def test_a_runs_folder_that_is_a_file() -> None:
+    """So does a file further up, in a sweep as well."""
+    Path("runs").write_text("mine")
+    answer = train("-m", *TINY, "seed=0,1", "hydra/launcher=stacked")
+    assert answer.status == 1
+    assert "found a file at runs; expected" in answer.err
+    assert Path("runs").read_text() == "mine"
+
+
+def test_a_checkpoint_cut_short() -> None:
+    """Named as what it is, before a cell is made of it."""
+    assert train(*TINY, "name=whole").status == 0
+    (whole,) = Path("runs/whole/cells").glob("*/checkpoint")
+    torn = Path("torn")
+    torn.write_bytes(whole.read_bytes()[:-100])
+    answer = train(*TINY, f"checkpoint={torn}")
+    assert answer.status == 1
+    assert "found torn unreadable" in answer.err
+    assert "perhaps cut short; expected a whole checkpoint; name the file" in answer.err
+    assert not Path("runs/default/cells").exists()
+
+
+def test_an_old_table_survives_a_refusal() -> None:
+    """A bad run into a good folder changes nothing there."""
+    assert train(*TINY).status == 0
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    assert train(*TINY, "model.width=0").status == 1
+    assert {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()} == before
