@@ -14,6 +14,7 @@ from tests.theory.written import Erf, Exponential, HardTanh, Hole, Sin, Square
 from experiments.activations import ELU, GELU, SELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.core.errors import ConfigurationError
 from experiments.theory import mean_field
+from experiments.theory.quadrature import Quadrature
 
 # phi, sigma_w^2, sigma_b^2, q*, chi, c*, xi_q, xi_c, xi_gradient. Computed in float64 by a composite
 # Gauss-Legendre rule of other code, which agrees with 240-node Gauss-Hermite for tanh and with closed
@@ -128,6 +129,33 @@ def test_relu_is_its_closed_form(weight_variance: float) -> None:
     assert point.c == 1
 
 
+def test_selu_is_self_normalising_forwards_and_explodes_backwards() -> None:
+    """E phi = 0, E phi^2 = 1 at q = 1; the moments' Jacobian is .0888348, .7826479; chi = 1.0716."""
+    one = torch.ones(1, dtype=torch.float64)
+    u, weight = Quadrature(SELU()).nodes(one)
+    assert float((weight * SELU().value(u)).sum()) == pytest.approx(0, abs=1e-14)
+    point = at(SELU(), 1.0, 0.0)
+    assert point.q == pytest.approx(1, abs=1e-14)
+    mean_by_variance = float((weight * u * SELU().derivative(u)).sum()) / 2
+    assert mean_by_variance == pytest.approx(0.0888348, abs=1e-6)
+    assert math.exp(-1 / point.xi_q) == pytest.approx(0.7826479, abs=1e-6)
+    assert point.chi**100 == pytest.approx(1007, rel=3e-3)
+
+
+def test_wrong_gains_add_up_over_depth() -> None:
+    """ReLU with Var = 1/n loses (1/sqrt 2)^30 = 3.05e-5 in thirty layers; He's loses nothing."""
+    assert at(ReLU(), 1.0, 0.0).factor ** 30 == pytest.approx(3.0518e-5, rel=1e-4)
+    assert at(ReLU(), 2.0, 0.0).factor ** 30 == pytest.approx(1, rel=1e-12)
+
+
+def test_critical_tanh_lengths_fall_like_one_over_twice_the_depth() -> None:
+    """sigma_w = 1, sigma_b = 0: q after layer 20 is near .0261 (drawn at n = 100), 1 / (2 l)."""
+    q = [1.0]
+    for _ in range(19):
+        q = mean_field.length_map(Tanh(), q, 1.0, 0.0).tolist()
+    assert q[0] == pytest.approx(0.0261, rel=0.08)
+
+
 @pytest.mark.parametrize("weight_variance", [1.5, 4.0, 20.0])
 def test_erf_fixed_points_solve_the_arcsine_equations(weight_variance: float) -> None:
     """q* and c* of a user-written erf satisfy Williams' closed forms to 1e-10."""
@@ -177,6 +205,7 @@ def test_he_correlation_map_is_the_arc_cosine_kernel() -> None:
     for _ in range(90):
         c = oracle.relu_correlation_map(c)
     assert c == pytest.approx(0.9964231467, abs=1e-10)
+    assert (1 - c) * 100**2 == pytest.approx(35.77, abs=0.01)  # on its slow way to 9 pi^2 / 2
 
 
 def test_length_map_of_he_elu_grows_without_bound() -> None:

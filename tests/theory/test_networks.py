@@ -1,6 +1,7 @@
 """Theory against measurement: finite networks have the predicted lengths, factors and angles."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from experiments.initializers import Gaussian, Glorot
 from experiments.losses import HalfSquaredError
 from experiments.models import MLP
 from experiments.probes import correlations, effective_chi, gradient_ratio, lengths
-from experiments.theory import mean_field
+from experiments.theory import BatchMoments, mean_field, predicted_profile
 
 # phi, sigma_w^2, sigma_b^2; other code measured q = .3151, 1.1206, .1983, 1.0528 at n = 1000
 SETTINGS = [(Tanh(), 1.3, 0.05), (ELU(), 1.5, 0.05), (ReLU(), 1.5, 0.05), (Tanh(), 2.5, 0.05)]
@@ -84,3 +85,19 @@ def test_glorots_propagation(initializer, factor: float) -> None:
     t = torch.randn(8, n, generator=torch.Generator().manual_seed(1))
     ratios = gradient_ratio(net, x, t, HalfSquaredError()).mean(1).sqrt()
     assert float(ratios.mean()) == pytest.approx(factor, abs=0.02)
+
+
+def test_weight_gradients_keep_their_size_where_back_propagated_ones_vanish() -> None:
+    """Glorot & Bengio's old heuristic: delta loses 0.577 a layer, a gains what it lost, dC/dW is level."""
+    n, depth = 500, 5
+    net = MLP([n] * (depth + 2), Tanh(), Gaussian(math.sqrt(1 / 3)), runs=16, seed=0)
+    x = 0.1 * torch.randn(1, n, generator=torch.Generator().manual_seed(0))
+    t = torch.randn(1, n, generator=torch.Generator().manual_seed(1))
+    cost = HalfSquaredError()(net(x), t).sum()
+    sizes = [g.flatten(1).norm(dim=1).mean() for g in torch.autograd.grad(cost, net.weights)]
+    for below, above in pairwise(sizes):
+        assert float(below / above) == pytest.approx(1, abs=0.03)
+    batch = BatchMoments(inputs=float(x.square().mean()), deltas=1.0)
+    profile = predicted_profile(net.widths, Tanh(), Gaussian(math.sqrt(1 / 3)), batch)
+    level = profile.log10_weight_gradient_norm
+    assert max(level) - min(level) < 0.01

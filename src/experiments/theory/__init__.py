@@ -9,6 +9,7 @@ from experiments.theory.critical_start import (
     critical_orthogonal,
     starting_points,
 )
+from experiments.theory.deep_linear import learning_time
 from experiments.theory.jacobian_spectrum import squared_singular_value_density
 from experiments.theory.kernel import (
     LearningRates,
@@ -31,6 +32,7 @@ __all__ = [
     "critical",
     "critical_orthogonal",
     "finite_width",
+    "learning_time",
     "mean_field",
     "predicted_profile",
     "squared_singular_value_density",
