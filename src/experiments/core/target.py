@@ -100,7 +100,8 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
         )
     if kind in ("distribution", "class") and n_out > 1:
         worst = float((t.sum(-1) - 1).abs().max())
-        if worst > torch.finfo(t.dtype).eps ** 0.5:
+        # at least float32's tolerance: float64 rows have often been float32 before
+        if worst > max(torch.finfo(t.dtype).eps, torch.finfo(torch.float32).eps) ** 0.5:
             raise ConfigurationError(
                 describe(
                     f"target rows whose sum is off by up to {worst:g}",
