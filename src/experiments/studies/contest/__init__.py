@@ -1,0 +1,40 @@
+"""Contests between heads: each at its best learning rate, seed by seed, and what they answer."""
+
+from experiments.studies.contest.answers import answers_of, best_temperature, tempered
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.duels import Duel, duel, values_of
+from experiments.studies.contest.heads import (
+    BASELINES,
+    HEAD,
+    LR,
+    baseline_of,
+    chance_of,
+    head_name,
+    settings_of,
+    with_heads,
+)
+from experiments.studies.contest.speed import median_steps, steps_to, written_steps
+from experiments.studies.contest.tuning import Arm, arms_of
+
+__all__ = [
+    "BASELINES",
+    "HEAD",
+    "LR",
+    "Arm",
+    "Contest",
+    "Duel",
+    "answers_of",
+    "arms_of",
+    "baseline_of",
+    "best_temperature",
+    "chance_of",
+    "duel",
+    "head_name",
+    "median_steps",
+    "settings_of",
+    "steps_to",
+    "tempered",
+    "values_of",
+    "with_heads",
+    "written_steps",
+]

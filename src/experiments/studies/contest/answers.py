@@ -1,0 +1,101 @@
+r"""A finished cell's answers, from its checkpoint; and the same with a temperature.
+
+::
+
+    p = softmax(z / T),    T = argmin over T of the negative log-likelihood of the validation part
+
+One number a network, fitted after training: it changes how sure the answers are and never which. Every
+head is read through a softmax then, so all heads are asked the same question.
+
+References:
+    Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks", section 4.2.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float64
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from experiments.core.cell import SweepFolder
+from experiments.core.dataset import Dataset, Split
+from experiments.core.errors import ConfigurationError
+from experiments.core.metric import Answers
+from experiments.initializers import Constant
+from experiments.losses import CrossEntropy
+from experiments.models import MLP
+from experiments.studies.reading import activation_of, dataset_of, loss_of
+from experiments.training.cells import read_checkpoint
+from experiments.training.settings import ModelSettings
+
+#: temperatures are looked for between e^-RANGE and e^RANGE
+RANGE = 8.0
+
+
+def answers_of(
+    row: Mapping[str, Any], folder: Path, part: Literal["val", "test"] = "test"
+) -> Answers | None:
+    """What the trained network of a row says to one part of its data.
+
+    Returns:
+        None where it cannot be asked: no checkpoint, options that are no rooms, no examples, or data
+        without classes.
+    """
+    path = SweepFolder(folder).cell(str(row["cell"])).checkpoint
+    try:
+        data = dataset_of(row)
+        split: Split = getattr(data.load(), part)
+        if data.task != "classification" or not len(split):
+            return None
+        net = _network(row, data)
+        state = read_checkpoint(path)
+        net.load_state_dict({name: state[name] for name in net.state_dict()})
+        loss = loss_of(row)
+    except (ConfigurationError, KeyError, RuntimeError, OSError):
+        return None
+    with torch.no_grad():
+        return Answers(net(split.x)[None], split.t, loss)
+
+
+def best_temperature(answers: Answers) -> float:
+    """The temperature that suits these answers (those of the validation part) best.
+
+    NaN for one output, where a softmax says nothing, and for outputs that are not finite.
+    """
+    z, classes = answers.z[0], answers.classes
+    if z.shape[-1] == 1 or not bool(z.isfinite().all()):
+        return math.nan
+    found = minimize_scalar(
+        lambda log: _nll(z / math.exp(log), classes), bounds=(-RANGE, RANGE), method="bounded"
+    )
+    return math.exp(float(found.x))
+
+
+def tempered(answers: Answers, temperature: float) -> Answers:
+    """The same outputs read as softmax(z / T)."""
+    return Answers(answers.z / temperature, answers.classes, CrossEntropy())
+
+
+def _nll(z: Float64[Tensor, "examples classes"], classes: Tensor) -> float:
+    return float(torch.nn.functional.cross_entropy(z, classes))
+
+
+def _network(row: Mapping[str, Any], data: Dataset) -> MLP:
+    hidden = row.get("model.hidden")
+    model = ModelSettings(
+        depth=int(row["model.depth"]),
+        width=int(row["model.width"]),
+        hidden=json.loads(hidden) if isinstance(hidden, str) else None,
+    )
+    return MLP(
+        model.widths(data.features, data.outputs),
+        activation_of(row),
+        Constant(w=0.0),
+        skip=bool(row.get("model.skip", False)),
+        normalize=bool(row.get("model.normalize", False)),
+    )

@@ -1,0 +1,113 @@
+"""A contest: all heads at all settings, one of them the baseline that the others are measured against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.reporting.intervals import share_interval
+from experiments.studies.contest.duels import Duel, duel, values_of
+from experiments.studies.contest.heads import HEAD, LR, baseline_of, chance_of, with_heads
+from experiments.studies.contest.tuning import Arm, arms_of
+from experiments.studies.reading import MARGIN
+
+ACCURACY = "test/accuracy"
+#: a network is trained when it has come this share of the way from chance to the best arm's accuracy
+TRAINED = 0.8
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is there to compare.
+
+    Args:
+        rows: the cells that are over, with their heads.
+        arms: every head at every setting.
+        baseline: the head that the others are measured against; None without a cross-entropy.
+        chance: accuracy of guessing; NaN where unknown.
+    """
+
+    rows: DataFrame
+    arms: Sequence[Arm]
+    baseline: str | None
+    chance: float
+
+    @staticmethod
+    def of(results: DataFrame) -> "Contest | None":
+        """The contest that a results table holds; None if no cell is over."""
+        rows = with_heads(results)
+        if not len(rows):
+            return None
+        return Contest(rows, arms_of(rows), baseline_of(rows), chance_of(rows))
+
+    @cached_property
+    def heads(self) -> list[str]:
+        """All heads, the baseline first."""
+        names: list[str] = self.rows[HEAD].drop_duplicates().tolist()
+        return sorted(names, key=lambda name: (name != self.baseline, name))
+
+    @property
+    def rivals(self) -> list[str]:
+        """All heads but the baseline."""
+        return [head for head in self.heads if head != self.baseline]
+
+    @cached_property
+    def rates(self) -> list[float]:
+        """Every learning rate that was tried, ascending."""
+        return (
+            sorted(float(rate) for rate in self.rows[LR].dropna().unique())
+            if LR in self.rows
+            else []
+        )
+
+    @cached_property
+    def contested(self) -> list[Arm]:
+        """The arms of settings at which at least one head learns; all, where chance is unknown.
+
+        A setting at which nobody learns is a tie of no interest, and would water down every mean.
+        """
+        learnt = {arm.setting for arm in self.arms if self.learns(arm)}
+        return [arm for arm in self.arms if arm.setting in learnt or np.isnan(self.chance)]
+
+    def learns(self, arm: Arm) -> bool:
+        """Whether at its best rate the arm's mean test accuracy is clearly above chance."""
+        accuracy = values_of(arm.rows, ACCURACY)
+        return len(accuracy) > 0 and bool(accuracy.mean() > self.chance + MARGIN)
+
+    @cached_property
+    def trained_from(self) -> float:
+        """The test accuracy from which a network counts as trained; NaN where chance is unknown."""
+        means = [values_of(arm.rows, ACCURACY).mean() for arm in self.contested if len(arm.rows)]
+        best = max((mean for mean in means if np.isfinite(mean)), default=np.nan)
+        return float(self.chance + TRAINED * (best - self.chance))
+
+    def both_train(self, rival: str) -> list[str]:
+        """The settings at which every network of the baseline and of the rival is trained."""
+        sound = {
+            (arm.head, arm.setting)
+            for arm in self.contested
+            if bool((values_of(arm.rows, ACCURACY) >= self.trained_from).all())
+        }
+        settings = dict.fromkeys(arm.setting for arm in self.contested)
+        return [s for s in settings if {(self.baseline, s), (rival, s)} <= sound]
+
+    def duel(self, rival: str, metric: str, rate: float | None = None) -> Duel:
+        """The baseline against a rival at all contested settings, at own rates or at a common one."""
+        return duel(self.contested, str(self.baseline), rival, metric, rate)
+
+    def fair_duel(self, rival: str, metric: str) -> Duel:
+        """At own rates, where both train: what else they differ in, once training is no question."""
+        where = set(self.both_train(rival))
+        arms = [arm for arm in self.contested if arm.setting in where]
+        return duel(arms, str(self.baseline), rival, metric)
+
+    def untrained(self, head: str) -> Interval:
+        """Share of a head's networks, at their own rates, that diverged or ended below ``trained_from``."""
+        seeds = [values_of(arm.rows, ACCURACY) for arm in self.contested if arm.head == head]
+        accuracy = np.concatenate([*seeds, np.empty(0)])
+        if np.isnan(self.trained_from):
+            return share_interval(0, 0)
+        return share_interval(int((~(accuracy >= self.trained_from)).sum()), len(accuracy))

@@ -1,0 +1,90 @@
+"""Duels: two heads seed by seed, at every setting, at their own rates or at a common one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.reporting.intervals import mean_interval
+from experiments.studies.contest.tuning import Arm
+
+
+@dataclass(frozen=True)
+class Duel:
+    """What a baseline has more of than a rival.
+
+    Args:
+        baseline: name of the head that is subtracted from.
+        rival: name of the head that is subtracted.
+        differences: setting -> baseline minus rival for every seed that both have, by seed.
+    """
+
+    baseline: str
+    rival: str
+    differences: Mapping[str, Mapping[int, float]]
+
+    def at(self, setting: str) -> Interval:
+        """Mean over seeds at one setting."""
+        return mean_interval(np.array(list(self.differences[setting].values()), np.float64))
+
+    @cached_property
+    def per_seed(self) -> Float64[ndarray, " seeds"]:
+        """Mean over settings, of every seed that has them all."""
+        settings = list(self.differences.values())
+        common = set.intersection(*map(set, settings)) if settings else set()
+        means = [np.mean([setting[seed] for setting in settings]) for seed in sorted(common)]
+        return np.array(means, np.float64)
+
+    @cached_property
+    def overall(self) -> Interval:
+        """Mean over settings and seeds; seeds are what is drawn again."""
+        return mean_interval(self.per_seed)
+
+    def settings_where(self, low: float, high: float) -> list[str]:
+        """The settings whose whole interval lies inside [low, high]."""
+        return [setting for setting in self.differences if self.at(setting).within(low, high)]
+
+
+def duel(
+    arms: Sequence[Arm], baseline: str, rival: str, metric: str, rate: float | None = None
+) -> Duel:
+    """Both heads at every setting where both are.
+
+    Args:
+        arms: from ``arms_of``.
+        baseline: a head's name.
+        rival: another's.
+        metric: a column of the results.
+        rate: a learning rate that both must use; None lets each have its own best.
+    """
+    own = {arm.setting: arm for arm in arms if arm.head == baseline}
+    found = {}
+    for arm in arms:
+        if arm.head != rival or arm.setting not in own:
+            continue
+        other = own[arm.setting]
+        a, b = (side.rows if rate is None else side.at(rate) for side in (other, arm))
+        differences = _paired(a, b, metric)
+        if differences:
+            found[arm.setting] = differences
+    return Duel(baseline, rival, found)
+
+
+def values_of(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
+    """A column as numbers; none where it was not measured."""
+    if metric not in rows:
+        return np.empty(0)
+    found: Float64[ndarray, " seeds"] = rows[metric].to_numpy(np.float64, na_value=np.nan)
+    return found
+
+
+def _paired(a: DataFrame, b: DataFrame, metric: str) -> dict[int, float]:
+    """a - b of every seed that both have."""
+    sides = [dict(zip(r["seed"].tolist(), values_of(r, metric), strict=False)) for r in (a, b)]
+    with np.errstate(invalid="ignore"):
+        return {s: float(sides[0][s] - sides[1][s]) for s in sides[0] if s in sides[1]}

@@ -1,0 +1,83 @@
+"""Arms of a contest: a head at one setting, with the learning rate that suits it best."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.reporting.configurations import configurations
+from experiments.studies.contest.heads import HEAD, LR, settings_of
+
+ACCURACY, LOSS = "val/accuracy", "val/loss"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One head at one setting, at every learning rate that was tried.
+
+    Args:
+        head: its name.
+        setting: what it shares with the arms it is compared with, in words.
+        values: the same, by axis.
+        tried: rate -> one row a seed, rates ascending; NaN where there is no rate.
+    """
+
+    head: str
+    setting: str
+    values: Mapping[str, Any]
+    tried: Mapping[float, DataFrame]
+
+    @cached_property
+    def rate(self) -> float:
+        """The rate with the best mean validation accuracy; among equals, the lowest validation loss.
+
+        The loss decides alone where there is no accuracy. A seed that diverged counts as chance, so a
+        rate at which half the seeds are lost does not win by the other half.
+        """
+        return max(self.tried, key=lambda rate: _score(self.tried[rate]))
+
+    @cached_property
+    def rows(self) -> DataFrame:
+        """One row a seed, at the best rate."""
+        return self.tried[self.rate]
+
+    @property
+    def edge(self) -> str:
+        """``"lowest"`` or ``"highest"`` if the best rate is the last one tried on that side, or ""."""
+        rates = list(self.tried)
+        if len(rates) < 2 or self.rate not in (rates[0], rates[-1]):
+            return ""
+        return "lowest" if self.rate == rates[0] else "highest"
+
+    def at(self, rate: float) -> DataFrame:
+        """One row a seed at that rate; none where it was not tried."""
+        return self.tried.get(rate, self.rows.iloc[:0])
+
+
+def arms_of(rows: DataFrame) -> list[Arm]:
+    """Every head at every setting, in the order of settings.
+
+    Args:
+        rows: from ``with_heads``.
+    """
+    axes = settings_of(rows)
+    found = []
+    for setting in configurations(rows, axes):
+        for head, mine in setting.rows.groupby(HEAD, sort=False):
+            rates = mine[LR] if LR in mine else mine["seed"] * np.nan
+            tried = {float(r): part for r, part in mine.groupby(rates, dropna=False, sort=True)}
+            label = setting.label if axes else ""
+            values = dict(zip(axes, setting.values, strict=True))
+            found.append(Arm(str(head), label, values, tried))
+    return found
+
+
+def _score(rows: DataFrame) -> tuple[float, float]:
+    accuracy = rows[ACCURACY].to_numpy(np.float64, na_value=np.nan) if ACCURACY in rows else None
+    loss = rows[LOSS].to_numpy(np.float64, na_value=np.nan) if LOSS in rows else np.array([np.nan])
+    right = 0.0 if accuracy is None else float(np.where(np.isfinite(accuracy), accuracy, 0).mean())
+    wrong = float(loss.mean()) if np.isfinite(loss).all() else np.inf
+    return right, -wrong

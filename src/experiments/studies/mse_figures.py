@@ -1,0 +1,151 @@
+"""The figures of the contest between cross-entropy and squared error."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from experiments.core.study import Figure
+from experiments.probes.metrics import reliability
+from experiments.reporting.configurations import short, text
+from experiments.reporting.figures import (
+    Axis,
+    Curve,
+    Panel,
+    Reliability,
+    against_axis,
+    heat_map,
+    reliability_diagram,
+)
+from experiments.reporting.figures.learning_curves import STEP
+from experiments.reporting.profiles import histories
+from experiments.studies.contest import Arm, Contest, answers_of
+
+ACCURACY = "test/accuracy"
+DEPTH = "model.depth"
+#: settings that get a panel of their own
+PANELS = 4
+BINS = 15
+
+
+def figures(contest: Contest, folder: Path, target: float) -> tuple[Figure, ...]:
+    """All of them; those for which nothing was recorded are left out.
+
+    Args:
+        contest: with a baseline and at least one rival.
+        folder: for the learning curves and the checkpoints.
+        target: the accuracy that speed is measured to.
+    """
+    drawn = [_against_rate(contest), *(_map(contest, rival) for rival in contest.rivals)]
+    drawn += [_learning(contest, folder, target), reliability_of(contest, folder)]
+    return tuple(figure for figure in drawn if figure is not None)
+
+
+def _against_rate(contest: Contest) -> Figure | None:
+    """The unfair contests, one at each rate, and the fair one as a level."""
+    if len(contest.rates) < 2:
+        return None
+    curves = []
+    for rival in contest.rivals:
+        samples = [contest.duel(rival, ACCURACY, rate).per_seed for rate in contest.rates]
+        curves.append(Curve(rival, np.array(contest.rates), samples))
+    caption = (
+        f"Test accuracy of {contest.baseline} minus that of each rival when both train at the same "
+        "learning rate, mean over settings. Above 0 cross-entropy is ahead. The same networks, a "
+        "different rate, another verdict."
+    )
+    panel = Panel("", tuple(curves), (("tie", 0.0),))
+    axis = Axis("learning rate of both", logarithmic=True)
+    title = "The unfair contest: one learning rate for both"
+    return against_axis([panel], axis, Axis("difference in test accuracy"), title, caption)
+
+
+def _map(contest: Contest, rival: str) -> Figure | None:
+    """The fair contest, setting by setting: depth across, everything else down."""
+    found = contest.duel(rival, ACCURACY)
+    places = {arm.setting: arm.values for arm in contest.contested if arm.head == rival}
+    if len(found.differences) < 2:
+        return None
+    depths = sorted({values[DEPTH] for values in places.values() if DEPTH in values})
+    columns = [f"{depth:g}" for depth in depths] or [""]
+    rows = sorted({_rest(values) for values in places.values()})
+    grid = np.full((len(rows), len(columns)), np.nan)
+    for setting in found.differences:
+        values = places[setting]
+        column = depths.index(values[DEPTH]) if DEPTH in values else 0
+        grid[rows.index(_rest(values)), column] = found.at(setting).value
+    caption = (
+        f"Test accuracy of {contest.baseline} minus that of {rival}, each at its own learning rate, mean "
+        "over seeds. Above 0 cross-entropy is ahead. A dash: no head learns there."
+    )
+    return heat_map(
+        grid, list(rows), columns, "difference in test accuracy",
+        f"The fair contest against {rival}", caption,
+        labels=("", "depth (hidden layers)" if depths else ""), diverging=True, pattern="{:+.3f}",
+    )  # fmt: skip
+
+
+def _rest(values: Mapping[str, Any]) -> str:
+    named = [
+        text(value) if isinstance(value, str) else f"{short(key)} {text(value)}"
+        for key, value in values.items()
+        if key != DEPTH
+    ]
+    return " · ".join(named)
+
+
+def _learning(contest: Contest, folder: Path, target: float) -> Figure | None:
+    """Validation accuracy of every head at its own rate, at settings evenly picked."""
+    settings = list(dict.fromkeys(arm.setting for arm in contest.contested))
+    picked = np.unique(np.linspace(0, len(settings) - 1, min(PANELS, len(settings))).round())
+    panels = []
+    for k in picked.astype(int):
+        arms = [arm for arm in contest.contested if arm.setting == settings[k]]
+        order = sorted(arms, key=lambda arm: contest.heads.index(arm.head))
+        curves = [curve for arm in order if (curve := _history(arm, folder)) is not None]
+        if curves:
+            panels.append(Panel(settings[k], tuple(curves), ((f"target {target:g}", target),)))
+    if not panels:
+        return None
+    caption = "Each head at its own learning rate."
+    if len(picked) < len(settings):
+        caption += f" Shown: {len(picked)} of {len(settings)} settings, evenly picked."
+    title = "Learning, each at its own rate"
+    return against_axis(panels, STEP, Axis("validation accuracy"), title, caption, columns=2)
+
+
+def _history(arm: Arm, folder: Path) -> Curve | None:
+    key = "val/accuracy"
+    found = histories(folder, list(arm.rows["cell"]), [key])
+    if key not in found:
+        return None
+    steps, values = found[key]
+    return Curve(arm.head, steps, list(values.T))
+
+
+def reliability_of(contest: Contest, folder: Path) -> Figure | None:
+    """One diagram a head, over all settings, from the test answers of the networks that were kept."""
+    panels = []
+    for head in contest.heads:
+        seeds: dict[int, Float64[ndarray, "3 bins"]] = {}
+        for arm in contest.contested:
+            if arm.head != head:
+                continue
+            for row in arm.rows.to_dict("records"):
+                answers = answers_of(row, folder)
+                if answers is None:
+                    continue
+                sums = reliability(answers.confidence, answers.right, BINS)
+                counted = np.concatenate([part.numpy() for part in sums])
+                seed = int(row["seed"])
+                seeds[seed] = seeds.get(seed, 0.0) + counted
+        if seeds:
+            examples, confidence, right = np.stack(list(seeds.values()), axis=1)
+            panels.append(Reliability(head, examples, confidence, right))
+    if not panels:
+        return None
+    caption = "Test answers of every network at its own learning rate, all settings together."
+    return reliability_diagram(panels, "How far the confidence can be trusted", caption)

@@ -1,0 +1,277 @@
+"""What does choosing squared error instead of cross-entropy do?
+
+Note 001 asks it. A contest is fair when each side has the learning rate it needs: the losses' normalisers
+and links scale their gradients by factors of ten and more, so at a common rate one side is judged by the
+other's. Every head is therefore tried at every rate of a grid, its best is chosen on validation data, and
+test results are compared seed by seed. The same cells also give the unfair contests, one at each rate.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.study import Findings, Study, Table, Verdict
+from experiments.reporting.configurations import metric_name
+from experiments.reporting.intervals import mean_interval
+from experiments.reporting.summary import bounds
+from experiments.studies.contest import (
+    Arm,
+    Contest,
+    median_steps,
+    steps_to,
+    values_of,
+    written_steps,
+)
+from experiments.studies.mse_figures import figures
+from experiments.studies.reading import NOTHING, decided, listed
+
+#: a difference in accuracy below this is a tie
+TIE = 0.01
+#: a common rate misleads when the difference moves by more than this from rate to rate
+MISLEADING = 0.1
+#: the accuracy that speed is measured to
+TARGET = 0.9
+ACCURACY = "test/accuracy"
+NAMES = {
+    ACCURACY: "Accuracy",
+    "test/nll": "Negative log-likelihood",
+    "test/brier": "Brier score",
+    "test/ece": "Calibration error",
+    "test/logit_norm": "Norm of the raw output",
+    "test/confident_errors": "Share of confident errors",
+}
+CALIBRATION = ("test/nll", "test/brier", "test/ece")
+
+
+@final
+class MSEvsCrossEntropy(Study):
+    """Head x learning rate x depth x width x activation x seed."""
+
+    question: ClassVar[str] = (
+        "What does choosing squared error instead of cross-entropy do, once each has the learning rate "
+        "it needs?"
+    )
+    claim: ClassVar[str] = (
+        f"At one common learning rate the difference in test accuracy depends on the rate by more than "
+        f"{MISLEADING:g}. With the rate tuned for each side, and where all networks of both train, "
+        f"cross-entropy and a squared error on a softmax or on sigmoids are within {TIE:g} of each other: "
+        "what cross-entropy wins is networks that squared error does not train at all."
+    )
+    refuted_by: ClassVar[str] = (
+        f"An interval of the tuned difference that lies outside ±{TIE:g} where both train; common rates "
+        f"that agree within {MISLEADING:g}; cross-entropy failing to train more often."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        contest = Contest.of(results)
+        if contest is None:
+            return NOTHING
+        table = _tuned_table(contest.arms, folder)
+        if contest.baseline is None or not contest.rivals:
+            sentence = "Cross-entropy and another head are needed for a comparison."
+            return Findings((Verdict(sentence, "undecided"),), (table,))
+        verdicts = (
+            _accuracy(contest), _training(contest), _one_rate(contest), _flips(contest),
+            *(_calibration(contest, key) for key in CALIBRATION if key in contest.rows),
+            _speed(contest, folder), _confident_errors(contest), _edges(contest),
+        )  # fmt: skip
+        tables = (_fair_table(contest), _unfair_table(contest), table)
+        known = tuple(verdict for verdict in verdicts if verdict is not None)
+        return Findings(known, tables, figures(contest, folder, TARGET))
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+def _bounded(head: str) -> bool:
+    """Whether the claim speaks of this rival: squared error on a softmax or on sigmoids."""
+    return "squared error on" in head
+
+
+def _accuracy(contest: Contest) -> Verdict:
+    """The fair contest, where training itself is no question."""
+    parts, within = [], []
+    for rival in contest.rivals:
+        found = contest.fair_duel(rival, ACCURACY)
+        parts.append(f"{found.overall} against {rival} ({len(found.differences)} settings)")
+        if _bounded(rival):
+            within.append(found.overall.within(-TIE, TIE))
+    sentence = (
+        f"Each at its own rate, where all networks of both train: {contest.baseline} minus rival in test "
+        f"accuracy is {'; '.join(parts)}."
+    )
+    return Verdict(sentence, decided(*within))
+
+
+def _training(contest: Contest) -> Verdict:
+    """Which networks are lost altogether."""
+    share = {head: contest.untrained(head) for head in contest.heads}
+    own = share[str(contest.baseline)]
+    if not own.seeds:
+        return Verdict(
+            "Which networks train is not known, for want of a chance level.", "undecided"
+        )
+    sentence = (
+        f"Share of networks that end below {contest.trained_from:.2f}, each at its own rate: "
+        + ", ".join(f"{head} {found}" for head, found in share.items())
+    )
+    rarer = [own.value <= share[rival].value for rival in contest.rivals if _bounded(rival)]
+    return Verdict(sentence + ".", decided(*rarer))
+
+
+def _one_rate(contest: Contest) -> Verdict | None:
+    """At every common rate: how far the verdict moves with a choice that has nothing to do with it."""
+    if len(contest.rates) < 2:
+        return None
+    parts, moved = [], []
+    for rival in contest.rivals:
+        found = {rate: contest.duel(rival, ACCURACY, rate).overall for rate in contest.rates}
+        known = [(lead.value, rate, lead) for rate, lead in found.items() if lead.seeds]
+        if not known:
+            continue
+        (_, low, least), (_, high, most) = min(known), max(known)
+        parts.append(f"{least} at {low:g} to {most} at {high:g} against {rival}")
+        if _bounded(rival):
+            moved.append(most.value - least.value > MISLEADING)
+    if not parts:
+        return Verdict("No rate is common to any two heads.", "undecided")
+    sentence = (
+        f"At one rate for both, {contest.baseline} minus rival in test accuracy runs from "
+        f"{'; from '.join(parts)}."
+    )
+    return Verdict(sentence, decided(*moved))
+
+
+def _flips(contest: Contest) -> Verdict:
+    """Where, with tuned rates, one side is clearly ahead."""
+    parts = []
+    for rival in contest.rivals:
+        found = contest.duel(rival, ACCURACY)
+        ahead, behind = found.settings_where(TIE, np.inf), found.settings_where(-np.inf, -TIE)
+        if ahead:
+            parts.append(f"{contest.baseline} beats {rival} at {listed(ahead)}")
+        if behind:
+            parts.append(f"{rival} beats {contest.baseline} at {listed(behind)}")
+    where = "; ".join(parts) if parts else "nowhere"
+    return Verdict(
+        f"Where the tuned difference is clearly beyond {TIE:g}, settings one by one: {where}.",
+        "measured",
+    )
+
+
+def _calibration(contest: Contest, key: str) -> Verdict:
+    """The answers' probabilities, where all networks of both train."""
+    found = [contest.fair_duel(rival, key) for rival in contest.rivals]
+    parts = [f"{each.overall} against {each.rival}" for each in found]
+    sentence = (
+        f"{NAMES[key]} of the test answers where both train, {contest.baseline} minus rival: "
+        f"{'; '.join(parts)}."
+    )
+    return Verdict(sentence, "measured")
+
+
+def _speed(contest: Contest, folder: Path) -> Verdict:
+    parts = []
+    for head in contest.heads:
+        cells = [c for arm in contest.contested if arm.head == head for c in arm.rows["cell"]]
+        steps = steps_to(folder, cells, TARGET)
+        share = np.isfinite(steps).mean() if len(steps) else 0.0
+        parts.append(f"{head} {written_steps(median_steps(steps))} ({share:.0%} arrive)")
+    sentence = f"Median steps to validation accuracy {TARGET:g}, each at its own rate: "
+    return Verdict(sentence + ", ".join(parts) + ".", "measured")
+
+
+def _confident_errors(contest: Contest) -> Verdict | None:
+    """Whether the gradient is still there where the answer is wrong and sure."""
+    key = "test/confident_error_gradient"
+    if key not in contest.rows:
+        return None
+    parts = []
+    for head in contest.heads:
+        arms = [arm for arm in contest.contested if arm.head == head]
+        seeds = np.concatenate([values_of(arm.rows, key) for arm in arms])
+        known = seeds[np.isfinite(seeds)]
+        size = f"{np.median(known):.2g}" if len(known) else "no such example"
+        parts.append(f"{head} {size}")
+    return Verdict(
+        "Norm of δ at the output where a test answer is wrong with confidence 0.9 or more, median over "
+        "networks: " + ", ".join(parts) + ".",
+        "measured",
+    )
+
+
+def _edges(contest: Contest) -> Verdict | None:
+    """A best rate on the edge of the grid may not be the best there is."""
+    if len(contest.rates) < 2:
+        return Verdict(
+            "One learning rate was tried: nothing was tuned, so this is no fair comparison.",
+            "undecided",
+        )
+    edges = [arm for arm in contest.contested if arm.edge and contest.learns(arm)]
+    if not edges:
+        return None
+    named = [f"{arm.head} at {arm.setting or 'the only setting'} ({arm.edge})" for arm in edges]
+    return Verdict(
+        f"The best rate of {len(edges)} of {len(contest.contested)} contestants is the last one tried: "
+        f"{listed(named)}. Widen optimizer.lr to know what they can do.",
+        "undecided",
+    )
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def _fair_table(contest: Contest) -> Table:
+    rows = []
+    for key, name in NAMES.items():
+        for rival in contest.rivals if key in contest.rows else ():
+            found = contest.fair_duel(rival, key)
+            rows.append({
+                "": name, "rival": rival, "difference": found.overall.value,
+                "95 %": bounds(found.overall), "settings": len(found.differences),
+            })  # fmt: skip
+    caption = (
+        f"{str(contest.baseline).capitalize()} minus rival on test data, each at its own rate; means over "
+        "the settings at which every network of both trains, paired by seed, bootstrap intervals."
+    )
+    return Table("The fair contest", caption, DataFrame(rows))
+
+
+def _unfair_table(contest: Contest) -> Table:
+    rows = []
+    for rival in contest.rivals:
+        tuned = contest.duel(rival, ACCURACY).overall
+        row = {"rival": rival, "each its own": tuned.value, "95 %": bounds(tuned)}
+        for rate in contest.rates:
+            row[f"both {rate:g}"] = contest.duel(rival, ACCURACY, rate).overall.value
+        rows.append(row)
+    caption = (
+        f"Test accuracy of {contest.baseline} minus that of the rival, mean over all settings at which any "
+        "head learns; above 0 cross-entropy is ahead. A diverged network counts as guessing."
+    )
+    return Table("The unfair contests, one at each rate", caption, DataFrame(rows))
+
+
+def _tuned_table(arms: Sequence[Arm], folder: Path) -> Table:
+    rows = []
+    for arm in arms:
+        accuracy = mean_interval(values_of(arm.rows, ACCURACY))
+        row = {
+            "setting": arm.setting, "head": arm.head, "rate": arm.rate, "edge": arm.edge,
+            "seeds": len(arm.rows), "test accuracy": accuracy.value, "95 %": bounds(accuracy),
+            f"steps to {TARGET:g}": median_steps(steps_to(folder, list(arm.rows["cell"]), TARGET)),
+        }  # fmt: skip
+        for key in NAMES:
+            if key != ACCURACY and key in arm.rows:
+                name = metric_name(key).removeprefix("test ")
+                row[name] = mean_interval(values_of(arm.rows, key)).value
+        rows.append(row)
+    caption = (
+        "Every head at its best learning rate, chosen by mean validation accuracy. Edge: that rate is the "
+        "lowest or highest tried. Steps: median over seeds, as fine as the evaluations; ∞ where most "
+        "never arrive. nll, brier, ece, logit norm, confident errors: means on test data."
+    )
+    return Table("Every contestant at its best rate", caption, DataFrame(rows))
