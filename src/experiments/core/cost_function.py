@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
+from experiments.core.signature import with_known_signature
+
 
 @runtime_checkable
 class Formulas(Protocol):
@@ -39,6 +41,7 @@ class _OfOutputs(Function):
         ctx.save_for_forward(z, t)
 
 
+@with_known_signature
 class _Delta(_OfOutputs):
     @staticmethod
     def forward(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
@@ -60,6 +63,7 @@ class _DeltaForwardMode(_Delta):
             return change
 
 
+@with_known_signature
 class _Cost(_OfOutputs):
     @staticmethod
     def forward(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:

@@ -16,6 +16,7 @@ from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
 
 from experiments.core.errors import describe
+from experiments.core.signature import with_known_signature
 
 Formula = Callable[..., Tensor]
 
@@ -29,6 +30,10 @@ class Elementwise(torch.autograd.Function):
     """
 
     generate_vmap_rule = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        with_known_signature(cls)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
 
 from experiments.core.activation import Activation
+from experiments.core.signature import with_known_signature
 from experiments.layers.record import LayerRecord
 
 
@@ -36,6 +37,7 @@ def affine(a_prev: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(-2), a_prev, weight.mT)
 
 
+@with_known_signature
 class DenseFunction(torch.autograd.Function):
     """(a_prev, W, b) -> (a, z) with the backward written by hand.
 
