@@ -1,0 +1,228 @@
+"""Launchers: whatever runs the jobs, the same cells come out."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.errors import InstantiationException
+from hydra.types import HydraContext, RunMode
+from tests.app.command import TINY
+from tests.app.composing import cell, vary
+
+from experiments.app import run as running
+from experiments.app.build import group_key
+from experiments.app.conf_dir import conf_dir
+from experiments.app.run import run_cells
+from experiments.app.schema import register
+from experiments.app.train import task
+from experiments.reporting.collect import collect
+from experiments.training.stack import Stack
+
+HOW = ["seconds", "facts", "versions"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("seed", (0, 1)),
+        ("optimizer.lr", (0.1, 1)),
+        ("optimizer.momentum", (0.0, 0.9)),
+        ("optimizer.weight_decay", (0, 0.5)),
+        ("initializer.sigma_b", (0.0, 1.0)),
+        ("initializer.distribution", ("normal", "uniform")),
+        ("name", ("a", "b")),
+        ("runs_dir", ("a", "b")),
+    ],
+)
+def test_what_a_run_has_for_itself_does_not_divide_a_group(key, values) -> None:
+    """Seeds, scales and the optimiser's numbers may differ within a stack."""
+    one, other = vary(cell(), {key: values})
+    assert group_key(one) == group_key(other)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("model.depth", (1, 2)),
+        ("model.width", (4, 5)),
+        ("model.skip", (False, True)),
+        ("activation.derivative", ("exact", "native")),
+        ("loss.link", ("identity", "sigmoid")),
+        ("data.seed", (0, 1)),
+        ("data.validation", (10, 20)),
+        ("optimizer.nesterov", (False, True)),
+        ("trainer.max_steps", (10, 20)),
+        ("trainer.batch_size", (8, None)),
+        ("trainer.precision", ("32-true", "64-true")),
+        ("probe.every", (None, 5)),
+    ],
+)
+def test_shapes_and_rules_divide_groups(key, values) -> None:
+    """What cannot be one computation is not put into one stack."""
+    like = cell("loss=half_squared_error", "probe=ledger")
+    one, other = vary(like, {key: values})
+    assert group_key(one) != group_key(other)
+
+
+def test_a_group_beyond_the_memory_is_cut_into_stacks(tmp_path, monkeypatch) -> None:
+    """Every cell is trained exactly once, in stacks of about equal size within the bound."""
+    like = cell("trainer.stack_memory=1", "trainer.max_steps=1", runs_dir=tmp_path)
+    cells = vary(like, {"seed": range(7)})
+    monkeypatch.setattr(Stack, "largest", lambda *_: 3)
+    sizes = []
+    original = running.train
+
+    def counting(stack, loggers):
+        sizes.append(len(stack.runs))
+        return original(stack, loggers)
+
+    monkeypatch.setattr(running, "train", counting)
+    assert run_cells(cells) == {one.id: "finished" for one in cells}
+    assert sorted(sizes) == [1, 3, 3]
+
+
+def test_equal_cells_are_run_once(tmp_path, monkeypatch) -> None:
+    """A sweep may name a cell twice (1 and 1.0); it has one folder and one row."""
+    like = cell("trainer.max_steps=1", runs_dir=tmp_path)
+    cells = vary(like, {"optimizer.lr": (1, 1.0, 1)})
+    calls = []
+    original = running.train
+
+    def counting(stack, loggers):
+        calls.append(len(stack.runs))
+        return original(stack, loggers)
+
+    monkeypatch.setattr(running, "train", counting)
+    assert run_cells(cells) == {cells[0].id: "finished"}
+    assert calls == [1]
+
+
+JOBS = [["seed=0", "model.depth=1"], ["seed=1", "model.depth=1"], ["seed=0", "model.depth=2"]]
+
+
+def launched(launcher: str, given: Sequence[str]) -> Sequence[JobReturn]:
+    """What a launcher returns to Hydra for the three jobs."""
+    register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = [*TINY, *given, f"hydra/launcher={launcher}"]
+        master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+        before = HydraConfig.instance().cfg
+        try:
+            HydraConfig.instance().set_config(master)
+            made = Plugins.instance().instantiate_launcher(
+                config=master,
+                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+                task_function=getattr(task, "__wrapped__", task),
+            )
+            return made.launch([[*overrides, *job] for job in JOBS], initial_job_idx=0)
+        finally:
+            HydraConfig.instance().cfg = before
+
+
+def test_stacked_returns_to_hydra_what_each_job_alone_returns(tmp_path) -> None:
+    """Value, status, overrides, config and name, job by job."""
+    alone = launched("basic", [f"runs_dir={tmp_path}", "name=alone"])
+    stacked = launched("stacked", [f"runs_dir={tmp_path}", "name=stacked"])
+    assert len(stacked) == 3
+    for one, other in zip(alone, stacked, strict=True):
+        assert other.return_value == one.return_value
+        assert other.status == one.status
+        assert other.task_name == one.task_name
+        assert [
+            line for line in other.overrides if "name=" not in line and "launcher" not in line
+        ] == [line for line in one.overrides if "name=" not in line and "launcher" not in line]
+        assert dict(other.cfg) | {"name": ""} == dict(one.cfg) | {"name": ""}
+    tables = [collect(tmp_path / name).results.drop(columns=HOW) for name in ("alone", "stacked")]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-6)
+
+
+def test_shares_divide_the_cells(tmp_path) -> None:
+    """Every cell falls to exactly one share, and together they are the whole sweep."""
+    done: list[set[str]] = []
+    for share in (0, 1):
+        given = [f"runs_dir={tmp_path}", f"hydra.launcher.share={share}", "hydra.launcher.shares=2"]
+        launched("stacked", given)
+        done.append({path.parent.name for path in tmp_path.glob("*/cells/*/record.json")})
+    assert len(done[1]) == 3
+    assert done[0] == {cell for cell in done[1] if int(cell, 16) % 2 == 0}
+
+
+@pytest.mark.parametrize(("share", "shares"), [(2, 2), (-1, 2), (0, 0)])
+def test_a_share_that_is_none_is_refused(tmp_path, share, shares) -> None:
+    """Shares are numbered from 0."""
+    given = [f"hydra.launcher.share={share}", f"hydra.launcher.shares={shares}"]
+    with pytest.raises(InstantiationException, match=f"found share={share} of shares={shares}"):
+        launched("stacked", [f"runs_dir={tmp_path}", *given])
+
+
+def command(*arguments: str) -> list[str]:
+    """A sweep in an interpreter of its own."""
+    return [sys.executable, str(ROOT / "scripts" / "train.py"), "-m", *TINY, *arguments]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        ["hydra/launcher=stacked", "hydra.launcher.workers=2"],
+    ],
+    ids=["joblib", "two workers"],
+)
+def test_processes_side_by_side_give_the_same_table(tmp_path, launcher) -> None:
+    """Cells trained in other processes have the records of cells trained in this one."""
+    axes = ["model.depth=1,2", "seed=0,1"]
+    for name, how in (("here", ["hydra/launcher=stacked"]), ("there", launcher)):
+        done = subprocess.run(
+            command(*axes, *how, f"name={name}"), cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    tables = [collect(tmp_path / "runs" / n).results.drop(columns=HOW) for n in ("here", "there")]
+    assert len(tables[0]) == 4
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_continues(tmp_path) -> None:
+    """SIGKILL in the middle, then the same command: the table of a sweep that was never disturbed."""
+    axes = ["model.depth=range(1,9)", "seed=0,1", "trainer.max_steps=1500"]
+    axes += ["hydra/launcher=stacked", "hydra.launcher.workers=1"]
+    killed = subprocess.Popen(
+        command(*axes, "name=killed"),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    patience = time.monotonic() + 120
+    records = tmp_path / "runs" / "killed" / "cells"
+    while len(list(records.glob("*/record.json"))) < 4 and time.monotonic() < patience:
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = {path: path.stat().st_mtime_ns for path in records.glob("*/record.json")}
+    assert 4 <= len(before) < 16, "killed too late for this machine: raise max_steps"
+    for name in ("killed", "whole"):
+        done = subprocess.run(
+            command(*axes, f"name={name}"), cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    killed_table, whole = (
+        collect(tmp_path / "runs" / name).results.drop(columns=HOW) for name in ("killed", "whole")
+    )
+    pd.testing.assert_frame_equal(killed_table, whole, rtol=1e-4, atol=1e-6)
