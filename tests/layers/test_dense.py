@@ -24,15 +24,18 @@ NATIVE = {
 
 
 def layer_of(activation, runs=None):
+    """Three neurons to two, weights and biases of unit scale."""
     return Dense(3, 2, activation, Gaussian(sigma_w=1.0, sigma_b=1.0), runs=runs, seed=3)
 
 
 def inputs(layer, requires_grad=True):
+    """What the fused step differentiates: x, W and b."""
     x = torch.randn(4, 3, requires_grad=requires_grad)
     return x, layer.weight, layer.bias
 
 
 def function(layer):
+    """The layer as a function of x, W and b."""
     return lambda x, w, b: functional_call(layer, {"weight": w, "bias": b}, (x,))
 
 
@@ -213,7 +216,7 @@ def test_bad_arguments_are_refused_by_name(change):
     """A size below one or a room of the wrong kind says what was found and what was expected."""
     # a value of the wrong type is refused even earlier here, by the annotations that tests check
     good = {"in_features": 3, "out_features": 2, "activation": Tanh(), "initializer": Glorot()}
-    with pytest.raises((ConfigurationError, TypeError), match="found .*expected|Type-check"):
+    with pytest.raises((ConfigurationError, TypeError), match=r"found .*expected|Type-check"):
         Dense(**good | change)
 
 
