@@ -7,26 +7,19 @@ delta^[L] = a - y lacks the factor a (1 - a) that holds the squared error on its
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from jaxtyping import Bool, Float64
-from numpy import ndarray
 from pandas import DataFrame
 
-from experiments.core.interval import Interval
 from experiments.core.study import Findings, Study, Table, Verdict
-from experiments.reporting.configurations import configurations, varying_axes
 from experiments.reporting.intervals import share_interval
-from experiments.reporting.profiles import histories
 from experiments.reporting.summary import bounds
 from experiments.studies.higham_figures import cost_curves, decision_regions
-from experiments.studies.reading import NOTHING, dataset_of, decided, median_interval, over
+from experiments.studies.reading import NOTHING, decided, median_interval, over
+from experiments.studies.reading.starts import Starts, starts_of
 
-DISTANCE, RIGHT = "val/squared_distance", "val/accuracy"
 SQUARED, ENTROPY = "half_squared_error", "binary_cross_entropy"
 #: read off the published figure, one start
 PUBLISHED = {0: 5.3, 50_000: 2.6, 200_000: 1e-2, 500_000: 2e-3, 1_000_000: 7.5e-4}
@@ -61,7 +54,7 @@ class Higham(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = curves(rows, folder)
+        found = starts_of(rows, folder)
         if not found:
             missing = "No cell followed the cost of Higham's points (data.watched, metric=squared_distance)."
             return Findings((Verdict(missing, "undecided"),))
@@ -69,73 +62,6 @@ class Higham(Study):
         figures = [cost_curves(found, PUBLISHED), decision_regions(found, folder)]
         drawn = tuple(figure for figure in figures if figure is not None)
         return Findings(tuple(verdicts), (_landmarks(found), _ends(found)), drawn)
-
-
-@dataclass(frozen=True)
-class Starts:
-    """Networks that differ in their seed alone.
-
-    Args:
-        label: what they have in common and others have not.
-        rows: their rows of the results.
-        steps: when the cost was measured.
-        cost: the plotted cost, sum_d ||y_d - a_d||^2, of every seed at every such step.
-    """
-
-    label: str
-    rows: DataFrame
-    steps: Float64[ndarray, " steps"]
-    cost: Float64[ndarray, "seeds steps"]
-
-    @property
-    def loss(self) -> str:
-        return str(self.rows["loss"].iloc[0])
-
-    @property
-    def last(self) -> int:
-        return int(self.steps[-1])
-
-    @cached_property
-    def right(self) -> Bool[ndarray, " seeds"]:
-        """Which seeds classify every point in the end."""
-        right: Bool[ndarray, " seeds"] = np.asarray(self.rows[RIGHT], np.float64) == 1.0
-        return right
-
-    @cached_property
-    def published(self) -> bool:
-        """Whether these are the network, points and steps that were published."""
-        row = self.rows.iloc[0]
-        expected = {
-            "loss": SQUARED, "loss.link": "sigmoid", "activation": "sigmoid", "optimizer": "sgd",
-            "optimizer.lr": 0.05, "trainer.batch_size": 1, "trainer.sampling": "replacement",
-            "initializer": "normal", "initializer.std": 0.5, "data.eleventh": False,
-            "model.hidden": "[2, 3]",
-        }  # fmt: skip
-        return all(row.get(key) == value for key, value in expected.items())
-
-    def at(self, step: int) -> Float64[ndarray, " seeds"] | None:
-        """Every seed's cost at a step, if it was measured there."""
-        where = np.flatnonzero(self.steps == step)
-        return self.cost[:, where[0]] if len(where) else None
-
-    def median(self, step: int) -> Interval | None:
-        cost = self.at(step)
-        return None if cost is None else median_interval(cost)
-
-
-def curves(rows: DataFrame, folder: Path) -> list[Starts]:
-    """One for every combination of the axes other than the seed, where the cost was followed."""
-    if DISTANCE not in rows:
-        return []
-    rows = rows[(rows["data"] == "higham") & rows[DISTANCE].notna()]
-    found = []
-    for group in configurations(rows, varying_axes(rows)):
-        known = histories(folder, list(group.rows["cell"]), [DISTANCE])
-        if DISTANCE in known:
-            steps, distance = known[DISTANCE]
-            points = len(dataset_of(group.rows.iloc[0].to_dict()).load().train)
-            found.append(Starts(group.label, group.rows, steps, points * distance))
-    return found
 
 
 # -- verdicts --------------------------------------------------------------------------------------

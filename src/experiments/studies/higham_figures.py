@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from numpy import ndarray
-from pandas import DataFrame
 
 from experiments.core.study import Figure
 from experiments.reporting.figures.canvas import COLOURS, INK, sheet, style, to_svg
 from experiments.studies.reading import dataset_of, network_of
+from experiments.studies.reading.starts import Starts
 
 #: points of a curve that are drawn, evenly in log10 of the step
 DRAWN = 60
@@ -23,22 +22,7 @@ QUANTILES = (("best start", 0.0), ("median", 0.5), ("90 %", 0.9), ("worst start"
 GRID = 200
 
 
-class Followed(Protocol):
-    """What is drawn of networks that differ in their seed alone."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def rows(self) -> DataFrame: ...
-    @property
-    def steps(self) -> Float64[ndarray, " steps"]: ...
-    @property
-    def cost(self) -> Float64[ndarray, "seeds steps"]: ...
-    @property
-    def published(self) -> bool: ...
-
-
-def cost_curves(found: Sequence[Followed], published: Mapping[int, float]) -> Figure | None:
+def cost_curves(found: Sequence[Starts], published: Mapping[int, float]) -> Figure | None:
     """Every start, their median, and the published curve's values; both axes by decades."""
     moving = [one for one in found if (one.steps > 0).sum() > 1]
     if not moving:
@@ -69,7 +53,7 @@ def cost_curves(found: Sequence[Followed], published: Mapping[int, float]) -> Fi
     return Figure(title, caption, svg)
 
 
-def decision_regions(found: Sequence[Followed], folder: Path) -> Figure | None:
+def decision_regions(found: Sequence[Starts], folder: Path) -> Figure | None:
     """The unit square, shaded where a_1 > a_2, for starts that ended well and badly."""
     with style():
         figure = sheet(9.6, 0.4 + 2.5 * len(found))

@@ -1,0 +1,223 @@
+"""Higham & Higham's ten points by nonlinear least squares: second-order information for 23 parameters.
+
+A trust region (scipy.optimize.least_squares) solves for residuals r with ||r||^2 = sum_d ||y_d - a_d||^2,
+the plotted cost, from the initial parameters of every cell. Two choices of r give the same cost:
+
+    norms        r_d = ||y_d - a_d||_2             10 residuals, as in the paper; no derivative at 0
+    components   r_dj = a_dj - y_dj                20 residuals, smooth everywhere
+
+The Jacobian dr/dtheta is written by hand (``backprop.parameter_jacobian``), not differenced.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+from scipy.optimize import least_squares
+from torch import Tensor
+
+from experiments.activations import Sigmoid
+from experiments.backprop import forward_pass, parameter_jacobian
+from experiments.core.study import Figure, Findings, Study, Table, Verdict
+from experiments.initializers import Constant
+from experiments.models import MLP
+from experiments.reporting.figures import Axis, Curve, Panel, against_axis
+from experiments.reporting.intervals import share_interval
+from experiments.reporting.summary import bounds
+from experiments.studies.reading import (
+    NOTHING,
+    dataset_of,
+    decided,
+    median_interval,
+    network_of,
+    over,
+)
+
+#: a start has succeeded when its plotted cost is below this
+SOLVED = 1e-4
+#: share of the starts that is expected to
+SHARE = 0.85
+#: of the solver: relative change of the cost, of the parameters, and the gradient's norm
+TOLERANCE = 1e-6
+
+Residuals = tuple[Float64[ndarray, " residuals"], Float64[ndarray, "residuals parameters"]]
+
+
+@final
+class HighamLeastSquares(Study):
+    """Residual x seed."""
+
+    question: ClassVar[str] = (
+        "Does nonlinear least squares solve Higham & Higham's example, and from how many starts?"
+    )
+    claim: ClassVar[str] = (
+        f"From at least {SHARE:.0%} of the starts the plotted cost falls below {SOLVED:g}, with either "
+        "form of the residual; the smooth one needs fewer evaluations."
+    )
+    refuted_by: ClassVar[str] = (
+        f"A share of solved starts whose interval lies below {SHARE:.0%}, or at least as many "
+        "evaluations with the smooth residual."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        rows = over(results)
+        if not len(rows):
+            return NOTHING
+        rows = rows[rows["data"] == "higham"]
+        solved = {name: solutions(rows, folder, form) for name, form in FORMS.items()}
+        if not all(solved.values()):
+            missing = "No cell of Higham's points left a checkpoint to start from."
+            return Findings((Verdict(missing, "undecided"),))
+        verdicts = [_share(name, found) for name, found in solved.items()] + [_effort(solved)]
+        return Findings(tuple(verdicts), (_table(solved),), (_figure(solved),))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where the solver ended: the plotted cost before and after, evaluations, all points right."""
+
+    start: float
+    cost: float
+    evaluations: int
+    right: bool
+
+
+def norms(a: Tensor, y: Tensor, slopes: Tensor) -> Residuals:
+    """r_d = ||a_d - y_d|| and dr_d/dtheta = (a_d - y_d)^T da_d/dtheta / r_d; 0 where r_d = 0."""
+    e = a - y
+    r = torch.linalg.vector_norm(e, dim=-1)
+    direction = torch.where(r[:, None] > 0, e / r[:, None], 0.0)
+    return r.numpy(), torch.einsum("di,dip->dp", direction, slopes).numpy()
+
+
+def components(a: Tensor, y: Tensor, slopes: Tensor) -> Residuals:
+    """r_dj = a_dj - y_dj and its rows of da/dtheta."""
+    return (a - y).flatten().numpy(), slopes.flatten(0, 1).numpy()
+
+
+FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Residuals]] = {
+    "10 norms": norms,
+    "20 components": components,
+}
+
+
+def solutions(
+    rows: DataFrame, folder: Path, form: Callable[[Tensor, Tensor, Tensor], Residuals]
+) -> list[Solution]:
+    """The solver's end from every cell that left a network with a sigmoid link."""
+    found = []
+    for _, row in rows.iterrows():
+        values = row.to_dict()
+        start = network_of(values, folder) if values.get("loss.link") == "sigmoid" else None
+        if start is not None:
+            train = dataset_of(values).load().train
+            y = torch.nn.functional.one_hot(train.t, start.widths[-1]).double()
+            found.append(solve(start, train.x.double(), y, form))
+    return found
+
+
+def solve(
+    start: MLP, x: Tensor, y: Tensor, form: Callable[[Tensor, Tensor, Tensor], Residuals]
+) -> Solution:
+    """Least squares from a network's parameters; its raw output goes through the sigmoid.
+
+    Args:
+        start: one network in float64; it is left as it is.
+        x: (batch, n_1).
+        y: (batch, n_L), one-hot.
+        form: residuals and their Jacobian from a, y and da/dtheta.
+    """
+    hidden = list(start.activations)[:-1]
+    net = MLP(start.widths, hidden, Constant(), output_activation=Sigmoid()).double()
+    parts = [p for pair in zip(net.weights, net.biases, strict=True) for p in pair]
+    theta = torch.cat(
+        [p.flatten() for pair in zip(start.weights, start.biases, strict=True) for p in pair]
+    )
+
+    def outputs(values: Float64[ndarray, " parameters"]) -> Tensor:
+        torch.nn.utils.vector_to_parameters(torch.from_numpy(values), parts)
+        return forward_pass(net, x).a[-1]
+
+    def residuals(values: Float64[ndarray, " parameters"]) -> Float64[ndarray, " residuals"]:
+        a = outputs(values)
+        return form(a, y, a.new_empty(*a.shape, 0))[0]  # no parameters, no work for a Jacobian
+
+    def jacobian(
+        values: Float64[ndarray, " parameters"],
+    ) -> Float64[ndarray, "residuals parameters"]:
+        return form(outputs(values), y, parameter_jacobian(net, x))[1]
+
+    first = theta.detach().numpy().copy()
+    found: Any = least_squares(
+        residuals, first, jac=jacobian, xtol=TOLERANCE, ftol=TOLERANCE, gtol=TOLERANCE
+    )
+    begin = float((residuals(first) ** 2).sum())
+    a = outputs(found.x)
+    end = float((residuals(found.x) ** 2).sum())
+    return Solution(begin, end, int(found.nfev), bool((a.argmax(-1) == y.argmax(-1)).all()))
+
+
+def _share(name: str, found: Sequence[Solution]) -> Verdict:
+    solved = sum(one.cost < SOLVED for one in found)
+    share = share_interval(solved, len(found))
+    median = median_interval(_costs(found))
+    sentence = (
+        f"With {name} as residuals {solved} of {len(found)} starts end below {SOLVED:g} ({share}); the "
+        f"median plotted cost is {median}."
+    )
+    return Verdict(sentence, decided(share.within(SHARE, 1.0)))
+
+
+def _effort(solved: dict[str, list[Solution]]) -> Verdict:
+    """Start by start, how many more evaluations the norms take."""
+    rough, smooth = ([one.evaluations for one in found] for found in solved.values())
+    ratio = median_interval(np.array(rough, np.float64) / np.array(smooth, np.float64))
+    sentence = (
+        f"The norms take {ratio} times the evaluations of the components, median over starts."
+    )
+    return Verdict(sentence, decided(ratio.within(1.0 + 1e-9, np.inf)))
+
+
+def _table(solved: dict[str, list[Solution]]) -> Table:
+    rows = []
+    for name, found in solved.items():
+        low, median, high = np.quantile(_costs(found), (0.25, 0.5, 0.75))
+        right = share_interval(sum(one.right for one in found), len(found))
+        rows.append({
+            "residuals": name, "starts": len(found), "lower quartile": low, "median cost": median,
+            "upper quartile": high, "worst": float(_costs(found).max()),
+            "all points right": right.value, "95 %": bounds(right),
+            "median evaluations": float(np.median([one.evaluations for one in found])),
+        })  # fmt: skip
+    caption = (
+        "The plotted cost, sum over the points of ‖y − a‖², where a trust region stops (relative "
+        f"tolerances {TOLERANCE:g}). The paper's final value is not known to us; the tolerance decides it."
+    )
+    return Table("Where least squares ends", caption, DataFrame(rows))
+
+
+def _figure(solved: dict[str, list[Solution]]) -> Figure:
+    """The costs of all starts in order, one line a form."""
+    curves = []
+    for name, found in solved.items():
+        ordered = np.log10(np.maximum(np.sort(_costs(found)), 1e-300))
+        share = np.arange(1, len(found) + 1) / len(found)
+        curves.append(Curve(name, share, list(ordered[:, None])))
+    caption = (
+        "The plotted cost of every start, in order: which share of the starts ends below what."
+    )
+    return against_axis(
+        [Panel("", tuple(curves), ((f"solved: {SOLVED:g}", float(np.log10(SOLVED))),))],
+        Axis("share of the starts"), Axis("final plotted cost", decades=True),
+        "Where each start ends", caption,
+    )  # fmt: skip
+
+
+def _costs(found: Sequence[Solution]) -> Float64[ndarray, " starts"]:
+    return np.array([one.cost for one in found], np.float64)

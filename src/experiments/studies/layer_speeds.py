@@ -1,0 +1,222 @@
+"""Nielsen's layer speeds: how much slower does each layer below learn?
+
+Nielsen (2015, chapter 5) calls the norm of the bias gradient a layer's speed: delta^[l] averaged over 1,000
+images, then its Euclidean norm, before training. He shows one draw. Drawn here for many seeds, against
+mean field, whose factor a layer is sqrt(chi) at sigma_w = sigma_b = 1 far from input and output, and for
+the squared error, whose delta^[L] has one sigma' more: the whole column moves down by about a layer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.core.study import Figure, Findings, Study, Table, Verdict
+from experiments.reporting.configurations import text
+from experiments.reporting.figures import Axis, Curve, Panel, depth_profile
+from experiments.reporting.intervals import mean_interval
+from experiments.reporting.profiles import at_step, layers_of
+from experiments.reporting.summary import bounds
+from experiments.studies.reading import DEPTH, NOTHING, decided, over, start_of
+
+SPEED = "bias_gradient_norm"
+ENTROPY, SQUARED = "binary_cross_entropy", "half_squared_error"
+#: of one draw on MNIST, cross-entropy, first hidden layer first (the program's own output)
+PUBLISHED = {
+    2: (0.06574, 0.30922),
+    3: (0.01184, 0.05997, 0.28314),
+    4: (0.00298, 0.01708, 0.06954, 0.28514),
+}
+#: speed of a hidden layer over that of the layer above it
+RATIO = (0.192, 0.208)
+#: speed with cross-entropy over speed with the squared error
+GAP = (4.85, 5.45)
+
+
+@final
+class LayerSpeeds(Study):
+    """Depth x loss x seed."""
+
+    question: ClassVar[str] = (
+        "How much slower does each layer of a sigmoid network learn than the one above it?"
+    )
+    claim: ClassVar[str] = (
+        f"Each hidden layer's speed is {RATIO[0]:g} to {RATIO[1]:g} of that of the layer above; "
+        "Nielsen's published speeds lie among 90 % of the draws; with the squared error all speeds are "
+        f"{GAP[0]:g} to {GAP[1]:g} times smaller."
+    )
+    refuted_by: ClassVar[str] = (
+        "An interval of either factor outside its range, or a published speed outside the 5 to 95 % band."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        rows = over(results)
+        if not len(rows):
+            return NOTHING
+        found = nets(rows, ledger)
+        if not found:
+            missing = (
+                "No ledger holds bias gradients of sigmoid networks of two hidden layers or more."
+            )
+            return Findings((Verdict(missing, "undecided"),))
+        verdicts = [*_ratios(found), *_published(found), *_gap(found)]
+        return Findings(tuple(verdicts), (_table(found),), (_figure(found),))
+
+
+@dataclass(frozen=True)
+class Net:
+    """Networks that differ in their seed alone.
+
+    Args:
+        loss: option name.
+        depth: hidden layers.
+        rows: of the results.
+        speeds: log10 of every seed's speed of every hidden layer, the first one first.
+    """
+
+    loss: str
+    depth: int
+    rows: DataFrame
+    speeds: Float64[ndarray, "seeds layers"]
+
+    def geometric(self, layer: int) -> Interval:
+        """Geometric mean over seeds of the speed of hidden layer 1, 2, ..."""
+        return mean_interval(self.speeds[:, layer - 1]).map(lambda log: float(10.0**log))
+
+    def band(self, layer: int) -> tuple[float, float]:
+        """Where 90 % of the draws are."""
+        finite = self.speeds[np.isfinite(self.speeds[:, layer - 1]), layer - 1]
+        low, high = 10.0 ** np.quantile(finite, (0.05, 0.95)) if len(finite) else (np.nan, np.nan)
+        return float(low), float(high)
+
+
+def nets(rows: DataFrame, ledger: DataFrame) -> list[Net]:
+    """One for every loss and depth, of sigmoid networks with two hidden layers or more."""
+    if SPEED not in ledger:
+        return []
+    start = at_step(ledger, 0)
+    found = []
+    rows = rows[(rows["activation"] == "sigmoid") & (rows[DEPTH] >= 2)]
+    for (loss, depth), group in rows.groupby(["loss", DEPTH], sort=True):
+        layers, norms = layers_of(start, list(group["cell"]), SPEED)
+        if len(layers) == depth + 1:
+            with np.errstate(divide="ignore"):  # an exact zero is -inf, and counted as not finite
+                found.append(Net(str(loss), int(depth), group, np.log10(norms[:, :-1])))
+    return found
+
+
+def _theory(found: Sequence[Net]) -> float | None:
+    """sqrt(chi) at the fixed point of the networks' own initializer."""
+    start = start_of(found[0].rows.iloc[0].to_dict())
+    return None if start is None or start.point.diverges else float(start.point.chi**0.5)
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+def _ratios(found: Sequence[Net]) -> list[Verdict]:
+    """One factor a loss: each seed's mean over all neighbouring hidden layers of all its networks."""
+    verdicts = []
+    predicted = _theory(found)
+    theory = "" if predicted is None else f"; mean field far from both ends: {predicted:.6f}"
+    for loss in dict.fromkeys(net.loss for net in found):
+        mine = [net for net in found if net.loss == loss]
+        steps = [-np.diff(net.speeds, axis=1).mean(1) for net in mine]
+        seeds = min(map(len, steps))
+        weights = [float(net.depth - 1) for net in mine]
+        mean = np.average([step[:seeds] for step in steps], axis=0, weights=weights)
+        ratio = mean_interval(mean).map(lambda log: float(10.0**log))
+        sentence = (
+            f"{text(loss)}: a hidden layer's speed is {ratio} of that of the layer above{theory}."
+        )
+        verdicts.append(Verdict(sentence, decided(ratio.within(*RATIO))))
+    return verdicts
+
+
+def _published(found: Sequence[Net]) -> list[Verdict]:
+    """Is each published speed one that these draws give?"""
+    verdicts = []
+    for net in found:
+        if net.loss != ENTROPY or net.depth not in PUBLISHED:
+            continue
+        inside, parts = [], []
+        for layer, speed in enumerate(PUBLISHED[net.depth], start=1):
+            low, high = net.band(layer)
+            inside.append(None if len(net.speeds) < 20 else low <= speed <= high)
+            parts.append(f"{speed:.3g} in [{low:.3g}, {high:.3g}]")
+        sentence = (
+            f"{net.depth} hidden layers: the published speeds and the 5 to 95 % band of "
+            f"{len(net.speeds)} draws: {', '.join(parts)}."
+        )
+        verdicts.append(Verdict(sentence, decided(*inside)))
+    return verdicts
+
+
+def _gap(found: Sequence[Net]) -> list[Verdict]:
+    """Cross-entropy over squared error, seed by seed, over all layers and depths."""
+    pairs = [
+        (a, b)
+        for a in found
+        for b in found
+        if (a.loss, b.loss) == (ENTROPY, SQUARED) and a.depth == b.depth
+    ]
+    if not pairs:
+        return []
+    seeds = min(len(net.speeds) for pair in pairs for net in pair)
+    leads = [(a.speeds[:seeds] - b.speeds[:seeds]).mean(1) for a, b in pairs]
+    gap = mean_interval(np.mean(leads, axis=0)).map(lambda log: float(10.0**log))
+    sentence = f"With cross-entropy every layer's speed is {gap} times that with the squared error."
+    return [Verdict(sentence, decided(gap.within(*GAP)))]
+
+
+# -- table and figure ------------------------------------------------------------------------------
+
+
+def _table(found: Sequence[Net]) -> Table:
+    rows = []
+    for net in found:
+        published = PUBLISHED.get(net.depth, ()) if net.loss == ENTROPY else ()
+        for layer in range(1, net.depth + 1):
+            speed, (low, high) = net.geometric(layer), net.band(layer)
+            rows.append({
+                "loss": text(net.loss), "depth": net.depth, "hidden layer": layer,
+                "seeds": speed.seeds, "speed": speed.value, "95 %": bounds(speed),
+                "90 % of draws": f"[{low:.3g}, {high:.3g}]",
+                "published": published[layer - 1] if published else np.nan,
+            })  # fmt: skip
+    caption = (
+        "Speed: the norm of the bias gradient of the mean cost, ‖mean over images of δ‖, before "
+        "training; geometric means over seeds. Published: one draw on MNIST; these are the 8 × 8 digits."
+    )
+    return Table("Speeds of the layers", caption, DataFrame(rows))
+
+
+def _figure(found: Sequence[Net]) -> Figure:
+    predicted = _theory(found)
+    panels = []
+    for loss in dict.fromkeys(net.loss for net in found):
+        curves = []
+        for net in found:
+            if net.loss == loss:
+                # from the measured top layer downwards by theory's factor
+                x = np.arange(1.0, net.depth + 1)
+                top = net.speeds[np.isfinite(net.speeds[:, -1]), -1]
+                line = None
+                if predicted is not None and len(top):
+                    line = top.mean() + np.log10(predicted) * (net.depth - x)
+                curves.append(Curve(f"{net.depth} hidden layers", x, list(net.speeds.T), line))
+        panels.append(Panel(text(loss), tuple(curves)))
+    caption = (
+        "Speed ‖mean over images of δ‖ of every hidden layer before training. Dashed: √χ of mean field "
+        "a layer, down from the measured speed of the last hidden layer."
+    )
+    speed = Axis("speed: norm of the bias gradient", decades=True)
+    return depth_profile(
+        panels, "How fast each layer learns", caption, x=Axis("hidden layer"), y=speed
+    )
