@@ -85,6 +85,8 @@ class _CostForwardMode(_Cost):
 
 def delta_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
     """delta^[L], differentiable: its gradient is the loss's ``curve``."""
+    if not torch.is_grad_enabled():
+        return loss.slope(loss.terms(z, t))
     function = _Delta if torch.compiler.is_compiling() else _DeltaForwardMode
     delta: Tensor = function.apply(z, t, loss)
     return delta

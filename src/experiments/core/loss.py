@@ -107,14 +107,14 @@ class Loss(nn.Module, ABC):
         z, t = self._checked(outputs, t)
         return delta_at(z, t, self).to(outputs.dtype)
 
-    @torch.no_grad()
     def per_example_and_delta(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> tuple[Float[Tensor, "*runs batch"], Float[Tensor, "*runs batch n_out"]]:
         """``per_example`` and ``delta`` in one pass, sharing what they can; not differentiable."""
-        z, t = self._checked(outputs, t)
-        terms = self.terms(z, t)
-        return self.cost(terms), self.slope(terms).to(outputs.dtype)
+        with torch.no_grad():
+            z, t = self._checked(outputs, t)
+            terms = self.terms(z, t)
+            return self.cost(terms), self.slope(terms).to(outputs.dtype)
 
     def hessian(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
