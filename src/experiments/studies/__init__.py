@@ -1,6 +1,7 @@
 """Studies: one question each, answered from the cells of a sweep."""
 
 from experiments.studies.dynamical_isometry import DynamicalIsometry
+from experiments.studies.exploding_gradient import ExplodingGradient
 from experiments.studies.finite_width import FiniteWidth
 from experiments.studies.higham import Higham
 from experiments.studies.higham_least_squares import HighamLeastSquares
@@ -12,6 +13,7 @@ from experiments.studies.vanishing_gradient import VanishingGradient
 
 __all__ = [
     "DynamicalIsometry",
+    "ExplodingGradient",
     "FiniteWidth",
     "Higham",
     "HighamLeastSquares",
