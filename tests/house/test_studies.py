@@ -1,0 +1,58 @@
+"""Every study: an option file, a class, a question, and what would refute its claim."""
+
+import inspect
+
+import pytest
+from omegaconf import OmegaConf
+from tests.app.composing import composed
+from tests.house.plan import CONF, name_of, options
+
+from experiments import studies
+from experiments.core.study import Study
+
+CLASSES = {name: getattr(studies, name) for name in studies.__all__}
+ROOMS = {name: thing for name, thing in CLASSES.items() if inspect.isclass(thing)}
+
+
+@pytest.mark.parametrize("path", options("study").values(), ids=name_of)
+def test_a_study_file_names_itself_and_its_class(path) -> None:
+    """``name`` is the file's name, ``study`` an exported class; its comment asks the question."""
+    option = OmegaConf.load(path)
+    assert option.name == path.stem
+    module, _, name = option.study.rpartition(".")
+    assert module == studies.__name__
+    assert issubclass(ROOMS[name], Study)
+    lines = path.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    opening = " ".join(line.lstrip("# ") for line in lines[1:4] if line.startswith("#"))
+    assert "?" in opening, "the opening comment asks no question"
+
+
+@pytest.mark.parametrize("name", options("study"))
+def test_a_study_composes(name) -> None:
+    """As a user types it; its cells' results go to its own folder, and its class reads them."""
+    config, choices = composed(f"study={name}")
+    assert config["name"] == name
+    assert config["study"].rpartition(".")[2] in ROOMS
+    assert choices["study"] == name
+
+
+@pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS)
+def test_a_study_asks_and_can_be_refuted(room) -> None:
+    """A question with its mark; a claim only together with what would show it false."""
+    assert room.question.strip().endswith("?")
+    assert bool(room.claim.strip()) == bool(room.refuted_by.strip())
+
+
+def test_every_study_has_an_option_file() -> None:
+    """Sweep reads what no study claims; all others are asked for by name."""
+    named = {OmegaConf.load(path).study.rpartition(".")[2] for path in options("study").values()}
+    assert named == set(ROOMS) - {"Sweep"}
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "size" / "of").glob("*.yaml")), ids=name_of)
+def test_a_size_belongs_to_a_study_and_a_size(path) -> None:
+    """STUDY_SIZE.yaml, or nothing would ever choose it."""
+    sizes = set(options("size"))
+    assert path.stem in {f"{study}_{size}" for study in options("study") for size in sizes}
+    composed(f"study={path.stem.rpartition('_')[0]}", f"size={path.stem.rpartition('_')[2]}")
