@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 Ends = dict[str, Status | None]
 
+#: seconds between two lines of progress
+QUIET = 5.0
+
 
 def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
     """Train every cell that is not over yet.
@@ -40,19 +43,14 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
     for cell in waiting.values():
         groups.setdefault(group_key(cell), []).append(cell)
     stacks = [part for group in groups.values() for part in _split(group)]
-    began, done = time.perf_counter(), 0
+    began, done, said = time.perf_counter(), 0, 0.0
     for part, found in in_order_of_completion(run_stack, stacks, workers, _on_gpu(waiting)):
         ends |= found
         done += len(part)
-        log.info(
-            "%*d/%d cells, %4.0f s: %s: %s",
-            len(str(len(waiting))),
-            done,
-            len(waiting),
-            time.perf_counter() - began,
-            _title(part),
-            _counts(found),
-        )
+        seconds = time.perf_counter() - began
+        if seconds - said > QUIET or done == len(waiting):
+            said = seconds
+            log.info("%d/%d cells, %.0f s: %s", done, len(waiting), seconds, _title(part))
     return ends
 
 
@@ -130,12 +128,7 @@ def _on_gpu(waiting: dict[str, Cell]) -> bool:
 
 
 def _title(cells: Sequence[Cell]) -> str:
+    """What the stack just finished was."""
     shown = cells[0].axes
     keys = ("data", "loss", "activation", "model.depth", "model.width")
     return " ".join(f"{key.removeprefix('model.')}={shown[key]}" for key in keys)
-
-
-def _counts(ends: Ends) -> str:
-    found = list(ends.values())
-    parts = [f"{found.count(s)} {s}" for s in ("finished", "diverged", "failed") if s in found]
-    return ", ".join(parts)
