@@ -38,6 +38,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
     module = StackModule(stack, splits, loggers or [[] for _ in stack.runs])
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    refused = torch.are_deterministic_algorithms_enabled()  # Lightning sets it and leaves it set
     # Lightning announces devices and suggestions on every fit; a sweep has hundreds of them
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     trainer = pl.Trainer(
@@ -60,6 +61,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
             trainer.fit(module, datamodule=data)
     finally:
         torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(refused)
     facts = {
         "device": _device_name(module.device),
         "subnormals": settings.subnormals if flushed else "keep",
