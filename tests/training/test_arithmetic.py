@@ -1,0 +1,77 @@
+"""Every arithmetic a run can be told to use, and what the record says about it."""
+
+import math
+
+import pytest
+import torch
+from tests.app.composing import cell, trained, vary
+
+from experiments.training.settings import PRECISIONS
+
+#: relative difference of the loss after ten steps from that in float64
+TOLERANCES = {"64-true": 0, "32-true": 1e-5, "bf16-true": 0.05, "16-true": 0.01, "bf16-mixed": 0.02}
+DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+SHORT = ("trainer.max_steps=10", "probe=ledger", "optimizer.lr=0.05")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_precision_trains(precision) -> None:
+    """A stack and its ledger come out, in the type asked for, near the float64 numbers."""
+    cells = vary(cell(*SHORT, f"trainer.precision={precision}"), {"seed": (0, 1)})
+    exact = trained(vary(cell(*SHORT, "trainer.precision=64-true"), {"seed": (0, 1)}))
+    for found, wanted in zip(trained(cells), exact, strict=True):
+        assert found.status == "finished"
+        assert found.facts["precision"] == precision
+        (dtype,) = {parameter.dtype for parameter in found.state.values()}
+        assert dtype == DTYPES.get(precision, torch.float32)
+        loss, reference = found.metrics["train/loss"], wanted.metrics["train/loss"]
+        assert loss == pytest.approx(reference, rel=TOLERANCES[precision])
+        assert len(found.recorded) == 2
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "bf16-mixed"])
+def test_half_precision_records_a_vanished_gradient(precision) -> None:
+    """Where the type holds zeros, the log10 of the norm is finite all the same."""
+    deep = ("model.depth=40", "activation=sigmoid", "initializer=gaussian")
+    outcome = trained([cell(*SHORT, *deep, f"trainer.precision={precision}")])[0]
+    columns = outcome.ledger(_columns())
+    assert columns["delta_norm"][0] == 0 or columns["delta_norm"][0] < 1e-15
+    assert math.isfinite(columns["log10_delta_norm"][0])
+
+
+def _columns() -> tuple[str, ...]:
+    from experiments.app.build import stack_of
+
+    return stack_of([cell(*SHORT)]).ledger.columns
+
+
+@pytest.mark.parametrize("mode", ["flush", "keep"])
+def test_subnormal_numbers_are_flushed_on_purpose_and_said_so(mode) -> None:
+    """The choice is a fact of the record, and does not outlive the run."""
+    outcome = trained([cell("trainer.max_steps=1", f"trainer.subnormals={mode}")])[0]
+    assert outcome.facts["subnormals"] == mode
+    smallest = torch.tensor(2.0**-140)
+    assert (smallest * 1).item() > 0, "the setting has leaked out of the run"
+
+
+def test_the_default_type_does_not_leak() -> None:
+    """A float64 run leaves torch's default type as it was."""
+    before = torch.get_default_dtype()
+    trained([cell("trainer.max_steps=1", "trainer.precision=64-true")])
+    assert torch.get_default_dtype() == before
+
+
+def test_a_deterministic_run_repeats_bit_for_bit() -> None:
+    """The same cell twice gives the same numbers to the last bit."""
+    one = cell("trainer.deterministic=true", "optimizer=adam")
+    first, second = trained([one])[0], trained([one])[0]
+    assert first.history == second.history
+    assert all(torch.equal(first.state[name], second.state[name]) for name in first.state)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_training_leaves_the_random_state_alone() -> None:
+    """No run draws from torch's global generator."""
+    before = torch.get_rng_state()
+    trained([cell("trainer.max_steps=3", "probe=ledger")])
+    assert torch.equal(before, torch.get_rng_state())
