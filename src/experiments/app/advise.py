@@ -31,8 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if {"-h", "--help"} & set(overrides):
         print(USAGE)
         return 0
+    import torch
+
     from experiments.app.refusal import one_message
 
+    torch.set_num_threads(1)  # theory's tensors are small: sharing them out costs more than they do
     with one_message():
         config, choices = compose(overrides)
         stack = _stack(config, choices)
@@ -135,8 +138,8 @@ def _advice(advice: "Advice", depth: int) -> Iterator[str]:
 
 
 def _common(row: "StartingPoint") -> str:
-    factor = "diverges" if row.point.diverges else f"{row.factor:.4g}"
-    return f"  {row.initializer:20}  {factor:>14}  {row.trainable_depth:>8.4g}"
+    grows = "   lengths grow without end" if row.point.diverges else ""
+    return f"  {row.initializer:20}  {row.factor:>14.4g}  {row.trainable_depth:>8.4g}{grows}"
 
 
 def _comparison(row: "Comparison") -> str:

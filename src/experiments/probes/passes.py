@@ -11,6 +11,7 @@ A stack keeps its run axis; a single network gets one of length 1, and loses it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Num
@@ -56,32 +57,43 @@ class LinearLayer:
         return reciprocal * (v - v.mean(-2, keepdim=True) - y * (y * v).mean(-2, keepdim=True))
 
 
-@dataclass(frozen=True)
 class Pass:
-    """Per layer with weights, first to last.
+    """What one pass left behind, per layer with weights, first to last.
 
     Attributes:
         z: z^[l], (R, batch, n).
-        layers: the linear maps.
         delta: dC/dz^[l] of the mean cost, (R, batch, n); empty without a cost.
         single: whether the network has no run axis of its own.
     """
 
-    z: list[Tensor]
-    layers: list[LinearLayer]
-    delta: list[Tensor]
-    single: bool
+    def __init__(self, net: MLP, records: Sequence[LayerRecord], with_delta: bool) -> None:
+        self._net = net
+        self.single = net.runs is None
+        self.z = [self._stacked(record.z) for record in records]
+        self.delta = [self._stacked(record.delta) for record in records] if with_delta else []
+
+    @cached_property
+    def layers(self) -> list[LinearLayer]:
+        """The linear maps, made when first asked for: they cost a copy of every weight."""
+        with torch.no_grad():
+            return [
+                _linear(layer, z, self._stacked(layer.weight), _skips(self._net, k))
+                for k, (layer, z) in enumerate(zip(self._net.dense_layers, self.z, strict=True))
+            ]
 
     def shaped(self, result: Tensor, axis: int) -> Tensor:
         """Drop the run axis of a result where the network has none."""
         return result.squeeze(axis) if self.single else result
+
+    def _stacked(self, part: Tensor) -> Tensor:
+        return part.detach()[None] if self.single else part.detach()
 
 
 def forward(net: MLP, x: Float[Tensor, "*batch n_in"]) -> Pass:
     """Run the network on x; no gradients are kept, no random numbers drawn."""
     with torch.no_grad():
         _, records = net.recorded_forward(x)
-        return _linearised(net, records, [])
+    return Pass(net, records, with_delta=False)
 
 
 def forward_and_backward(
@@ -91,8 +103,7 @@ def forward_and_backward(
     with torch.enable_grad():
         outputs, records = net.recorded_forward(x)
         torch.autograd.grad(loss(outputs, t).sum(), net.weights)
-    with torch.no_grad():
-        return _linearised(net, records, [record.delta for record in records])
+    return Pass(net, records, with_delta=True)
 
 
 def require_plain(net: MLP, what: str) -> None:
@@ -109,19 +120,6 @@ def require_plain(net: MLP, what: str) -> None:
                 "measure gradient_ratio or the singular values, which know skips and norms",
             )
         )
-
-
-def _linearised(net: MLP, records: Sequence[LayerRecord], delta: list[Tensor]) -> Pass:
-    single = net.runs is None
-
-    def stacked(part: Tensor) -> Tensor:
-        return part.detach()[None] if single else part.detach()
-
-    layers = [
-        _linear(layer, stacked(record.z), stacked(layer.weight), _skips(net, k))
-        for k, (layer, record) in enumerate(zip(net.dense_layers, records, strict=True))
-    ]
-    return Pass([stacked(r.z) for r in records], layers, [stacked(d) for d in delta], single)
 
 
 def _linear(layer: Dense, z: Tensor, weight: Tensor, skip: bool) -> LinearLayer:

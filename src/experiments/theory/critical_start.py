@@ -108,8 +108,11 @@ class StartingPoint:
 
     @property
     def trainable_depth(self) -> float:
-        """6 xi_c, ``inf`` at criticality."""
-        return TRAINABLE * self.point.xi_c
+        """6 xi_c, ``inf`` at criticality; where the length diverges, 6 times the gradient's scale."""
+        point = self.point
+        return TRAINABLE * (
+            min(point.xi_c, abs(point.xi_gradient)) if point.diverges else point.xi_c
+        )
 
     @property
     def distance(self) -> float:
