@@ -10,7 +10,7 @@ n_{l+1} / n_l: what happens to a delta that points anywhere. The second is what 
 of an actual cost. For equal widths both estimate the mean field's chi.
 
 References:
-    Schoenholz et al. (2017), eq. 16.
+    Schoenholz et al. (2017).
 """
 
 from itertools import pairwise

@@ -8,7 +8,7 @@ r"""What depth does to lengths and angles: measured on a live network, as the me
 Not centred: a bias that all examples share counts as likeness, as it does in the theory.
 
 References:
-    Poole et al. (2016), figure 2.
+    Poole et al. (2016).
 """
 
 import torch

@@ -14,7 +14,7 @@ The equation is solved for e = 1 - c, in the form (1 - c') / e = 1: it is well c
 to 1 the fixed point lies.
 
 References:
-    Poole et al. (2016), eq. 5 and 6; Daniely, Frostig & Singer (2016) for the power series.
+    Poole et al. (2016); Daniely, Frostig & Singer (2016) for the power series.
 """
 
 import torch

@@ -9,7 +9,7 @@ one equation for q alone. A root counts if it is the length that a standardised 
 there sigma_w^2 = 1 / phi'(0)^2, the one of tanh; for a scale-invariant function every q is a root.
 
 References:
-    Schoenholz et al. (2017), section 3.
+    Schoenholz et al. (2017).
 """
 
 import math

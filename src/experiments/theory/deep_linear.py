@@ -12,7 +12,7 @@ sigmoidal steps, the strongest modes first.
 Validity: gradient flow (small steps) on 1/2 (s - u)^2 per mode, whitened inputs, aligned modes.
 
 References:
-    Saxe, McClelland & Ganguli (2013), eq. 5 to 9.
+    Saxe, McClelland & Ganguli (2013).
 """
 
 import math

@@ -170,7 +170,7 @@ def jacobian_entry_moments(
         (0.1, 0.09)
 
     References:
-        Hanin (2018), theorem 2, bounds the same quantities by exponentials of sum 1 / n_j.
+        Hanin (2018) bounds the same quantities by exponentials of sum 1 / n_j.
     """
     _require_widths((n_in, *hidden_widths))
     doubled = 1.0 if rectified_output else 2.0

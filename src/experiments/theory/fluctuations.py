@@ -35,7 +35,7 @@ def fluctuation_rate(activation: ValueAndDerivative) -> float:
         (5.0, 0.666667)
 
     References:
-        Roberts, Yaida & Hanin (2022), sections 5.2 to 5.4.
+        Roberts, Yaida & Hanin (2022).
     """
     z = torch.tensor([0.25, 1.0, 4.0], dtype=torch.float64)
     right, left = activation.value(z), activation.value(-z)
@@ -75,7 +75,7 @@ def four_point(width: int, layer: int, nu: Scale) -> float:
         0.5513
 
     References:
-        Roberts, Yaida & Hanin (2022), section 5.4.
+        Roberts, Yaida & Hanin (2022).
     """
     return float((1 + nu / width) ** (layer - 1) - 1)
 
@@ -97,7 +97,7 @@ def optimal_aspect_ratio(n_out: int, nu: Scale) -> float:
         12.0
 
     References:
-        Roberts, Yaida & Hanin (2022), section 7.3 and appendix A.
+        Roberts, Yaida & Hanin (2022).
     """
     return 4 / (20 + 3 * n_out) / nu
 
@@ -114,7 +114,7 @@ def residual_nu(nu: Scale, skip: Scale, scale_invariant: bool) -> float:
     (5.0, 0.0)
 
     References:
-        Roberts, Yaida & Hanin (2022), appendix B.
+        Roberts, Yaida & Hanin (2022).
     """
     kept = 1 - skip**2
     return float(kept * (kept * nu + 4 * skip**2) if scale_invariant else nu * (1 - skip**4))

@@ -9,7 +9,7 @@ crossing above 1 where V(1) > 1, the nearest below where V(1) < 1, and 1 itself 
 at sigma_w^2 = 2 keeps every length). Where V(q) > q as far as floats reach, the length diverges.
 
 References:
-    Poole et al. (2016), eq. 3.
+    Poole et al. (2016).
 """
 
 import math

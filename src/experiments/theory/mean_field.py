@@ -125,7 +125,7 @@ def fixed_point(activation: ValueAndDerivative, sigma_w: Scale, sigma_b: Scale) 
         (0.2, 0.75, 3.476059)
 
     References:
-        Schoenholz et al. (2017), eq. 3 to 12.
+        Schoenholz et al. (2017).
     """
     columns = _solve(Quadrature(activation), *_scales([sigma_w], [sigma_b]))
     q, chi, xi_q, c, xi_c, xi_gradient, diverges = (column.item() for column in columns)

@@ -22,7 +22,7 @@ examples of about the same length; the weights of the backward pass taken as ind
 forward pass, as in all of mean field.
 
 References:
-    Schoenholz et al. (2017), section 4; Hanin & Nica (2020) for the scatter.
+    Schoenholz et al. (2017); Hanin & Nica (2020) for the scatter.
 """
 
 import math

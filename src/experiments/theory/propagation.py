@@ -10,7 +10,7 @@ averages of phi' at (q, c) are what deltas meet on their way down. Lengths are l
 the floats.
 
 References:
-    Poole et al. (2016); Schoenholz et al. (2017), sections 3 and 4.
+    Poole et al. (2016); Schoenholz et al. (2017).
 """
 
 import math

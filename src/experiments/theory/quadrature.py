@@ -15,7 +15,7 @@ q (1 - c) / 2. The inner integral over s is split at every s where u or v meets 
 leaves is smooth in t > 0 and even, however near to 1 the correlation is. c < 0 mirrors v.
 
 References:
-    Poole et al. (2016), eq. 3 and 5, for the averages.
+    Poole et al. (2016) for the averages.
 """
 
 import math
