@@ -1,0 +1,84 @@
+"""What the command line does around a run: its provenance, its printed account, many processes."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.app.command import TINY, train
+
+from experiments.app.workers import in_order_of_completion
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_sweep_says_what_made_it() -> None:
+    """study.json: the class that reads it, the command to repeat it, and the settings all share."""
+    assert train("-m", *TINY, "seed=0,1", "hydra/launcher=stacked", "optimizer.lr=0.25").status == 0
+    made = json.loads(Path("runs/default/study.json").read_text())
+    assert made["study"] == "experiments.studies.Sweep"
+    assert made["name"] == "default"
+    words = shlex.split(made["command"])
+    assert words[:2] == ["python", "scripts/train.py"]
+    assert words[2:] == ["-m", *TINY, "seed=0,1", "hydra/launcher=stacked", "optimizer.lr=0.25"]
+    assert made["config"]["optimizer"]["lr"] == 0.25
+    assert "hydra" not in made["config"]
+
+
+def test_a_killed_sweep_has_already_said_so(monkeypatch) -> None:
+    """The provenance is there before the first cell is trained."""
+    from experiments.app import run as running
+
+    seen = []
+
+    def look(*_: object) -> None:
+        seen.append(Path("runs/default/study.json").is_file())
+        raise RuntimeError("stop here")
+
+    monkeypatch.setattr(running, "train", look)
+    assert train(*TINY).status == 1
+    assert seen == [True]
+
+
+def test_progress_names_what_was_done() -> None:
+    """How many cells, how they ended, and which settings a stack had."""
+    out = train("-m", *TINY, "seed=0,1", "model.depth=1,2", "hydra/launcher=stacked").out
+    assert "4 cells" in out
+    assert "data=rings" in out
+    assert "4/4 cells" in out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--info", "searchpath"]])
+def test_asking_trains_nothing(arguments) -> None:
+    """Help, the composed config and Hydra's account of itself leave no trace."""
+    answer = train(*arguments)
+    assert answer.status == 0
+    assert answer.out
+    assert not list(Path().iterdir())
+
+
+def test_help_names_every_option() -> None:
+    """The groups and their options, and how to begin."""
+    from tests.house.plan import options
+
+    out = train("--help").out
+    for group in ("activation", "loss", "initializer", "data", "optimizer", "study", "sweep"):
+        assert all(name in out for name in options(group)), group
+    assert "python scripts/train.py study=vanishing_gradient" in out
+
+
+def test_one_worker_is_this_process() -> None:
+    """Pieces come in their order, each with its result; no process is started for few of them."""
+    assert list(in_order_of_completion(len, ["a", "bb", ""], workers=1)) == [
+        ("a", 1),
+        ("bb", 2),
+        ("", 0),
+    ]
+    assert list(in_order_of_completion(len, ["a"], workers=None)) == [("a", 1)]
+    assert list(in_order_of_completion(len, ["a", "b"], workers=8, on_gpu=True)) == [
+        ("a", 1),
+        ("b", 1),
+    ]
