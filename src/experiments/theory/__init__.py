@@ -1,6 +1,15 @@
 """Floor 5: what is predicted. Shares no code with the probes that measure."""
 
-from experiments.theory import finite_width, mean_field
+from experiments.theory import (
+    finite_width,
+    loss_calibration,
+    loss_confident_error,
+    loss_geometry,
+    loss_hessian,
+    loss_noise,
+    loss_surface,
+    mean_field,
+)
 from experiments.theory.advice import Advice, advise
 from experiments.theory.batch import BatchMoments
 from experiments.theory.critical_start import (
@@ -33,6 +42,12 @@ __all__ = [
     "critical_orthogonal",
     "finite_width",
     "learning_time",
+    "loss_calibration",
+    "loss_confident_error",
+    "loss_geometry",
+    "loss_hessian",
+    "loss_noise",
+    "loss_surface",
     "mean_field",
     "predicted_profile",
     "squared_singular_value_density",

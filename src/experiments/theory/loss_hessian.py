@@ -1,0 +1,110 @@
+r"""Curvature of logistic regression: a convex bowl under cross-entropy, saddles under squared error.
+
+With z = x . w (append a 1 to x for the bias), s = sigmoid(z) and N examples::
+
+    H = 1/N sum_d c_d x_d x_d^T
+    cross-entropy        c = s (1 - s)                                       always positive
+    half squared error   c = s (1 - s) [s (1 - s) + (s - y)(1 - 2 s)]        negative where confidently wrong
+    no link              c = 1                                               half squared error on z itself
+
+The eigenvalues bound the learning rate (2 / largest) and set the pace (smallest). A negative one means
+that gradient descent is being driven away from where the cost looks flat.
+
+References:
+    Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.3; Nielsen, ch. 3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import expit
+
+from experiments.core.errors import ConfigurationError, describe
+
+Inputs = Float[np.ndarray, "examples n_in"]
+Row = Float[np.ndarray, " examples"]
+Weights = Float[np.ndarray, " n_in"]
+Matrix = Float[np.ndarray, "n_in n_in"]
+
+
+@dataclass(frozen=True)
+class LogisticHessians:
+    """The Hessians of one model at one point under three costs."""
+
+    cross_entropy: Matrix
+    half_squared_error: Matrix
+    no_link: Matrix
+
+
+def logistic_hessians(
+    x: Inputs, y: Float[np.ndarray, " targets"], w: Float[np.ndarray, " weights"]
+) -> LogisticHessians:
+    """The Hessians of the mean cost in the weights.
+
+    Args:
+        x: inputs, one example a row.
+        y: targets in [0, 1].
+        w: the weights at which to look.
+
+    Raises:
+        ConfigurationError: for shapes that do not chain, or targets outside [0, 1].
+
+    Example:
+        One example, on the wrong side by 4: cross-entropy is curved up, squared error down.
+
+        >>> found = logistic_hessians(np.ones((1, 1)), np.zeros(1), np.array([4.0]))
+        >>> found.cross_entropy.item().__round__(4), found.half_squared_error.item().__round__(4)
+        (0.0177, -0.0164)
+    """
+    if x.shape != (len(y), len(w)) or not ((y >= 0) & (y <= 1)).all():
+        raise ConfigurationError(
+            describe(
+                f"x {x.shape}, y {y.shape}, w {w.shape}",
+                "x (examples, n_1), y (examples,) in [0, 1], w (n_1,)",
+                "pass one row for each example",
+            )
+        )
+    z = x @ w
+    s, r = expit(z), expit(-z)
+    residual = s * (1 - y) - y * r
+
+    def weighted(c: Row) -> Matrix:
+        mean: Matrix = (x * c[:, None]).T @ x / len(y)
+        return mean
+
+    return LogisticHessians(
+        cross_entropy=weighted(s * r),
+        half_squared_error=weighted(s * r * (s * r + residual * (r - s))),
+        no_link=weighted(np.ones_like(y)),
+    )
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues in rising order, and what they say."""
+
+    eigenvalues: Weights
+    negative: int
+    largest_lr: float
+    condition: float
+
+
+def spectrum(hessian: Matrix) -> Spectrum:
+    """Eigenvalues of a Hessian; the largest stable learning rate of gradient descent, 2 / largest.
+
+    ``condition`` is largest / smallest, inf where the smallest is not positive: steps needed grow
+    with it. ``largest_lr`` is inf where no direction is curved upwards.
+
+    Example:
+        >>> spectrum(np.diag([4.0, 1.0]))
+        Spectrum(eigenvalues=array([1., 4.]), negative=0, largest_lr=0.5, condition=4.0)
+    """
+    eigenvalues = np.linalg.eigvalsh(hessian)
+    low, high = float(eigenvalues[0]), float(eigenvalues[-1])
+    return Spectrum(
+        eigenvalues=eigenvalues,
+        negative=int((eigenvalues < 0).sum()),
+        largest_lr=2 / high if high > 0 else float("inf"),
+        condition=high / low if low > 0 else float("inf"),
+    )

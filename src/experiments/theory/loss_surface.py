@@ -1,0 +1,118 @@
+r"""The cost of a two-layer network over one weight of each layer: where squared error has plateaus.
+
+::
+
+    h = tanh(W1 x + b1),   z = W2 h + b2,   p = softmax(z)
+    cross-entropy       C = -1/N sum log p_y
+    half squared error  C = 1/N sum 1/2 |p - y|^2
+
+Both costs are drawn over (w1, w2), one entry of W1 and one of W2, all other weights held. On the same
+random signals squared error is bounded by 1 and flat wherever the softmax is saturated; cross-entropy
+is steep there.
+
+References:
+    Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks (2010),
+    section 4.1 and figure 5.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from experiments.core.errors import ConfigurationError, describe
+
+Axis1 = Float[np.ndarray, " first"]
+Axis2 = Float[np.ndarray, " second"]
+Grid = Float[np.ndarray, "first second"]
+
+
+@dataclass(frozen=True)
+class TwoLayers:
+    """A tanh network with one hidden layer, and the examples it is judged by."""
+
+    W1: Float[np.ndarray, "hidden n_in"]
+    b1: Float[np.ndarray, " hidden"]
+    W2: Float[np.ndarray, "n_out hidden"]
+    b2: Float[np.ndarray, " n_out"]
+    x: Float[np.ndarray, "examples n_in"]
+    y: Int[np.ndarray, " examples"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Both costs on the grid (w1, w2): mean over the examples."""
+
+    w1: Axis1
+    w2: Axis2
+    cross_entropy: Grid
+    half_squared_error: Grid
+
+
+def random_signals(
+    n_in: int = 10, hidden: int = 10, n_out: int = 2, examples: int = 100, seed: int = 0
+) -> TwoLayers:
+    """Random weights (uniform, Glorot's range), inputs N(0, 1) and random classes.
+
+    Raises:
+        ConfigurationError: for a size below 1, or fewer than two classes.
+    """
+    if min(n_in, hidden, examples) < 1 or n_out < 2:
+        raise ConfigurationError(
+            describe(
+                f"n_in={n_in}, hidden={hidden}, n_out={n_out}, examples={examples}",
+                "sizes from 1, and at least two classes",
+                "enlarge what is too small",
+            )
+        )
+    draw = np.random.default_rng(seed)
+
+    def glorot(n: int, n_prev: int) -> Float[np.ndarray, "{n} {n_prev}"]:
+        bound = np.sqrt(6 / (n + n_prev))
+        return draw.uniform(-bound, bound, (n, n_prev))
+
+    return TwoLayers(
+        W1=glorot(hidden, n_in),
+        b1=np.zeros(hidden),
+        W2=glorot(n_out, hidden),
+        b2=np.zeros(n_out),
+        x=draw.standard_normal((examples, n_in)),
+        y=draw.integers(n_out, size=examples),
+    )
+
+
+def loss_surface(net: TwoLayers, w1: Axis1, w2: Axis2) -> Surface:
+    """Both costs with W1[0, 0] = w1 and W2[0, 0] = w2, all other weights as they are.
+
+    Example:
+        >>> axis = np.array([-4.0, 0.0, 4.0])
+        >>> surface = loss_surface(random_signals(), axis, axis)
+        >>> surface.cross_entropy.shape, bool((surface.half_squared_error <= 1).all())
+        ((3, 3), True)
+    """
+    z1 = net.x @ net.W1.T + net.b1
+    rest = net.x @ net.W1[0] - net.x[:, 0] * net.W1[0, 0] + net.b1[0]
+    h = np.tanh(z1)
+    first = np.tanh(rest + w1[:, None] * net.x[:, 0])  # (first, examples)
+    others = h[:, 1:] @ net.W2[:, 1:].T + net.b2  # (examples, n_out)
+    column = np.broadcast_to(net.W2[:, 0], (len(w2), len(net.b2))).copy()
+    column[:, 0] = w2  # (second, n_out)
+    z = others + first[:, None, :, None] * column[:, None, :]  # (first, second, examples, n_out)
+    z -= z.max(-1, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    rows = np.eye(len(net.b2))[net.y]
+    return Surface(
+        w1=w1,
+        w2=w2,
+        cross_entropy=-(log_p * rows).sum(-1).mean(-1),
+        half_squared_error=((np.exp(log_p) - rows) ** 2).sum(-1).mean(-1) / 2,
+    )
+
+
+def flat_share(w1: Axis1, w2: Axis2, cost: Grid, slope: float) -> float:
+    """The share of the grid on which the gradient in (w1, w2) is shorter than ``slope``.
+
+    Scale the cost first (for instance by its range) if two costs are to be compared.
+    """
+    gradient = np.hypot(*np.gradient(cost, w1, w2))
+    return float((gradient < slope).mean())
