@@ -61,18 +61,24 @@ def test_highams_published_numbers_after_2e5_steps(tmp_path: Path) -> None:
 
 
 def test_least_squares_solves_from_most_starts(tmp_path: Path) -> None:
-    """All of four starts end below 1e-4, with either form of the residual."""
+    """The median of four starts ends below 1e-4, and all of them with the smooth residual."""
     found = _findings(
         HighamLeastSquares, tmp_path / "higham_least_squares", "seed=range(0,4)"
     )  # fmt: skip
     table = found.tables[0].frame.set_index("residuals")
-    assert table.loc["20 components", "median cost"] < 1e-5
+    assert table.loc["20 components", "worst"] < 1e-4
     assert table.loc["10 norms", "median cost"] < 1e-4
-    assert (table["all points right"] == 1).all()
     assert (
         table.loc["10 norms", "median evaluations"]
         > table.loc["20 components", "median evaluations"]
     )
+
+
+@pytest.mark.slow
+def test_least_squares_as_published(tmp_path: Path) -> None:
+    """Of 40 starts at least 85 % end below 1e-4 with either form; the smooth one takes fewer steps."""
+    found = _findings(HighamLeastSquares, tmp_path / "higham_least_squares")
+    assert [v.outcome for v in found.verdicts] == ["confirmed"] * 3
 
 
 # -- Nielsen (2015) --------------------------------------------------------------------------------

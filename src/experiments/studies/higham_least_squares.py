@@ -27,7 +27,9 @@ from experiments.backprop import forward_pass, parameter_jacobian
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.initializers import Constant
 from experiments.models import MLP
-from experiments.reporting.figures import Axis, Curve, Panel, against_axis
+from experiments.reporting.figures import Axis, Curve, Panel
+from experiments.reporting.figures.canvas import to_svg
+from experiments.reporting.figures.curves import draw_panels
 from experiments.reporting.intervals import share_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.reading import (
@@ -209,14 +211,13 @@ def _figure(solved: dict[str, list[Solution]]) -> Figure:
         ordered = np.log10(np.maximum(np.sort(_costs(found)), 1e-300))
         share = np.arange(1, len(found) + 1) / len(found)
         curves.append(Curve(name, share, list(ordered[:, None])))
-    caption = (
-        "The plotted cost of every start, in order: which share of the starts ends below what."
+    panel = Panel("", tuple(curves), ((f"solved: {SOLVED:g}", float(np.log10(SOLVED))),))
+    drawn = draw_panels(
+        [panel], Axis("share of the starts"), Axis("final plotted cost", decades=True)
     )
-    return against_axis(
-        [Panel("", tuple(curves), ((f"solved: {SOLVED:g}", float(np.log10(SOLVED))),))],
-        Axis("share of the starts"), Axis("final plotted cost", decades=True),
-        "Where each start ends", caption,
-    )  # fmt: skip
+    title = "Where each start ends"
+    caption = "The plotted cost of every start, in order: which share of them ends below what."
+    return Figure(title, caption, to_svg(drawn, title))
 
 
 def _costs(found: Sequence[Solution]) -> Float64[ndarray, " starts"]:

@@ -106,8 +106,11 @@ def nets(rows: DataFrame, ledger: DataFrame) -> list[Net]:
     for (loss, depth), group in rows.groupby(["loss", DEPTH], sort=True):
         layers, norms = layers_of(start, list(group["cell"]), SPEED)
         if len(layers) == depth + 1:
-            with np.errstate(divide="ignore"):  # an exact zero is -inf, and counted as not finite
-                found.append(Net(str(loss), int(depth), group, np.log10(norms[:, :-1])))
+            known = (norms > 0) & np.isfinite(
+                norms
+            )  # the others have no logarithm, and are counted
+            speeds = np.log10(np.where(known, norms, np.nan))
+            found.append(Net(str(loss), int(depth), group, speeds[:, :-1]))
     return found
 
 
