@@ -146,8 +146,12 @@ def optimizer_of(cells: Sequence[Cell]) -> Any:
 
 
 def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:
-    """The loggers of one cell, not yet open."""
-    return [make(node) for node in config["logger"].values()]
+    """The loggers of one cell, not yet open.
+
+    A study sets details of the logger it chose; under another choice (logger=none) they remain,
+    without a target, and mean nothing.
+    """
+    return [make(node) for node in config["logger"].values() if "_target_" in node]
 
 
 def _is_number(value: Any) -> bool:

@@ -1,7 +1,7 @@
 """The figures of the exploding-gradient study: growth against depth, and how training ends."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ FLOAT32 = 38.531839
 HIDDEN = Axis("depth (hidden layers)")
 
 
+@runtime_checkable
 class Ending(Protocol):
     """How training ends at one depth."""
 
