@@ -120,9 +120,10 @@ def test_surface_is_the_cost_of_the_network(n_out):
 
 
 def test_squared_error_has_plateaus_where_cross_entropy_has_slopes():
-    """Glorot & Bengio's figure: over +-20 squared error is flat on most of the grid.
+    """Glorot & Bengio's figure, over +-20: squared error is flat on a third of the grid or more, and on
+    four times as much as cross-entropy.
 
-    Flat: a gradient below 1 % of the steepest slope of the same surface. Five draws, all alike.
+    Flat: a gradient below a tenth of the steepest slope of the same surface. Five draws, all alike.
     """
     axis = np.linspace(-20, 20, 41)
     for seed in range(5):
@@ -130,10 +131,11 @@ def test_squared_error_has_plateaus_where_cross_entropy_has_slopes():
         shares = []
         for cost in (surface.half_squared_error, surface.cross_entropy):
             steepest = np.hypot(*np.gradient(cost, axis, axis)).max()
-            shares.append(flat_share(axis, axis, cost, 0.01 * steepest))
+            shares.append(flat_share(axis, axis, cost, 0.1 * steepest))
         assert surface.half_squared_error.max() <= 1
         assert surface.cross_entropy.max() > 2
-        assert shares[0] > 2 * shares[1]
+        assert shares[0] > 0.35
+        assert shares[0] > 4 * shares[1]
 
 
 def test_a_surface_needs_two_classes():

@@ -10,7 +10,7 @@ s = 1/(1 + e^-u), the probability of the wrong answer, and r = 1 - s::
     sigmoid, absolute error            s             s r                  s r (r - s)
     sigmoid, cross-entropy             L             s                    s r
     sigmoid, focal                     s^g L         s^g (s + g r L)      s^g r [g^2 r L + s (1 + 2g - gL)]
-    sigmoid, smoothed cross-entropy    L + e u / 2   s - e / 2            s r
+    sigmoid, smoothed cross-entropy    L - e u / 2   s - e / 2            s r
 
 L = -log r. A softmax of two classes is a sigmoid of their difference, for which squared and absolute
 error count both classes, that is twice. For an identity u is the distance from the target, and the
