@@ -58,7 +58,7 @@ def probabilities(z):
             lambda z, y: [p - t for p, t in zip(probabilities(z), y, strict=True)],
         ),
     ],
-    ids=repr,
+    ids=lambda value: "formula" if callable(value) and not hasattr(value, "link") else repr(value),
 )  # fmt: skip
 def test_delta_table(loss, expected):
     """The textbook's delta for every head, to 1e-12: a - y, (a - y) a (1 - a), and so on."""
