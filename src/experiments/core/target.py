@@ -13,7 +13,8 @@ Targets without the run axis are shared by all runs. Nothing else broadcasts: a 
 against (batch, 1) outputs would silently become a (batch, batch) residual.
 
 Shapes and dtypes are checked on every call. Values are checked on every call too where looking is
-cheap, on the CPU; never on an accelerator, where the program would wait for the device, nor inside a
+cheap, on the CPU (about 5 us for indices, a tenth to a third of the delta itself for rows that must
+sum to one); never on an accelerator, where the program would wait for the device, nor inside a
 traced or vmapped function, where there are no values. ``Loss.check_targets`` looks at them anywhere.
 """
 
