@@ -8,7 +8,7 @@ One thread. Times are processor seconds of this process, the least of many, take
 busy machine disturbs little; below 1 the recursion by hand is faster.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -199,4 +199,7 @@ def main(wanted: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["speed", "subnormals"])
+    parser = argparse.ArgumentParser(description="Time the recursions against torch's autograd.")
+    tables = ["speed", "subnormals"]
+    parser.add_argument("tables", nargs="*", default=tables, help="speed, subnormals, or both")
+    main(parser.parse_args().tables)

@@ -3,7 +3,7 @@
 python scripts/draw_backpropagation.py [FOLDER]         default: docs/figures
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import matplotlib as mpl
@@ -118,4 +118,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/figures"))
+    parser = argparse.ArgumentParser(description="Draw the figures of docs/backpropagation.md.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/figures"))
+    main(parser.parse_args().folder)
