@@ -132,13 +132,18 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
                 label=group.label,
                 rows=group.rows,
                 prediction=predict(row, int(group.rows[DEPTH].max())),
-                chance=_chance(row),
+                chance=chance_of(row),
             )
         )
     return found
 
 
-def _chance(row: Mapping[str, Any]) -> float:
+def chance_of(row: Mapping[str, Any]) -> float:
+    """Accuracy of guessing; NaN for data that have no classes or are no room of the house.
+
+    >>> chance_of({"data": "digits"})
+    0.1
+    """
     try:
         data = dataset_of(row)
     except ConfigurationError:

@@ -1,0 +1,253 @@
+"""Is there a best number of layers? At equal width and at equal parameter count, each depth at its best rate.
+
+Depth is compared fairly: every depth has the learning rate that suits it, chosen by validation loss; its
+seeds are the same as every other depth's; what is reported is the test loss, which chose nothing. Two
+prices: all depths as wide as each other (deeper costs more), or all with the same number of parameters
+(deeper is narrower). The answer is a set: the depths that the seeds cannot tell apart from the best.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.errors import ConfigurationError
+from experiments.core.study import Findings, Study, Table, Verdict
+from experiments.reporting.intervals import mean_interval
+from experiments.reporting.summary import bounds
+from experiments.studies.best_figures import figures
+from experiments.studies.reading import (
+    NOTHING,
+    Ladder,
+    activation_of,
+    decided,
+    ladders,
+    listed,
+    over,
+    widths_of,
+)
+from experiments.theory import finite_width
+
+#: the claim: no more hidden layers than this are best
+FEW = 5
+
+
+@final
+class BestDepth(Study):
+    """Depth x price x activation x initialiser x learning rate x seed."""
+
+    question: ClassVar[str] = "Is there a best number of layers, and what moves it?"
+    claim: ClassVar[str] = (
+        f"A few layers are enough: at every price some depth up to {FEW} is among the best. At equal "
+        "parameter count, where deeper is narrower, the deepest network measured is certainly worse. How "
+        "many depths are as good as the best is decided by how well the gradient travels: more for tanh "
+        "than for sigmoid."
+    )
+    refuted_by: ClassVar[str] = (
+        f"An activation and initialiser of which every depth up to {FEW} is certainly worse than a "
+        "deeper one; at equal parameter count, a deepest network that cannot be told apart from the "
+        "best; a sigmoid network that ties with its best at greater depths than tanh does."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        rows = over(results)
+        if not len(rows):
+            return NOTHING
+        found = ladders(rows)
+        judged = [ladder for ladder in found if ladder.best is not None]
+        if not judged:
+            missing = "No cell has a finite validation loss, so no depth can be called best."
+            return Findings((Verdict(missing, "undecided"),))
+        verdicts = [_best(judged, price) for price in dict.fromkeys(x.price for x in judged)]
+        verdicts += [*_travel(judged), *_starts(judged), *_gain(judged), *_edges(judged)]
+        return Findings(tuple(verdicts), (_answers(found), _rungs(found)), figures(judged))
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+def _best(found: Sequence[Ladder], price: str) -> Verdict:
+    """The best depth of every family at one price, and the depths that cannot be told apart from it."""
+    mine = [ladder for ladder in found if ladder.price == price]
+    parts: list[str] = []
+    known: list[bool | None] = []
+    for ladder in mine:
+        parts.append(f"{ladder.label} {ladder.best}{_ties(ladder)}")
+        known.append(_as_claimed(ladder))
+    sentence = f"At {price} the best number of hidden layers is: {'; '.join(parts)}"
+    return Verdict(sentence + ".", decided(*known))
+
+
+def _ties(ladder: Ladder) -> str:
+    others = [str(depth) for depth in ladder.tied if depth != ladder.best]
+    return f" (not told apart: {listed(others, most=9)})" if others else " (alone)"
+
+
+def _as_claimed(ladder: Ladder) -> bool | None:
+    """Whether a few layers are among the best and, at equal parameters, the deepest certainly worse.
+
+    None where the depths do not reach to either side, or no two of them can be compared.
+    """
+    deepest = max(ladder.depths)
+    if deepest <= FEW or min(ladder.depths) > FEW or not _enough(ladder):
+        return None
+    few = min(ladder.tied) <= FEW
+    return few and (ladder.price.startswith("equal width") or ladder.tells_apart(deepest))
+
+
+def _enough(ladder: Ladder) -> bool:
+    """Whether any two depths have seeds in common, so that they can be compared."""
+    return any(ladder.worse(depth).seeds > 1 for depth in ladder.depths if depth != ladder.best)
+
+
+def _travel(found: Sequence[Ladder]) -> list[Verdict]:
+    """The greatest depth that is as good as the best: tanh against sigmoid, start by start."""
+    parts: list[str] = []
+    known: list[bool | None] = []
+    for ladder in found:
+        name, *rest = ladder.label.split(" · ")
+        wanted = " · ".join(["tanh", *rest])
+        other = next((x for x in found if (x.label, x.price) == (wanted, ladder.price)), None)
+        if name != "sigmoid" or other is None or not (_enough(ladder) and _enough(other)):
+            continue
+        place = " · ".join([*rest, ladder.price.split(" (")[0]])
+        parts.append(f"{_range(ladder)} against {_range(other)} ({place})")
+        known.append(max(other.tied) > max(ladder.tied))
+    if not parts:
+        return []
+    sentence = f"Depths as good as the best, sigmoid against tanh: {listed(parts, most=8)}"
+    return [Verdict(sentence + ".", decided(*known))]
+
+
+def _starts(found: Sequence[Ladder]) -> list[Verdict]:
+    """What a critical start does: the range of depths that are as good as the best, against Glorot's."""
+    parts: list[str] = []
+    for ladder in found:
+        name, *rest = ladder.label.split(" · ")
+        wanted = " · ".join([name, *("glorot" if part == "critical" else part for part in rest)])
+        other = next((x for x in found if (x.label, x.price) == (wanted, ladder.price)), None)
+        if "critical" not in rest or other is None or not (_enough(ladder) and _enough(other)):
+            continue
+        deepest = max(ladder.depths)
+        gap = mean_interval(ladder.test(deepest)).value - mean_interval(other.test(deepest)).value
+        parts.append(
+            f"{name} from {_range(other)} to {_range(ladder)}, and the test loss at depth {deepest} by "
+            f"{gap:+.2g} ({ladder.price.split(' (')[0]})"
+        )
+    if not parts:
+        return []
+    sentence = (
+        "A critical start instead of Glorot's moves the depths that are as good as the best: "
+        f"{listed(parts, most=8)}"
+    )
+    return [Verdict(sentence + ".", "measured")]
+
+
+def _range(ladder: Ladder) -> str:
+    low, high = min(ladder.tied), max(ladder.tied)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _gain(found: Sequence[Ladder]) -> list[Verdict]:
+    """What depth buys: the best network of all, and what the shallowest of its kind loses."""
+    scores = {
+        k: float(np.nanmean(x.test(x.best))) for k, x in enumerate(found) if x.best is not None
+    }
+    scores = {k: score for k, score in scores.items() if np.isfinite(score)}
+    if not scores:
+        return []
+    ladder = found[min(scores, key=lambda k: scores[k])]
+    best = ladder.best or 0
+    sentence = (
+        f"The best of all is {ladder.label} at {ladder.price} with {best} hidden "
+        f"layer{'s' * (best != 1)}: test loss {mean_interval(ladder.test(best))}, accuracy "
+        f"{mean_interval(ladder.rungs[best].at_best('test/accuracy'))}"
+    )
+    for depth, which in ((min(ladder.depths), "fewest"), (max(ladder.depths), "most")):
+        if depth != best:
+            sentence += f"; with the {which}, {depth}, the loss is {ladder.worse(depth)} higher"
+    return [Verdict(sentence + ".", "measured")]
+
+
+def _edges(found: Sequence[Ladder]) -> list[Verdict]:
+    """Where the best rate is the last one tried: a better one may lie beyond."""
+    total = sum(len(ladder.rungs) for ladder in found)
+    edges = [
+        f"{ladder.label}, depth {depth} ({rung.edge} rate {rung.rate:g})"
+        for ladder in found
+        for depth, rung in ladder.rungs.items()
+        if rung.edge and depth in ladder.tied
+    ]
+    if not edges:
+        return []
+    sentence = (
+        f"Of {total} tuned depths {len(edges)} among the best have their rate at an edge of the grid, "
+        f"so a better one may lie beyond: {listed(edges, most=4)}"
+    )
+    return [Verdict(sentence + ".", "measured")]
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def _answers(found: Sequence[Ladder]) -> Table:
+    rows = []
+    for ladder in found:
+        best = ladder.best
+        loss = mean_interval(np.empty(0) if best is None else ladder.test(best))
+        rows.append({
+            "networks": ladder.label, "price": ladder.price,
+            "best depth": "none" if best is None else best,
+            "not told apart": listed([str(d) for d in ladder.tied], most=12) or "–",
+            "test loss": loss.value, "95 %": bounds(loss),
+            "rate": "–" if best is None else f"{ladder.rungs[best].rate:g}",
+            "theory's L*": _theory(ladder),
+        })  # fmt: skip
+    caption = (
+        "Best depth: the least mean validation loss, each depth at its best learning rate. Not told "
+        "apart: test loss less that of the best, paired by seed, has a 95 % interval that reaches 0. "
+        "Theory's L*: the depth at which fluctuations balance what depth gains (Roberts, Yaida & Hanin), "
+        "for a critical network of the best one's width; an order of magnitude."
+    )
+    return Table("The best depth", caption, DataFrame(rows))
+
+
+def _theory(ladder: Ladder) -> str:
+    if ladder.best is None:
+        return "–"
+    row = ladder.rungs[ladder.best].rows.iloc[0].to_dict()
+    try:
+        widths = widths_of(row)
+        nu = finite_width.fluctuation_rate(activation_of(row))
+    except ConfigurationError:
+        return "not known"
+    if len(widths) < 3:
+        return "–"
+    return f"{widths[1] * finite_width.optimal_aspect_ratio(widths[-1], nu):.2g}"
+
+
+def _rungs(found: Sequence[Ladder]) -> Table:
+    rows = []
+    for ladder in found:
+        for depth, rung in ladder.rungs.items():
+            losses = {
+                part: mean_interval(rung.at_best(f"{part}/loss"))
+                for part in ("train", "val", "test")
+            }
+            gap = ladder.worse(depth)
+            rows.append({
+                "networks": ladder.label, "price": ladder.price, "depth": depth,
+                "rate": "–" if rung.rate != rung.rate else f"{rung.rate:g}", "edge": rung.edge or "–",
+                "seeds": len(rung.rows), "training loss": losses["train"].value,
+                "validation loss": losses["val"].value, "95 %": bounds(losses["val"]),
+                "test loss": losses["test"].value, "95 % ": bounds(losses["test"]),
+                "worse than the best by": gap.value, "95 %  ": bounds(gap),
+                "test accuracy": mean_interval(rung.at_best("test/accuracy")).value,
+            })  # fmt: skip
+    caption = (
+        "Every depth at its best learning rate. Intervals: bootstrap over seeds, of the same split of "
+        "the data; the difference is paired by seed. Edge: the best rate is the last one tried there."
+    )
+    return Table("Every depth", caption, DataFrame(rows))

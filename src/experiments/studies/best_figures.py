@@ -1,0 +1,83 @@
+"""The figures of the best-depth study: losses against depth, and the learning rate that each depth wants."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from experiments.core.study import Figure
+from experiments.reporting.figures import Axis, Curve, Panel, against_axis
+from experiments.studies.reading import Ladder
+
+HIDDEN = Axis("depth (hidden layers)", logarithmic=True)
+#: which column, its name, and what its caption says
+LOSSES = (
+    (
+        "test/loss",
+        "test loss",
+        "What is judged: the test loss, which chose neither rate nor depth.",
+    ),
+    ("val/loss", "validation loss", "What chose: the validation loss, by which rates are tuned."),
+    (
+        "train/loss",
+        "training loss",
+        "Why deeper is worse: where the training loss rises with depth the network is harder to train; "
+        "where it falls and the test loss rises, it fits too well.",
+    ),
+)
+
+
+def figures(found: Sequence[Ladder]) -> tuple[Figure, ...]:
+    """All of them; those with nothing to draw are left out."""
+    drawn = [_losses(found, *loss) for loss in LOSSES]
+    drawn.append(_rates(found))
+    return tuple(figure for figure in drawn if figure is not None)
+
+
+def _losses(found: Sequence[Ladder], column: str, name: str, caption: str) -> Figure | None:
+    panels = _panels(found, lambda ladder: [rung.at_best(column) for rung in ladder.rungs.values()])
+    finite = [v for p in panels for c in p.curves for v in c.samples if np.isfinite(v).any()]
+    if not finite:
+        return None
+    y = Axis(name, logarithmic=min(float(np.nanmin(v)) for v in finite) > 0)
+    title = f"{name[:1].upper()}{name[1:]} against depth, tuned"
+    return against_axis(panels, HIDDEN, y, title, caption, _columns(panels))
+
+
+def _rates(found: Sequence[Ladder]) -> Figure | None:
+    rates = [rung.rate for ladder in found for rung in ladder.rungs.values()]
+    if not np.isfinite(rates).all() or len(set(rates)) < 2:
+        return None
+    panels = _panels(found, lambda ladder: [np.array([r.rate]) for r in ladder.rungs.values()])
+    caption = "The learning rate with the least validation loss, of those that were tried."
+    y = Axis("best learning rate", logarithmic=True)
+    title = "The learning rate that each depth wants"
+    figure = against_axis(panels, HIDDEN, y, title, caption, _columns(panels))
+    return replace(figure, caption=caption)  # one rate serves all seeds: no note on seeds
+
+
+def _columns(panels: Sequence[Panel]) -> int | None:
+    """A row for each price."""
+    prices = len({panel.title.split("\n")[1] for panel in panels})
+    return len(panels) // prices if prices > 1 and len(panels) % prices == 0 else None
+
+
+def _panels(
+    found: Sequence[Ladder], samples: Callable[[Ladder], list[Float64[ndarray, "_"]]]
+) -> list[Panel]:
+    """One panel a price and activation, one line an initializer."""
+    panels = []
+    for price, name in dict.fromkeys((x.price, x.label.split(" · ")[0]) for x in found):
+        curves = tuple(
+            Curve(
+                " · ".join(ladder.label.split(" · ")[1:]) or ladder.label,
+                np.array(ladder.depths, np.float64),
+                samples(ladder),
+            )
+            for ladder in found
+            if (ladder.price, ladder.label.split(" · ")[0]) == (price, name)
+        )
+        panels.append(Panel(f"{name}\n{price}", curves))
+    return panels

@@ -1,0 +1,102 @@
+"""Networks of many depths at one price, each at its best learning rate: which depth is best?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.reporting.configurations import configurations, varying_axes
+from experiments.reporting.intervals import mean_interval, paired_difference
+from experiments.studies.reading.family import DEPTH, PAIR
+from experiments.studies.reading.tuning import CHOSEN_BY, LR, Tuned, tuned
+
+PARAMETERS = "model.parameters"
+TEST = "test/loss"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Networks that differ in depth, learning rate and seed alone.
+
+    Args:
+        label: activation, initializer and further axes.
+        price: what all depths share: their width, or their number of parameters.
+        rungs: depth -> its networks at all rates, depths ascending.
+    """
+
+    label: str
+    price: str
+    rungs: Mapping[int, Tuned]
+
+    @property
+    def depths(self) -> list[int]:
+        return list(self.rungs)
+
+    @cached_property
+    def best(self) -> int | None:
+        """The depth with the least mean validation loss among those that lose no more seeds."""
+        lost, loss = {}, {}
+        for depth, rung in self.rungs.items():
+            values = rung.at_best(CHOSEN_BY)
+            finite = values[np.isfinite(values)]
+            if len(finite):
+                lost[depth], loss[depth] = len(values) - len(finite), float(finite.mean())
+        return min(loss, key=lambda depth: (lost[depth], loss[depth])) if loss else None
+
+    def worse(self, depth: int) -> Interval:
+        """Test loss of a depth less that of the best, paired by seed."""
+        if self.best is None:
+            return mean_interval(np.empty(0))
+        mine, best = (self._by_seed(d) for d in (depth, self.best))
+        seeds = mine.index.intersection(best.index)
+        return paired_difference(*(x.loc[seeds].to_numpy(np.float64) for x in (mine, best)))
+
+    def tells_apart(self, depth: int) -> bool:
+        """Whether a depth is certainly worse than the best: the whole interval above 0, or lost seeds."""
+        if depth == self.best:
+            return False
+        gap = self.worse(depth)
+        return gap.seeds == 0 or gap.left_out > 0 or (gap.known and gap.low > 0)
+
+    @cached_property
+    def tied(self) -> list[int]:
+        """Depths that cannot be told apart from the best, itself included."""
+        if self.best is None:
+            return []
+        return [depth for depth in self.depths if not self.tells_apart(depth)]
+
+    def test(self, depth: int) -> Float64[ndarray, " seeds"]:
+        return self.rungs[depth].at_best(TEST)
+
+    def _by_seed(self, depth: int) -> DataFrame:
+        rung = self.rungs[depth]
+        return DataFrame({TEST: rung.at_best(TEST)}, index=rung.rows["seed"].to_numpy())[TEST]
+
+
+def ladders(results: DataFrame) -> list[Ladder]:
+    """One for every price and combination of further axes, from rows of cells that are over."""
+    others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH, LR, PARAMETERS)]
+    rows = results.assign(_price=[price_of(row) for row in results.to_dict("records")])
+    found = []
+    for group in configurations(rows, [*PAIR, *others]):
+        for price, mine in group.rows.groupby("_price", sort=False):
+            rungs = {int(depth): tuned(part) for depth, part in mine.groupby(DEPTH, sort=True)}
+            found.append(Ladder(group.label, str(price), rungs))
+    return sorted(found, key=lambda ladder: not ladder.price.startswith("equal width"))
+
+
+def price_of(row: Mapping[str, object]) -> str:
+    """What networks of all depths share.
+
+    >>> price_of({"model.width": 64}), price_of({"model.width": 64, "model.parameters": 12000.0})
+    ('equal width (64)', 'equal parameters (12000)')
+    """
+    wanted = row.get(PARAMETERS)
+    if isinstance(wanted, int | float) and wanted == wanted:
+        return f"equal parameters ({wanted:.0f})"
+    return f"equal width ({row['model.width']})"

@@ -1,0 +1,70 @@
+"""Networks at the learning rate that suits them best: chosen on validation data, one rate for all seeds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame
+
+LR = "optimizer.lr"
+CHOSEN_BY = "val/loss"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Networks that differ in learning rate and seed alone.
+
+    Args:
+        tried: rate -> one row a seed, rates ascending; NaN is the rate where there is none.
+    """
+
+    tried: Mapping[float, DataFrame]
+
+    @cached_property
+    def rate(self) -> float:
+        """The rate that loses the fewest seeds and, among those, has the least mean validation loss."""
+        return min(self.tried, key=lambda rate: _cost(self.tried[rate]))
+
+    @cached_property
+    def rows(self) -> DataFrame:
+        """One row a seed at the best rate, by seed."""
+        return self.tried[self.rate].sort_values("seed")
+
+    @property
+    def edge(self) -> str:
+        """``"lowest"`` or ``"highest"`` if the best rate is the last one tried on that side, or ""."""
+        rates = list(self.tried)
+        if len(rates) < 2 or self.rate not in (rates[0], rates[-1]):
+            return ""
+        return "lowest" if self.rate == rates[0] else "highest"
+
+    def at_best(self, column: str) -> Float64[ndarray, " seeds"]:
+        """A column at the best rate, by seed; NaN for what was not measured."""
+        if column not in self.rows:
+            return np.full(len(self.rows), np.nan)
+        found: Float64[ndarray, " seeds"] = self.rows[column].to_numpy(np.float64, na_value=np.nan)
+        return found
+
+
+def tuned(rows: DataFrame) -> Tuned:
+    """From rows that differ in learning rate and seed alone.
+
+    Example:
+        >>> seeds = {"seed": [0, 1, 0, 1], "status": ["finished"] * 4}
+        >>> rates = {"optimizer.lr": [0.1, 0.1, 1.0, 1.0], "val/loss": [0.5, 0.4, 0.3, np.nan]}
+        >>> found = tuned(DataFrame(seeds | rates))
+        >>> found.rate, found.edge
+        (0.1, 'lowest')
+    """
+    rates = rows[LR] if LR in rows else rows["seed"] * np.nan
+    return Tuned({float(r): part for r, part in rows.groupby(rates, dropna=False, sort=True)})
+
+
+def _cost(rows: DataFrame) -> tuple[int, float]:
+    loss = rows[CHOSEN_BY] if CHOSEN_BY in rows else rows["seed"] * np.nan
+    values = loss.where(rows["status"] == "finished").to_numpy(np.float64, na_value=np.nan)
+    finite = values[np.isfinite(values)]
+    return len(values) - len(finite), float(finite.mean()) if len(finite) else np.inf

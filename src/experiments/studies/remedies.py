@@ -1,0 +1,208 @@
+"""A network of fifty layers that does not train: which change makes it train?
+
+The baseline is a sigmoid network with Glorot's start. Every remedy is judged as before and after: the same
+depth, width, seeds and steps, each variant at the learning rate that suits it best, so that no side is
+handicapped. First the changes alone, then together.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.study import Findings, Study, Table, Verdict
+from experiments.reporting.intervals import mean_interval
+from experiments.reporting.powers import power, power_interval
+from experiments.reporting.summary import bounds
+from experiments.studies.reading import (
+    MARGIN,
+    NOTHING,
+    PAIR,
+    Variant,
+    baseline_of,
+    decided,
+    listed,
+    over,
+    variants,
+)
+from experiments.studies.remedies_figures import figures
+
+#: the network that does not train
+BASELINE = dict(zip(PAIR, ("sigmoid", "glorot"), strict=True))
+
+
+@final
+class Remedies(Study):
+    """Activation x initialiser x skip x normalisation x learning rate x seed, at one depth."""
+
+    question: ClassVar[str] = "Which change makes a deep network train that does not?"
+    claim: ClassVar[str] = (
+        "No initialiser makes a deep sigmoid network train. Identity skips do, on their own; so does "
+        "tanh or ELU with a start at criticality. Whatever makes it train has first brought the "
+        "gradient at the first layer within a few powers of ten of the output's."
+    )
+    refuted_by: ClassVar[str] = (
+        "A plain sigmoid network that learns with any of the initialisers; a network with skips alone, "
+        "or a plain tanh or ELU network at criticality, that does not; a variant that learns though "
+        "its gradient differs from the output's by more than four powers of ten."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        rows = over(results)
+        if not len(rows):
+            return NOTHING
+        found = variants(rows, ledger)
+        baseline = baseline_of(found, BASELINE)
+        if baseline is None:
+            missing = "No plain network is here, so there is nothing to compare a remedy with."
+            return Findings((Verdict(missing, "undecided"),))
+        single = [v for v in found if len(v.changes(baseline)) == 1 and v.label == baseline.label]
+        verdicts = [_before(baseline), *_single(baseline, single), *_claimed(baseline, found)]
+        verdicts += [*_best(baseline, found), *_gradients(found)]
+        tables = (
+            _table(baseline, single, "One change at a time"),
+            _table(baseline, found, "All variants"),
+        )
+        return Findings(tuple(verdicts), tables, figures(baseline, single, found, folder))
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+def _before(baseline: Variant) -> Verdict:
+    """The network that needs a remedy, and whether it does."""
+    share = baseline.learnt
+    sentence = f"Before: {baseline.name} reaches test accuracy {mean_interval(baseline.accuracy)}"
+    if share.seeds:
+        sentence += f"; {share.value * share.seeds:.0f} of {share.seeds} seeds learn"
+    if baseline.gradient.seeds:
+        sentence += (
+            "; at the first layer its gradient begins at "
+            f"{power_interval(baseline.gradient)} of the output's"
+        )
+    return Verdict(sentence + ".", decided(share.within(0.0, 0.5) if share.seeds else None))
+
+
+def _single(baseline: Variant, single: Sequence[Variant]) -> list[Verdict]:
+    """Every change alone: which of them make it train."""
+    helps: list[str] = []
+    fails: list[str] = []
+    for variant in single:
+        part = f"{variant.changes(baseline)[0]} ({variant.gain(baseline)})"
+        learns = variant.learnt.seeds and variant.learnt.value >= 0.5
+        (helps if learns else fails).append(part)
+    if not single:
+        return [Verdict("No variant differs from it in one thing alone.", "undecided")]
+    sentence = "One change alone, with the test accuracy it adds: "
+    sentence += f"it trains with {listed(helps, most=9)}" if helps else "none makes it train"
+    if fails:
+        sentence += f"; it does not with {listed(fails, most=9)}"
+    return [Verdict(sentence + ".", "measured")]
+
+
+def _claimed(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
+    """The claim's three parts, each on the variants it speaks of."""
+    same = [v for v in found if v.label == baseline.label]
+    sigmoid = [v for v in same if _is(v, "sigmoid", skip=False, normalize=False)]
+    skips = [v for v in same if _is(v, "sigmoid", skip=True, normalize=False)]
+    critical = [
+        v
+        for name in ("tanh", "elu")
+        for v in same
+        if _is(v, name, skip=False, normalize=False) and "critical" in v.setting["initializer"]
+    ]
+    verdicts = []
+    for what, mine, learns in (
+        (
+            "sigmoid networks without skips or normalisation, whatever the initialiser",
+            sigmoid,
+            False,
+        ),
+        ("sigmoid networks with identity skips", skips, True),
+        ("plain tanh and ELU networks at criticality", critical, True),
+    ):
+        if not mine:
+            continue
+        shares = [v.learnt for v in mine]
+        known = [
+            None if not s.seeds else (s.value >= 0.5) == learns if s.value in (0.0, 1.0) else None
+            for s in shares
+        ]
+        good = sum(round(s.value * s.seeds) for s in shares if s.seeds)
+        total = sum(s.seeds for s in shares)
+        values = [float(np.nanmean(v.accuracy)) for v in mine if np.isfinite(v.accuracy).any()]
+        sentence = f"Of {total} seeds of {what} {good} learn"
+        if values:
+            sentence += f" (test accuracy {min(values):.2g} to {max(values):.2g})"
+        verdicts.append(Verdict(sentence + ".", decided(*known)))
+    return verdicts
+
+
+def _is(variant: Variant, activation: str, skip: bool, normalize: bool) -> bool:
+    flags = bool(variant.setting["model.skip"]), bool(variant.setting["model.normalize"])
+    return bool(variant.setting["activation"] == activation and flags == (skip, normalize))
+
+
+def _best(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
+    """The best variant of all, and the best plain one."""
+    known = [v for v in found if np.isfinite(v.accuracy).all() and len(v.accuracy)]
+    if not known:
+        return []
+    best = max(known, key=lambda v: float(v.accuracy.mean()))
+    sentence = (
+        f"After: the best of {len(found)} variants is {best.name}, {mean_interval(best.accuracy)}"
+    )
+    plain = [v for v in known if not (v.setting["model.skip"] or v.setting["model.normalize"])]
+    if plain:
+        top = max(plain, key=lambda v: float(v.accuracy.mean()))
+        if top is not best:
+            sentence += f"; the best plain one is {top.name}, {mean_interval(top.accuracy)}"
+    if best is not baseline:
+        sentence += f"; over the baseline it gains {best.gain(baseline)}"
+    return [Verdict(sentence + ".", "measured")]
+
+
+def _gradients(found: Sequence[Variant]) -> list[Verdict]:
+    """How far from the output's the first layer's gradient may begin and the network still learns."""
+    seen = [v for v in found if v.gradient.seeds and v.learnt.seeds]
+    learns = [v.gradient.value for v in seen if v.learnt.value >= 0.5]
+    if not learns:
+        return []
+    others = [v.gradient.value for v in seen if v.learnt.value < 0.5]
+    sentence = (
+        f"{len(learns)} variants learn; at initialisation the first layer's gradient is between "
+        f"{power(min(learns))} and {power(max(learns))} of the output's in all of them"
+    )
+    if others:
+        inside = sum(min(learns) <= x <= max(learns) for x in others)
+        sentence += f". Of the {len(others)} that do not, {inside} lie in this range too"
+    outcome = decided(max(abs(x) for x in learns) <= 4.0)
+    return [Verdict(sentence + ".", outcome)]
+
+
+# -- table -----------------------------------------------------------------------------------------
+
+
+def _table(baseline: Variant, found: Sequence[Variant], title: str) -> Table:
+    rows = []
+    for v in [baseline, *(v for v in found if v is not baseline)]:
+        accuracy, gain = mean_interval(v.accuracy), v.gain(baseline)
+        rows.append({
+            "variant": v.name, "changed": ", ".join(v.changes(baseline)) or "nothing: before",
+            "seeds that learn": f"{v.learnt.value * v.learnt.seeds:.0f} of {v.learnt.seeds}"
+            if v.learnt.seeds else "unknown",
+            "test accuracy": accuracy.value, "95 %": bounds(accuracy),
+            "more than before": gain.value, "95 % ": bounds(gain),
+            "‖δ‖ first / output": power(v.gradient.value) if v.gradient.seeds else "not recorded",
+            "rate": "–" if v.runs.rate != v.runs.rate else f"{v.runs.rate:g}",
+            "edge": v.runs.edge or "–",
+        })  # fmt: skip
+    caption = (
+        "Each at the learning rate with the least validation loss. More than before: test accuracy less "
+        f"the baseline's, paired by seed. A seed learns when it ends above chance + {MARGIN:g}. ‖δ‖ first "
+        "/ output: the gradient's norm at the first layer with weights over that at the output, before "
+        "training. Edge: the rate is the lowest or highest that was tried."
+    )
+    return Table(title, caption, DataFrame(rows))
