@@ -1,12 +1,14 @@
 """From rows of a table back to networks: their rooms, their theory, their families by depth."""
 
 from experiments.studies.reading.drawn import drawn, widths_of
-from experiments.studies.reading.family import DEPTH, MARGIN, PAIR, Family, families
+from experiments.studies.reading.family import DEPTH, MARGIN, PAIR, Family, chance_of, families
+from experiments.studies.reading.ladder import Ladder, ladders
 from experiments.studies.reading.medians import median_interval
 from experiments.studies.reading.network import network_of
 from experiments.studies.reading.prediction import Prediction, predict
 from experiments.studies.reading.reach import ACCURACY as TRAIN_ACCURACY
 from experiments.studies.reading.reach import LEVEL, Reach, depth_at_level
+from experiments.studies.reading.remedy import Variant, baseline_of, variants
 from experiments.studies.reading.rooms import (
     activation_of,
     dataset_of,
@@ -16,6 +18,7 @@ from experiments.studies.reading.rooms import (
 from experiments.studies.reading.spectra import Spectrum, spectra
 from experiments.studies.reading.spread import Spread, spreads, variance_interval, variance_ratio
 from experiments.studies.reading.start import start_of
+from experiments.studies.reading.tuning import Tuned, tuned
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over
 
 __all__ = [
@@ -26,17 +29,23 @@ __all__ = [
     "PAIR",
     "TRAIN_ACCURACY",
     "Family",
+    "Ladder",
     "Prediction",
     "Reach",
     "Spectrum",
     "Spread",
+    "Tuned",
+    "Variant",
     "activation_of",
+    "baseline_of",
+    "chance_of",
     "dataset_of",
     "decided",
     "depth_at_level",
     "drawn",
     "families",
     "initializer_of",
+    "ladders",
     "listed",
     "loss_of",
     "median_interval",
@@ -46,7 +55,9 @@ __all__ = [
     "spectra",
     "spreads",
     "start_of",
+    "tuned",
     "variance_interval",
     "variance_ratio",
+    "variants",
     "widths_of",
 ]
