@@ -20,6 +20,7 @@ from experiments.reporting.summary import bounds
 from experiments.studies.contest import (
     Arm,
     Contest,
+    edges,
     median_steps,
     steps_to,
     values_of,
@@ -76,7 +77,7 @@ class MSEvsCrossEntropy(Study):
         verdicts = (
             _accuracy(contest), _training(contest), _one_rate(contest), _flips(contest),
             *(_calibration(contest, key) for key in CALIBRATION if key in contest.rows),
-            _speed(contest, folder), _confident_errors(contest), _edges(contest),
+            _speed(contest, folder), _confident_errors(contest), *edges(contest),
         )  # fmt: skip
         tables = (_fair_table(contest), _unfair_table(contest), table)
         known = tuple(verdict for verdict in verdicts if verdict is not None)
@@ -200,24 +201,6 @@ def _confident_errors(contest: Contest) -> Verdict | None:
         "Norm of δ at the output where a test answer is wrong with confidence 0.9 or more, median over "
         "networks: " + ", ".join(parts) + ".",
         "measured",
-    )
-
-
-def _edges(contest: Contest) -> Verdict | None:
-    """A best rate on the edge of the grid may not be the best there is."""
-    if len(contest.rates) < 2:
-        return Verdict(
-            "One learning rate was tried: nothing was tuned, so this is no fair comparison.",
-            "undecided",
-        )
-    edges = [arm for arm in contest.contested if arm.edge and contest.learns(arm)]
-    if not edges:
-        return None
-    named = [f"{arm.head} at {arm.setting or 'the only setting'} ({arm.edge})" for arm in edges]
-    return Verdict(
-        f"The best rate of {len(edges)} of {len(contest.contested)} contestants is the last one tried: "
-        f"{listed(named)}. Widen optimizer.lr to know what they can do.",
-        "undecided",
     )
 
 

@@ -1,8 +1,10 @@
 """Contests between heads: each at its best learning rate, seed by seed, and what they answer."""
 
+from experiments.studies.contest.along import Along
 from experiments.studies.contest.answers import answers_of, best_temperature, tempered
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.duels import Duel, duel, values_of
+from experiments.studies.contest.edges import edges
 from experiments.studies.contest.heads import (
     BASELINES,
     HEAD,
@@ -13,22 +15,25 @@ from experiments.studies.contest.heads import (
     settings_of,
     with_heads,
 )
-from experiments.studies.contest.speed import median_steps, steps_to, written_steps
+from experiments.studies.contest.speed import at_start, median_steps, steps_to, written_steps
 from experiments.studies.contest.tuning import Arm, arms_of
 
 __all__ = [
     "BASELINES",
     "HEAD",
     "LR",
+    "Along",
     "Arm",
     "Contest",
     "Duel",
     "answers_of",
     "arms_of",
+    "at_start",
     "baseline_of",
     "best_temperature",
     "chance_of",
     "duel",
+    "edges",
     "head_name",
     "median_steps",
     "settings_of",

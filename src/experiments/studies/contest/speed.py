@@ -27,6 +27,12 @@ def steps_to(
     return np.where(np.isnan(values).all(axis=1), np.nan, first)
 
 
+def at_start(folder: Path, cells: Sequence[str], key: str) -> Float64[ndarray, " cells"]:
+    """The first value of a history, before training; NaN where nothing was recorded."""
+    found = histories(folder, cells, [key])
+    return found[key][1][:, 0] if key in found else np.full(len(cells), np.nan)
+
+
 def median_steps(steps: Float64[ndarray, " cells"]) -> float:
     """The middle network's steps: infinite if most never arrive, NaN if nothing is known.
 

@@ -1,0 +1,201 @@
+"""How much of the difference in calibration is left after one temperature?
+
+Networks that fit their training data are too sure of themselves, each head in its own way. One number fitted on
+validation outputs after training, p = softmax(z / T), mends what can be mended by scale; it never changes which
+class is chosen. What is left then is a difference of the trained networks and not of how their outputs are read.
+
+References:
+    Guo et al. (2017); Greydanus (2020), the MNIST-1D network: 40-100-100-10 ReLU with a skip, Adam 0.01.
+"""
+
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.metric import Metric
+from experiments.core.study import Figure, Findings, Study, Table, Verdict
+from experiments.probes.metrics import ECE, NLL, Brier, reliability
+from experiments.reporting.figures import Reliability, reliability_diagram
+from experiments.reporting.intervals import mean_interval
+from experiments.reporting.summary import bounds
+from experiments.studies.contest import (
+    Arm,
+    Contest,
+    answers_of,
+    best_temperature,
+    edges,
+    tempered,
+    values_of,
+)
+from experiments.studies.reading import NOTHING, decided
+
+BINS = 15
+METRICS: dict[str, Metric] = {"nll": NLL(), "brier": Brier(), "ece": ECE(BINS)}
+#: every head is calibrated to within this afterwards
+CALIBRATED = 0.1
+CROSS, RAW = "cross entropy", "half squared error, raw"
+#: test accuracy in per cent on MNIST-1D after 6000 steps: three seeds, computed once
+PUBLISHED = {
+    CROSS: ("63.6 to 64.2", ".30"), "binary cross entropy": ("62.1 to 62.8", ".29"),
+    RAW: ("58.9 to 61.0", ".07 to .10"), "half squared error on sigmoid": ("60.8 to 63.9", "–"),
+    "half squared error on softmax": ("60.4 to 63.4", "–"),
+}  # fmt: skip
+#: accuracy of cross-entropy, and its lead over squared error on raw outputs
+ACCEPTED, LEAD = (0.615, 0.675), 0.015
+
+
+@final
+class CalibrationAfterTemperature(Study):
+    """Head x learning rate x seed, and a temperature for every network."""
+
+    question: ClassVar[str] = (
+        "How much of the difference in calibration is left after one temperature?"
+    )
+    claim: ClassVar[str] = (
+        f"After one temperature every head's calibration error lies below {CALIBRATED:g}, however far off it "
+        "was before."
+    )
+    refuted_by: ClassVar[str] = (
+        f"An interval of a head's calibration error after temperature that lies above {CALIBRATED:g}."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        contest = Contest.of(results)
+        if contest is None:
+            return NOTHING
+        measured = _measured(contest, folder)
+        if not len(measured):
+            sentence = "No cell kept a checkpoint that can be asked (trainer.checkpoint)."
+            return Findings((Verdict(sentence, "undecided"),))
+        verdicts = (
+            _calibrated(contest, measured), _nll(contest, measured), _accuracy(contest),
+            *edges(contest),
+        )  # fmt: skip
+        figures = (
+            _diagram(contest, folder, False, "As trained", "Each head's own prediction."),
+            _diagram(
+                contest, folder, True, "After one temperature", "softmax(z / T) for every head."
+            ),
+        )
+        tables = (_table(contest, measured), _published(contest, measured))
+        return Findings(verdicts, tables, figures)
+
+
+def _measured(contest: Contest, folder: Path) -> DataFrame:
+    """One row a network: its temperature, and every metric on test data before and after."""
+    rows = []
+    for arm in contest.arms:
+        for row in arm.rows.to_dict("records"):
+            val, test = (answers_of(row, folder, part) for part in ("val", "test"))
+            if val is None or test is None:
+                continue
+            temperature = best_temperature(val)
+            after = tempered(test, temperature)
+            found = {
+                "head": arm.head,
+                "setting": arm.setting,
+                "seed": row["seed"],
+                "T": temperature,
+            }
+            for name, metric in METRICS.items():
+                found[name] = float(metric(test))
+                found[f"{name} after"] = float(metric(after))
+            rows.append(found)
+    return DataFrame(rows)
+
+
+def _mean(measured: DataFrame, head: str, column: str) -> object:
+    return mean_interval(measured.loc[measured["head"] == head, column].to_numpy(np.float64))
+
+
+def _calibrated(contest: Contest, measured: DataFrame) -> Verdict:
+    parts, known = [], []
+    for head in contest.heads:
+        mine = measured[measured["head"] == head]
+        if len(mine):
+            before, after = (
+                mean_interval(mine[c].to_numpy(np.float64)) for c in ("ece", "ece after")
+            )
+            parts.append(f"{head} {before} to {after}")
+            known.append(after.within(0.0, CALIBRATED))
+    return Verdict(
+        f"One temperature takes the calibration error of the test answers from, to: {'; '.join(parts)}.",
+        decided(*known),
+    )
+
+
+def _nll(contest: Contest, measured: DataFrame) -> Verdict:
+    parts = []
+    for head in contest.heads:
+        mine = measured[measured["head"] == head]
+        if len(mine):
+            before, after, scale = (
+                mean_interval(mine[c].to_numpy(np.float64)) for c in ("nll", "nll after", "T")
+            )
+            parts.append(f"{head} {before.value:.3g} to {after} (T = {scale.value:.2g})")
+    return Verdict(f"Negative log-likelihood, the same way: {'; '.join(parts)}.", "measured")
+
+
+def _accuracy(contest: Contest) -> Verdict:
+    parts = []
+    for head in contest.heads:
+        arms = [arm for arm in contest.arms if arm.head == head]
+        accuracy = np.concatenate([values_of(arm.rows, "test/accuracy") for arm in arms])
+        parts.append(f"{head} {mean_interval(accuracy)}")
+    return Verdict(f"Test accuracy, which no temperature moves: {', '.join(parts)}.", "measured")
+
+
+def _table(contest: Contest, measured: DataFrame) -> Table:
+    rows = []
+    for arm in contest.arms:
+        mine = measured[(measured["head"] == arm.head) & (measured["setting"] == arm.setting)]
+        row = {"setting": arm.setting, "head": arm.head, "rate": arm.rate, "networks": len(mine)}
+        for k, column in enumerate(("T", *(n for m in METRICS for n in (m, f"{m} after")))):
+            found = mean_interval(mine[column].to_numpy(np.float64))
+            row |= {column: found.value, "95 %" + " " * k: bounds(found)}
+        rows.append(row)
+    caption = (
+        "Means over seeds on test data, each head at its own rate: as trained, and read as softmax(z / T) with "
+        "the T that suits the validation part best. Brier: 0 to 2. A raw output of 0 or less for the right "
+        "class counts as a probability of 1e-12."
+    )
+    return Table("Before and after", caption, DataFrame(rows))
+
+
+def _published(contest: Contest, measured: DataFrame) -> Table:
+    rows = []
+    for head, (accuracy, ece) in PUBLISHED.items():
+        arms: list[Arm] = [arm for arm in contest.arms if arm.head == head]
+        seeds = np.concatenate([np.empty(0), *(values_of(a.rows, "test/accuracy") for a in arms)])
+        here = f"{100 * seeds.min():.1f} to {100 * seeds.max():.1f}" if len(seeds) else "–"
+        own = measured.loc[measured["head"] == head, "ece"]
+        rows.append({
+            "head": head, "published accuracy, %": accuracy, "here, %": here,
+            "published ECE": ece, "ECE here": f"{own.min():.2f} to {own.max():.2f}" if len(own) else "–",
+        })  # fmt: skip
+    caption = (
+        "Published: MNIST-1D, the same network trained on all 4,000 examples in a fixed order, at rate .01, raw "
+        "outputs clipped to [0, 1]. Here 500 examples are kept for validation, order is drawn, the rate "
+        "is chosen, and raw outputs are divided by their sum."
+    )
+    return Table("Beside the published numbers", caption, DataFrame(rows))
+
+
+def _diagram(contest: Contest, folder: Path, after: bool, title: str, caption: str) -> Figure:
+    panels = []
+    for head in contest.heads:
+        counted = []
+        for arm in contest.arms:
+            for row in arm.rows.to_dict("records") if arm.head == head else ():
+                val, test = (answers_of(row, folder, part) for part in ("val", "test"))
+                if val is None or test is None:
+                    continue
+                if after:
+                    test = tempered(test, best_temperature(val))
+                sums = reliability(test.confidence, test.right, BINS)
+                counted.append(np.concatenate([part.numpy() for part in sums]))
+        if counted:
+            panels.append(Reliability(head, *np.stack(counted, axis=1)))
+    return reliability_diagram(panels, title, caption)

@@ -1,0 +1,76 @@
+"""Does squared error or cross-entropy suffer more from rare classes?
+
+Training examples fall geometrically from the most to the least frequent class, the largest ``imbalance``
+times the smallest; validation and test examples keep equal shares, so their accuracy counts every class
+alike. Each head has the learning rate that validation chooses.
+"""
+
+from pathlib import Path
+from typing import ClassVar, final
+
+from pandas import DataFrame
+
+from experiments.core.study import Findings, Study, Verdict
+from experiments.studies.contest import Along, Contest, edges
+from experiments.studies.reading import NOTHING, decided
+
+AXIS = "data.imbalance"
+ACCURACY, WORST = "test/accuracy", "test/worst_class"
+CROSS, SQUARED, RAW = (
+    "cross entropy", "half squared error on softmax", "half squared error, raw",
+)  # fmt: skip
+#: a difference in accuracy below this is a tie
+TIE = 0.02
+
+
+@final
+class ClassImbalance(Study):
+    """Head x imbalance x learning rate x seed."""
+
+    question: ClassVar[str] = "Does squared error or cross-entropy suffer more from rare classes?"
+    claim: ClassVar[str] = (
+        f"Each at its own rate, cross-entropy and squared error on a softmax stay within {TIE:g} of each "
+        "other in test accuracy at every imbalance."
+    )
+    refuted_by: ClassVar[str] = f"An interval of their difference that lies outside ±{TIE:g}."
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        contest = Contest.of(results)
+        if contest is None:
+            return NOTHING
+        along = Along.of(contest, AXIS)
+        if along is None:
+            sentence = f"No cell says how unequal its classes are ({AXIS})."
+            return Findings((Verdict(sentence, "undecided"),))
+        metrics = [ACCURACY, WORST, "test/nll"]
+        figure = along.figure(
+            metrics[:2], "Accuracy against imbalance",
+            "Mean accuracy over all classes, and that of the class that fares worst; test classes are "
+            "equally frequent, and each head trains at its own rate.",
+        )  # fmt: skip
+        table = along.table(
+            metrics, "Every imbalance", "Means over seeds; every seed draws its own split."
+        )
+        verdicts = (_ties(along), _at_worst(along), *edges(contest))
+        return Findings(verdicts, (table,), () if figure is None else (figure,))
+
+
+def _ties(along: Along) -> Verdict:
+    leads = {value: along.lead(CROSS, SQUARED, value, ACCURACY) for value in along.values}
+    known = {value: lead for value, lead in leads.items() if lead.seeds}
+    if not known:
+        return Verdict(f"{CROSS.capitalize()} and {SQUARED} were not both trained.", "undecided")
+    parts = [f"{lead} at {value:g}" for value, lead in known.items()]
+    return Verdict(
+        f"{CROSS.capitalize()} minus {SQUARED} in test accuracy, by imbalance: {', '.join(parts)}.",
+        decided(*(lead.within(-TIE, TIE) for lead in known.values())),
+    )
+
+
+def _at_worst(along: Along) -> Verdict:
+    most = max(along.values)
+    parts = [
+        f"{head} {along.mean(head, most, ACCURACY)}, worst class {along.mean(head, most, WORST)}"
+        for head in along.contest.heads
+    ]
+    return Verdict(f"At imbalance {most:g}, test accuracy: {'; '.join(parts)}.", "measured")

@@ -1,0 +1,168 @@
+"""How many sigmoid layers can each loss train?
+
+A sigmoid layer multiplies the gradient by about 1/5. A squared error behind sigmoids has one such factor more
+than the cross-entropy, a (1 - a) at the output, so it should behave like cross-entropy with one more
+hidden layer: at the same learning rate its wall stands lower, and its gradient at the first layer is that of
+a deeper network.
+
+References:
+    Nielsen (2015), chapters 3 and 5: the rate, the start (W ~ N(0, 1/n), b ~ N(0, 1)), 30 neurons a layer.
+"""
+
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.interval import Interval
+from experiments.core.shapes import FIRST_WEIGHT_LAYER
+from experiments.core.study import Figure, Findings, Study, Table, Verdict
+from experiments.reporting.figures import Axis, Curve, Panel, depth_profile
+from experiments.reporting.intervals import slope_interval
+from experiments.reporting.profiles import at_step
+from experiments.studies.contest import Along, Contest, values_of
+from experiments.studies.reading import DEPTH, NOTHING, decided
+
+ACCURACY = "test/accuracy"
+CROSS, SQUARED = "binary cross entropy", "half squared error on sigmoid"
+#: mean test accuracy that the published runs lie above (+) or below (-): head, depth, bound
+ACCEPTED = ((CROSS, 3, 0.85, +1), (CROSS, 4, 0.4, -1), (SQUARED, 2, 0.7, -1), (SQUARED, 3, 0.3, -1))
+#: test accuracy of three seeds each: digits, 30 neurons a layer, 60 epochs of batches of 10
+PUBLISHED = {
+    (CROSS, 1): ".973 .970 .946", (CROSS, 2): ".953 .966 .960", (CROSS, 3): ".939 .943 .949",
+    (CROSS, 4): ".17 .10 .09", (SQUARED, 1): ".933 .949 .933", (SQUARED, 2): ".35 .43 .29",
+    (SQUARED, 3): ".13 .10 .06", (SQUARED, 4): ".09 .10 .10",
+}  # fmt: skip
+#: the factor of one sigmoid layer (mean field, sigma_w = sigma_b = 1)
+LAYER = 0.2048
+#: factors agree within this ratio
+AGREE = 1.15
+#: a column of the rows: with a slash it is a number and no axis
+GRADIENT = "start/log10_gradient"
+
+
+def _bound(head: str, depth: int, bound: float, side: int) -> str:
+    return f"{head} with {depth} {'above' if side > 0 else 'below'} {bound:g}"
+
+
+@final
+class DepthWall(Study):
+    """Head x depth x seed, at one learning rate."""
+
+    question: ClassVar[str] = "How many sigmoid layers can each loss train?"
+    claim: ClassVar[str] = (
+        "At one rate, cross-entropy on sigmoids trains three hidden layers of sigmoids and not four; squared "
+        "error on sigmoids trains one and not two. Its gradient at the first layer is smaller by the factor "
+        "of one more sigmoid layer."
+    )
+    refuted_by: ClassVar[str] = (
+        "A mean accuracy whose interval lies on the wrong side of the published bound "
+        f"({', '.join(_bound(*each) for each in ACCEPTED)}); a factor between the losses whose interval is "
+        f"off the factor of a layer by more than {AGREE - 1:.0%}."
+    )
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        start = at_step(ledger, 0)
+        first = start[start["layer"] == FIRST_WEIGHT_LAYER].set_index("cell")["log10_delta_norm"]
+        contest = Contest.of(results.assign(**{GRADIENT: results["cell"].map(first)}))
+        if contest is None:
+            return NOTHING
+        along = Along.of(contest, DEPTH)
+        if along is None:
+            return Findings((Verdict("No cell says how deep it is.", "undecided"),))
+        verdicts = (_walls(along), _factor(along), _others(along))
+        table = along.table(
+            [ACCURACY, "val/accuracy"], "Every depth", "Means over seeds with bootstrap intervals."
+        )
+        drawn = (
+            along.figure([ACCURACY], "How deep each loss trains", "Test accuracy at the end."),
+            _gradients(along),
+        )
+        known = tuple(verdict for verdict in verdicts if verdict is not None)
+        shown = tuple(figure for figure in drawn if figure is not None)
+        return Findings(known, (_published(along), table), shown)
+
+
+def _walls(along: Along) -> Verdict:
+    known, parts = [], []
+    for head, depth, bound, side in ACCEPTED:
+        found = along.mean(head, depth, ACCURACY)
+        limits = (bound, np.inf) if side > 0 else (-np.inf, bound)
+        known.append(found.within(*limits))
+        if found.seeds:
+            parts.append(f"{head} with {depth} hidden layers {found}")
+    if not parts:
+        return Verdict(f"No {CROSS} or {SQUARED} at the depths of the claim.", "undecided")
+    return Verdict(f"Test accuracy: {', '.join(parts)}.", decided(*known))
+
+
+def _factor(along: Along) -> Verdict:
+    """At the start: squared error's gradient over cross-entropy's, and a layer's factor."""
+    leads = [along.lead(SQUARED, CROSS, depth, GRADIENT) for depth in along.values]
+    ratios = [lead.map(lambda rise: float(10.0**rise)) for lead in leads if lead.seeds]
+    layer = _a_layer(along, CROSS)
+    if not ratios or not layer.seeds:
+        return Verdict("No ledger of both losses: their gradients cannot be compared.", "undecided")
+    inside = [ratio.within(LAYER / AGREE, LAYER * AGREE) for ratio in (*ratios, layer)]
+    spread = f"{min(r.value for r in ratios):.3g} to {max(r.value for r in ratios):.3g}"
+    return Verdict(
+        f"Before training {SQUARED} has {spread} times the first-layer gradient of {CROSS} at the same "
+        f"depth; one more hidden layer multiplies it by {layer} (mean field: {LAYER:g}).",
+        decided(*inside),
+    )
+
+
+def _a_layer(along: Along, head: str) -> Interval:
+    """What one more hidden layer does to the first layer's gradient."""
+    mine = along.rows[along.rows["head"] == head]
+    if GRADIENT not in mine or mine[GRADIENT].isna().all():
+        return slope_interval(np.empty(0), np.empty((0, 0)))
+    wide = mine.pivot_table(index="seed", columns=DEPTH, values=GRADIENT)
+    slope = slope_interval(wide.columns.to_numpy(np.float64), wide.to_numpy(np.float64))
+    return slope.map(lambda rise: float(10.0**rise))
+
+
+def _others(along: Along) -> Verdict | None:
+    """The heads that the published table does not have."""
+    parts = []
+    for head in along.contest.heads:
+        if head in (CROSS, SQUARED):
+            continue
+        found = [f"{along.mean(head, depth, ACCURACY).value:.3g}" for depth in along.values]
+        parts.append(f"{head} {' '.join(found)}")
+    if not parts:
+        return None
+    depths = ", ".join(f"{depth:g}" for depth in along.values)
+    return Verdict(f"Test accuracy with {depths} hidden layers: {'; '.join(parts)}.", "measured")
+
+
+def _published(along: Along) -> Table:
+    rows = []
+    for (head, depth), theirs in PUBLISHED.items():
+        ours = values_of(along.at(head, depth).sort_values("seed"), ACCURACY)
+        here = " ".join(f"{value:.3f}".removeprefix("0") for value in ours)
+        rows.append({"head": head, "depth": depth, "published": theirs, "here": here or "–"})
+    caption = (
+        "Test accuracy of every seed. Published: computed once with three seeds, a training part of another "
+        "size and another split; here the split is fixed and seeds draw weights and order."
+    )
+    return Table("Beside the published numbers", caption, DataFrame(rows))
+
+
+def _gradients(along: Along) -> Figure | None:
+    x = np.array(along.values)
+    curves = []
+    for head in along.contest.heads:
+        samples = [values_of(along.at(head, depth), GRADIENT) for depth in along.values]
+        if any(np.isfinite(seeds).any() for seeds in samples):
+            curves.append(Curve(head, x, samples))
+    if not curves:
+        return None
+    caption = (
+        "Norm of δ at the first layer with weights, before training. A squared error's line is a "
+        "cross-entropy's, shifted by one layer."
+    )
+    return depth_profile(
+        [Panel("", tuple(curves))], "The first layer's gradient", caption, x=Axis("depth (hidden layers)")
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""Which loss needs fewer examples?
+
+Training examples are thinned with their class shares unchanged; validation and test parts stay as they are.
+Each head has the learning rate that validation chooses.
+"""
+
+from pathlib import Path
+from typing import ClassVar, final
+
+from pandas import DataFrame
+
+from experiments.core.study import Findings, Study, Verdict
+from experiments.studies.contest import Along, Contest, edges
+from experiments.studies.reading import NOTHING, decided
+
+AXIS = "data.train_examples"
+ACCURACY = "test/accuracy"
+CROSS, SQUARED, RAW = (
+    "cross entropy", "half squared error on softmax", "half squared error, raw",
+)  # fmt: skip
+#: a difference in accuracy below this is a tie
+TIE = 0.02
+
+
+@final
+class FewSamples(Study):
+    """Head x number of training examples x learning rate x seed."""
+
+    question: ClassVar[str] = "Which loss needs fewer examples?"
+    claim: ClassVar[str] = (
+        f"Each at its own rate, cross-entropy and squared error on a softmax stay within {TIE:g} of each "
+        "other in test accuracy at every number of examples."
+    )
+    refuted_by: ClassVar[str] = f"An interval of their difference that lies outside ±{TIE:g}."
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        contest = Contest.of(results)
+        if contest is None:
+            return NOTHING
+        along = Along.of(contest, AXIS)
+        if along is None:
+            sentence = f"No cell says how many examples it kept ({AXIS})."
+            return Findings((Verdict(sentence, "undecided"),))
+        metrics = [ACCURACY, "test/nll", "test/ece"]
+        figure = along.figure(
+            [ACCURACY, "test/ece"], "Test accuracy and calibration against the number of examples",
+            "Each head at its own rate. ECE: calibration error of the test answers.",
+        )  # fmt: skip
+        table = along.table(
+            metrics, "Every number of examples", "Means over seeds; every seed draws its own split."
+        )
+        verdicts = (_contest(along, SQUARED, TIE), _contest(along, RAW, None), *edges(contest))
+        return Findings(verdicts, (table,), () if figure is None else (figure,))
+
+
+def _contest(along: Along, rival: str, tie: float | None) -> Verdict:
+    """Cross-entropy against one rival at every number of examples."""
+    leads = {value: along.lead(CROSS, rival, value, ACCURACY) for value in along.values}
+    known = {value: lead for value, lead in leads.items() if lead.seeds}
+    if not known:
+        return Verdict(f"{CROSS.capitalize()} and {rival} were not both trained.", "undecided")
+    parts = [f"{lead} with {value:g}" for value, lead in known.items()]
+    sentence = (
+        f"{CROSS.capitalize()} minus {rival} in test accuracy, by examples: {', '.join(parts)}."
+    )
+    if tie is None:
+        return Verdict(sentence, "measured")
+    return Verdict(sentence, decided(*(lead.within(-tie, tie) for lead in known.values())))

@@ -1,0 +1,135 @@
+"""Which losses mend a network that starts out confidently wrong?
+
+Weights of N(0, sigma_w^2 / n) with a large sigma_w saturate the output: before training most answers are
+wrong and sure. There a squared error on sigmoids or a softmax sends delta to 0, and cross-entropy does not.
+Each head has the learning rate that validation chooses, so a larger rate may make up for a smaller gradient;
+what remains is what no rate makes up for.
+
+References:
+    Nielsen (2015), chapter 3; Golik, Doetsch & Ney (2013): from a random start squared error does not reach
+    a good optimum.
+"""
+
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from pandas import DataFrame
+
+from experiments.core.study import Findings, Study, Table, Verdict
+from experiments.reporting.configurations import text
+from experiments.studies.contest import (
+    Along,
+    Contest,
+    at_start,
+    edges,
+    median_steps,
+    steps_to,
+    values_of,
+    written_steps,
+)
+from experiments.studies.reading import NOTHING, decided
+
+AXIS = "initializer.sigma_w"
+ACCURACY = "test/accuracy"
+TARGET = 0.9
+#: columns of the rows; with a slash they are numbers and no axes
+STEPS, SURE, SIZE = "speed/steps", "start/confident_errors", "start/confident_error_gradient"
+PAIRS = (
+    ("binary cross entropy", "half squared error on sigmoid"),
+    ("cross entropy", "half squared error on softmax"),
+)
+
+
+@final
+class SaturatedStart(Study):
+    """Head x sigma_w x learning rate x seed."""
+
+    question: ClassVar[str] = "Which losses mend a network that starts out confidently wrong?"
+    claim: ClassVar[str] = (
+        "From the most saturated start, and each at its own rate, cross-entropy reaches a higher test "
+        "accuracy than the squared error on the same link."
+    )
+    refuted_by: ClassVar[str] = "An interval of cross-entropy's lead there that lies below 0."
+
+    def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
+        contest = Contest.of(_with_history(results, folder))
+        if contest is None:
+            return NOTHING
+        along = Along.of(contest, AXIS)
+        if along is None:
+            sentence = f"No cell says how large its weights started ({AXIS})."
+            return Findings((Verdict(sentence, "undecided"),))
+        verdicts = (*(_lead(along, *pair) for pair in PAIRS), _starts(along), *edges(contest))
+        figure = along.figure(
+            [ACCURACY, "test/nll"], "From mild to saturated starts",
+            "Each head at its own learning rate.",
+        )  # fmt: skip
+        return Findings(verdicts, (_table(along),), () if figure is None else (figure,))
+
+
+def _with_history(results: DataFrame, folder: Path) -> DataFrame:
+    over = results["status"] != "failed"
+    cells = list(results.loc[over, "cell"])
+    columns = {
+        STEPS: steps_to(folder, cells, TARGET),
+        SURE: at_start(folder, cells, "val/confident_errors"),
+        SIZE: at_start(folder, cells, "val/confident_error_gradient"),
+    }
+    return results[over].assign(**columns)
+
+
+def _lead(along: Along, cross: str, squared: str) -> Verdict:
+    most = max(along.values, default=0.0)
+    lead = along.lead(cross, squared, most, ACCURACY)
+    if not lead.seeds:
+        return Verdict(
+            f"{text(cross).capitalize()} and {squared} were not both trained.", "undecided"
+        )
+    steps = {h: median_steps(values_of(along.at(h, most), STEPS)) for h in (cross, squared)}
+    return Verdict(
+        f"From σ_w = {most:g}, {cross} minus {squared} in test accuracy is {lead}; median steps to "
+        f"validation accuracy {TARGET:g}: {written_steps(steps[cross])} against "
+        f"{written_steps(steps[squared])}.",
+        decided(lead.within(0.0, np.inf)),
+    )
+
+
+def _starts(along: Along) -> Verdict:
+    parts = []
+    for value in along.values:
+        shares = [along.mean(head, value, SURE).value for head in along.contest.heads]
+        most = max((share for share in shares if np.isfinite(share)), default=None)
+        if most is not None:
+            parts.append(f"{most:.0%} at σ_w = {value:g}")
+    if not parts:
+        return Verdict("How sure the answers were before training is not recorded.", "undecided")
+    return Verdict(
+        f"Validation answers that are wrong with confidence 0.9 before training: {', '.join(parts)}.",
+        "measured",
+    )
+
+
+def _table(along: Along) -> Table:
+    rows = []
+    for value in along.values:
+        for head in along.contest.heads:
+            mine = along.at(head, value)
+            if not len(mine):
+                continue
+            rates = mine["optimizer.lr"].unique() if "optimizer.lr" in mine else []
+            rows.append({
+                "σ_w": value, "head": head, "rate": ", ".join(text(rate) for rate in rates),
+                "confident errors before": along.mean(head, value, SURE).value,
+                "‖δ‖ there": along.mean(head, value, SIZE).value,
+                f"steps to {TARGET:g}": median_steps(values_of(mine, STEPS)),
+                "test accuracy": along.mean(head, value, ACCURACY).value,
+                "test nll": along.mean(head, value, "test/nll").value,
+            })  # fmt: skip
+    caption = (
+        "Each head at the rate that validation chooses. Before: of the validation answers before training, "
+        "the share that is wrong with confidence 0.9 or more, and the mean norm of δ at the output over these "
+        "(– where there are none). Many sigmoids that are all near 1 divide the confidence between them. "
+        "Steps: median over seeds, ∞ where most never arrive."
+    )
+    return Table("Every start", caption, DataFrame(rows))
