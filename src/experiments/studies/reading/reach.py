@@ -21,7 +21,7 @@ LEVEL = 0.5
 
 
 def depth_at_level(
-    depths: Sequence[float], accuracy: Float64[ndarray, " depths"], level: float = LEVEL
+    depths: Sequence[int | float], accuracy: Float64[ndarray, " depths"], level: float = LEVEL
 ) -> float:
     """Where the accuracy first falls below the level, between two measured depths by a straight line.
 
