@@ -90,8 +90,8 @@ def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
                     activation=str(row["activation"]),
                     depth=int(depth),
                     width=int(width),
-                    gradient=gradient[:, 0] - gradient[:, -1],
-                    signal=signal[:, -1] - signal[:, 0],
+                    gradient=_ratio(gradient[:, 0], gradient[:, -1]),
+                    signal=_ratio(signal[:, -1], signal[:, 0]),
                     law=law_of(row),
                 )
             )
@@ -172,6 +172,14 @@ def variance_ratio(
     return Interval(ratio, ratio / float(low), ratio / float(high), min(len(a), len(b)))
 
 
+def _ratio(
+    upper: Float64[ndarray, " seeds"], lower: Float64[ndarray, " seeds"]
+) -> Float64[ndarray, " seeds"]:
+    """A difference of logarithms; NaN where both have died."""
+    with np.errstate(invalid="ignore"):
+        return upper - lower
+
+
 def _log_squares(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds layers"]:
     """ln ||delta^[l]||^2 of the hidden layers; nothing where the ledger does not hold them."""
     _, values = layers_of(start, cells)
@@ -188,3 +196,10 @@ def _log_signal(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds l
     with np.errstate(divide="ignore"):
         found: Float64[ndarray, "seeds layers"] = np.log(mean**2 + variance)[:, :-1]
     return found
+
+
+def _difference(last: ndarray, first: ndarray) -> ndarray:
+    """Where both are infinite the difference is not known: NaN, which is counted and left out."""
+    with np.errstate(invalid="ignore"):
+        difference: ndarray = last - first
+    return difference
