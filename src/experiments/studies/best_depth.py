@@ -153,7 +153,9 @@ def _range(ladder: Ladder) -> str:
 def _gain(found: Sequence[Ladder]) -> list[Verdict]:
     """What depth buys: the best network of all, and what the shallowest of its kind loses."""
     scores = {
-        k: float(np.nanmean(x.test(x.best))) for k, x in enumerate(found) if x.best is not None
+        k: mean_interval(ladder.test(ladder.best)).value
+        for k, ladder in enumerate(found)
+        if ladder.best is not None
     }
     scores = {k: score for k, score in scores.items() if np.isfinite(score)}
     if not scores:

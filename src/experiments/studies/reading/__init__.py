@@ -16,7 +16,13 @@ from experiments.studies.reading.rooms import (
     loss_of,
 )
 from experiments.studies.reading.spectra import Spectrum, spectra
-from experiments.studies.reading.spread import Spread, spreads, variance_interval, variance_ratio
+from experiments.studies.reading.spread import (
+    Spread,
+    law_of,
+    spreads,
+    variance_interval,
+    variance_ratio,
+)
 from experiments.studies.reading.start import start_of
 from experiments.studies.reading.tuning import Tuned, tuned
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over
@@ -46,6 +52,7 @@ __all__ = [
     "families",
     "initializer_of",
     "ladders",
+    "law_of",
     "listed",
     "loss_of",
     "median_interval",

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from experiments.core.interval import Interval
 from experiments.reporting.configurations import configurations, varying_axes
@@ -73,9 +73,9 @@ class Ladder:
     def test(self, depth: int) -> Float64[ndarray, " seeds"]:
         return self.rungs[depth].at_best(TEST)
 
-    def _by_seed(self, depth: int) -> DataFrame:
+    def _by_seed(self, depth: int) -> Series:
         rung = self.rungs[depth]
-        return DataFrame({TEST: rung.at_best(TEST)}, index=rung.rows["seed"].to_numpy())[TEST]
+        return Series(rung.at_best(TEST), index=rung.rows["seed"].to_numpy())
 
 
 def ladders(results: DataFrame) -> list[Ladder]:

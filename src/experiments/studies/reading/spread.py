@@ -177,7 +177,8 @@ def _ratio(
 ) -> Float64[ndarray, " seeds"]:
     """A difference of logarithms; NaN where both have died."""
     with np.errstate(invalid="ignore"):
-        return upper - lower
+        found: Float64[ndarray, " seeds"] = upper - lower
+    return found
 
 
 def _log_squares(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds layers"]:

@@ -1,0 +1,140 @@
+"""What studies read from rows: ends of training, best rates, best depths, shapes, spreads; known answers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from pandas import DataFrame
+from scipy import stats
+
+from experiments.activations import Tanh
+from experiments.initializers import He
+from experiments.models import MLP
+from experiments.studies.reading import (
+    Ladder,
+    depth_at_level,
+    drawn,
+    law_of,
+    start_of,
+    tuned,
+    variance_interval,
+    variance_ratio,
+    widths_of,
+)
+
+ROW = {
+    "activation": "tanh",
+    "initializer": "he",
+    "data": "digits",
+    "model.depth": 3,
+    "model.width": 9,
+}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "end"),
+    [
+        ([1.0, 0.9, 0.3], 20 + 20 * 0.4 / 0.6),  # a straight line between two depths
+        ([1.0, 0.3, 0.9], 10 + 10 * 0.5 / 0.7),  # the first crossing counts
+        ([0.9, np.nan, 0.1], 10 + 10 * 0.4 / 0.9),  # what is no number does not train
+        ([0.9, 0.8, 0.5], math.inf),
+        ([0.4, 0.9, 0.9], -math.inf),
+    ],
+)
+def test_training_ends_where_the_accuracy_first_falls_below_one_half(accuracy, end) -> None:
+    """Interpolated by hand; beyond the measured depths on either side it is infinite."""
+    assert depth_at_level([10, 20, 40], np.array(accuracy)) == pytest.approx(end)
+
+
+def _rates(losses: dict[float, list[float]]) -> DataFrame:
+    rows = [
+        {"optimizer.lr": rate, "seed": seed, "val/loss": loss,
+         "status": "finished" if np.isfinite(loss) else "diverged", "test/loss": loss + 1}
+        for rate, seeds in losses.items()
+        for seed, loss in enumerate(seeds)
+    ]  # fmt: skip
+    return DataFrame(rows)
+
+
+def test_the_best_rate_loses_no_seed_and_says_if_it_is_at_an_edge() -> None:
+    """A rate whose surviving seeds do better, but not all survive, is not the best."""
+    found = tuned(_rates({0.1: [0.5, 0.7], 1.0: [0.4, 0.5], 10.0: [0.1, math.nan]}))
+    assert (found.rate, found.edge) == (1.0, "")
+    assert found.at_best("test/loss").tolist() == [1.4, 1.5]
+    assert tuned(_rates({0.1: [0.9], 1.0: [0.4]})).edge == "highest"
+    assert tuned(_rates({0.1: [0.9]})).edge == ""
+
+
+def test_depths_are_told_apart_by_paired_seeds() -> None:
+    """A common shift between seeds hides nothing: a loss higher by 0.02 in every seed is told apart."""
+    rng = np.random.default_rng(0)
+    seeds = rng.normal(1.0, 0.5, 8)
+    losses = {
+        1: seeds + 0.02 + rng.normal(0, 0.004, 8),
+        2: seeds,
+        3: seeds + rng.normal(0, 0.01, 8) + 0.001,
+        9: np.append(seeds[:-1], math.nan),
+    }
+    rungs = {depth: tuned(_rates({0.1: list(values)})) for depth, values in losses.items()}
+    ladder = Ladder("tanh", "equal width (4)", rungs)
+    assert ladder.best == 2
+    assert ladder.tied == [2, 3]
+    assert ladder.worse(1).value == pytest.approx(0.02, abs=0.004)
+
+
+def test_a_row_gives_back_its_networks_as_they_were_drawn() -> None:
+    """Shape, initializer and seed determine the weights; nothing is read from disk."""
+    assert widths_of(ROW) == (64, 9, 9, 9, 10)
+    assert widths_of(ROW | {"model.hidden": "[5, 6]"}) == (64, 5, 6, 10)
+    assert widths_of(ROW | {"model.parameters": 7510.0, "model.depth": 1}) == (64, 100, 10)
+    stack = drawn(DataFrame([ROW | {"seed": 7}, ROW | {"seed": 3}]))
+    alone = MLP((64, 9, 9, 9, 10), Tanh(), He(), seed=3)
+    assert torch.equal(stack.weights[2][1], alone.weights[2])
+    assert drawn(DataFrame([ROW | {"seed": 0, "activation": "my_own"}])) is None
+
+
+def test_where_a_row_starts_on_the_phase_diagram() -> None:
+    """Published: xi_c 6.980273533 of tanh at (4, 0.05), critical at sigma_w^2 = 1.760954640."""
+    gaussian = {
+        "initializer": "gaussian",
+        "initializer.sigma_w": 2.0,
+        "initializer.sigma_b": 0.05**0.5,
+    }
+    found = start_of(ROW | gaussian)
+    assert found.point.xi_c == pytest.approx(6.980273533, rel=1e-8)
+    assert found.critical_sigma_w**2 == pytest.approx(1.760954640, rel=1e-8)
+    assert start_of(ROW | {"initializer": "my_own"}) is None
+
+
+def test_the_law_of_a_relu_row_is_the_published_one() -> None:
+    """n = 50: mean -.05173878 and variance .10816813 a layer; a batch has no law; tanh's is not exact."""
+    row = {"activation": "relu", "initializer": "he", "model.width": 50, "model.depth": 11}
+    law = law_of(row | {"trainer.batch_size": 1})
+    assert (law.mean, law.variance) == pytest.approx((-0.5173878, 1.0816813), rel=1e-6)
+    assert law.exact
+    assert law_of(row | {"trainer.batch_size": 32}) is None
+    assert not law_of(row | {"trainer.batch_size": 1, "activation": "tanh"}).exact
+    wider = {"initializer": "gaussian", "initializer.sigma_w": 2.0, "initializer.sigma_b": 0.0}
+    shifted = law_of(row | {"trainer.batch_size": 1} | wider)
+    assert shifted.mean - law.mean == pytest.approx(10 * math.log(2.0))
+
+
+def test_a_linear_network_has_two_over_n_a_layer() -> None:
+    """The leading order 2 sum 1/n of a linear network, by way of mean field."""
+    row = {"activation": "identity", "initializer": "lecun", "model.width": 40, "model.depth": 21}
+    law = law_of(row | {"trainer.batch_size": 1})
+    assert law.variance == pytest.approx(2 * 20 / 40, rel=1e-6)
+    assert law.mean == pytest.approx(-law.variance / 2, rel=1e-6)
+
+
+def test_intervals_of_variances_cover() -> None:
+    """Of 400 samples of 20 normal numbers 95 % (within 3 standard errors) have the truth inside."""
+    draws = np.random.default_rng(0).normal(0, 2, (400, 2, 20))
+    single = [variance_interval(a) for a, _ in draws]
+    ratios = [variance_ratio(a, b) for a, b in draws]
+    assert np.mean([x.low <= 4.0 <= x.high for x in single]) == pytest.approx(0.95, abs=0.033)
+    assert np.mean([x.low <= 1.0 <= x.high for x in ratios]) == pytest.approx(0.95, abs=0.033)
+    exact = stats.bootstrap((draws[0, 0],), np.var, rng=0, n_resamples=2000).confidence_interval
+    assert variance_interval(draws[0, 0]).high == pytest.approx(exact.high, rel=0.5)
+    assert not variance_interval(np.array([1.0, np.nan])).known
