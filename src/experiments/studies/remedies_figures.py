@@ -42,7 +42,7 @@ def _before_and_after(baseline: Variant, single: Sequence[Variant]) -> Figure | 
     x = np.arange(len(shown), dtype=np.float64)
     levels = (("chance", baseline.chance),) if baseline.chance > 0 else ()
     curve = Curve("test accuracy", x, [v.accuracy for v in shown])
-    caption = f"Test accuracy of {baseline.name} before, and after one change, each at its best learning rate."
+    caption = f"Test accuracy of {baseline.name} before, and after one change, at its best rate."
     title = "Before, and after one change"
     y = Axis("test accuracy")
     return against_axis([Panel("", (curve,), levels)], Axis("", names=names), y, title, caption)
@@ -73,7 +73,7 @@ def _profiles(baseline: Variant, single: Sequence[Variant]) -> Figure | None:
             panels.append(Panel(f"change the {name}", tuple(curves)))
     if not any(np.isfinite(s).any() for p in panels for c in p.curves for s in c.samples):
         return None
-    caption = "Norm of δ at every layer over that at the output, before training: a remedy makes the line flat."
+    caption = "Norm of δ over that at the output, before training: a remedy makes the line flat."
     y = Axis("norm of δ over the output's", decades=True)
     return depth_profile(panels, "What a change does to the gradient", caption, y=y)
 
