@@ -26,6 +26,7 @@ from experiments.studies.contest import (
     values_of,
     written_steps,
 )
+from experiments.studies.loss_theory_figures import theory_figures
 from experiments.studies.mse_figures import figures
 from experiments.studies.reading import NOTHING, decided, listed
 
@@ -81,7 +82,8 @@ class MSEvsCrossEntropy(Study):
         )  # fmt: skip
         tables = (_fair_table(contest), _unfair_table(contest), table)
         known = tuple(verdict for verdict in verdicts if verdict is not None)
-        return Findings(known, tables, figures(contest, folder, TARGET))
+        drawn = (*figures(contest, folder, TARGET), *theory_figures())
+        return Findings(known, tables, drawn)
 
 
 # -- verdicts --------------------------------------------------------------------------------------

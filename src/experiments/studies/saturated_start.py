@@ -128,8 +128,8 @@ def _table(along: Along) -> Table:
             })  # fmt: skip
     caption = (
         "Each head at the rate that validation chooses. Before: of the validation answers before training, "
-        "the share that is wrong with confidence 0.9 or more, and the mean norm of δ at the output over these "
-        "(– where there are none). Many sigmoids that are all near 1 divide the confidence between them. "
+        "the share that is wrong with confidence 0.9 or more, and the mean norm of δ at the output over "
+        "these (– where there are none). Sigmoids that are all near 1 divide the confidence between them. "
         "Steps: median over seeds, ∞ where most never arrive."
     )
     return Table("Every start", caption, DataFrame(rows))

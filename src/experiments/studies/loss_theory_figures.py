@@ -1,0 +1,155 @@
+"""What theory says of the heads, on the same axes as what the losses' rooms compute.
+
+Lines are the rooms (``Loss.delta`` and ``Loss.hessian``), dashes the formulas of ``theory.loss_geometry`` and
+``theory.loss_confident_error``, which share no code with them.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from numpy import ndarray
+from scipy.special import expit
+
+from experiments.core.loss import Loss
+from experiments.core.study import Figure
+from experiments.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Focal,
+    HalfSquaredError,
+)
+from experiments.reporting.figures import Axis, Curve, Panel, against_axis
+from experiments.theory import loss_confident_error, loss_geometry, loss_surface
+
+WRONGNESS = np.linspace(-6.0, 10.0, 65)
+MARGIN = np.linspace(-10.0, 20.0, 61)
+CLASSES = 10
+#: points a side of the cost over two weights, and how far they reach
+GRID, REACH = 65, 16.0
+#: a slope of the scaled cost that counts as flat
+FLAT = 0.005
+
+Points = Float64[ndarray, " points"]
+
+
+def theory_figures() -> tuple[Figure, ...]:
+    """The pull on one logit, its curvature, the pull on a softmax, and the cost over two weights."""
+    return (_pull(), _curvature(), _margin(), _surface())
+
+
+def _one_logit() -> list[tuple[str, Loss, loss_geometry.Head]]:
+    """The heads of one sigmoid: name, room, formulas."""
+    return [
+        ("cross-entropy", BinaryCrossEntropy(), loss_geometry.cross_entropy_on_sigmoid()),
+        (
+            "half squared error",
+            HalfSquaredError("sigmoid"),
+            loss_geometry.half_squared_on_sigmoid(),
+        ),
+        ("absolute error", AbsoluteError("sigmoid"), loss_geometry.absolute_on_sigmoid()),
+        ("focal, γ = 2", Focal(2.0, "sigmoid"), loss_geometry.focal_on_sigmoid(2.0)),
+    ]
+
+
+def _curve(name: str, x: Points, computed: torch.Tensor, formula: Points) -> Curve:
+    return Curve(name, x, list(computed.numpy().reshape(len(x), 1)), formula)
+
+
+def _against_wrongness(
+    computed: Callable[[Loss, torch.Tensor, torch.Tensor], torch.Tensor],
+    formula: Callable[[loss_geometry.Head], loss_geometry.Curve],
+    zero: str,
+) -> Panel:
+    u = torch.from_numpy(WRONGNESS)[:, None]
+    curves = [
+        _curve(name, WRONGNESS, computed(loss, u, torch.zeros_like(u)), formula(head)(WRONGNESS))
+        for name, loss, head in _one_logit()
+    ]
+    return Panel("", tuple(curves), ((zero, 0.0),))
+
+
+def _pull() -> Figure:
+    panel = _against_wrongness(
+        lambda loss, z, t: loss.delta(z, t), lambda head: head.slope, "no pull"
+    )
+    shape = loss_geometry.geometry(loss_geometry.half_squared_on_sigmoid())
+    gone = loss_geometry.gives_up_at(loss_geometry.half_squared_on_sigmoid())
+    caption = (
+        "δ of one sigmoid output whose target is 0, against its logit: to the right the answer is wrong. "
+        f"Cross-entropy pulls the harder the more wrong it is; squared error pulls hardest, "
+        f"{shape.greatest_slope:.6f}, at a logit of {shape.inflection:.4f}, and with less than a hundredth "
+        f"of that beyond {gone:.2f}. Lines: the losses; dashes: theory."
+    )
+    return _drawn(panel, "logit z (target 0)", "δ = dC/dz", "How hard each head pulls", caption)
+
+
+def _curvature() -> Figure:
+    panel = _against_wrongness(
+        lambda loss, z, t: loss.hessian(z, t), lambda head: head.curvature, "convex above"
+    )
+    shape = loss_geometry.geometry(loss_geometry.half_squared_on_sigmoid())
+    caption = (
+        f"d²C/dz² of the same output. Squared error is not convex beyond z = {shape.inflection:.4f} (ln 2), "
+        f"and bends down most, {shape.least_curvature:.7f}, at a = {expit(shape.most_concave):.6f}. "
+        "Cross-entropy is convex everywhere. Lines: the losses; dashes: theory."
+    )
+    title = "Where squared error is not convex"
+    return _drawn(panel, "logit z (target 0)", "curvature d²C/dz²", title, caption)
+
+
+def _margin() -> Figure:
+    z = torch.zeros(len(MARGIN), CLASSES, dtype=torch.float64)
+    z[:, 0] = torch.from_numpy(MARGIN)
+    right = torch.ones(len(MARGIN), dtype=torch.long)
+    theory = loss_confident_error.confident_error(MARGIN, CLASSES)
+    rooms: list[tuple[str, Loss, loss_confident_error.Pull]] = [
+        ("cross-entropy", CrossEntropy(), theory.cross_entropy),
+        ("half squared error", HalfSquaredError("softmax"), theory.half_squared_error),
+        ("absolute error", AbsoluteError("softmax"), theory.absolute_error),
+    ]
+    curves = [
+        _curve(name, MARGIN, torch.linalg.vector_norm(loss.delta(z, right), dim=-1), pull.norm)
+        for name, loss, pull in rooms
+    ]
+    caption = (
+        f"Norm of δ of a softmax over {CLASSES} classes when a wrong class leads by the margin, all others "
+        "level. The surer the error, the less squared and absolute error mind. Lines: the losses; dashes: "
+        "theory."
+    )
+    return _drawn(
+        Panel("", tuple(curves)), "margin of the wrong class (logits)", "‖δ‖",
+        "The pull on a confident error", caption,
+    )  # fmt: skip
+
+
+def _drawn(panel: Panel, x: str, y: str, title: str, caption: str) -> Figure:
+    figure = against_axis([panel], Axis(x), Axis(y), title, "")
+    return Figure(title, caption, figure.svg)
+
+
+def _surface() -> Figure:
+    axis = np.linspace(-REACH, REACH, GRID)
+    surface = loss_surface.loss_surface(loss_surface.random_signals(), axis, axis)
+    panels, flat = [], []
+    for name, cost in (
+        ("cross-entropy", surface.cross_entropy),
+        ("half squared error", surface.half_squared_error),
+    ):
+        scaled = (cost - cost.min()) / np.ptp(cost)
+        curves = [
+            Curve(f"first weight {axis[k]:g}", axis, list(scaled[k][:, None]))
+            for k in (0, GRID // 2, GRID - 1)
+        ]
+        panels.append(Panel(name, tuple(curves)))
+        flat.append(loss_surface.flat_share(axis, axis, scaled, FLAT))
+    caption = (
+        "Mean cost of a tanh network with one hidden layer and a softmax on random signals, over one weight "
+        f"of each layer, scaled to run from 0 to 1. Its slope is below {FLAT:g} on {flat[0]:.0%} of the "
+        f"square of ±{REACH:g} for cross-entropy, on {flat[1]:.0%} for squared error, which has plateaus."
+    )
+    title = "The cost over two weights"
+    x, y = Axis("a weight of the second layer"), Axis("cost, scaled")
+    return Figure(title, caption, against_axis(panels, x, y, title, "").svg)
