@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from pandas import DataFrame
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.app.command import TINY, Answer, train
 
 from experiments.activations import Tanh
@@ -235,3 +236,32 @@ def test_the_axis_files_multiply() -> None:
     table = results()
     assert len(table) == table["model.depth"].nunique() * table["loss"].nunique()
     assert table["loss"].nunique() == 2
+
+
+def test_every_cell_of_a_stack_has_its_own_curves() -> None:
+    """Both kinds of files at once, with the numbers of this cell's own history."""
+    assert sweep("logger=[csv,tensorboard]", "seed=0,1").status == 0
+    for cell in Path("runs/default/cells").iterdir():
+        history = json.loads((cell / "record.json").read_text())["history"]
+        events = EventAccumulator(str(cell / "tensorboard"))
+        events.Reload()
+        shown = events.Scalars("val/loss")
+        assert [event.step for event in shown] == history["step"]
+        np.testing.assert_allclose([event.value for event in shown], history["val/loss"], rtol=1e-6)
+        rows = pd.read_csv(cell / "metrics.csv")
+        assert list(rows[rows["tag"] == "val/loss"]["value"]) == history["val/loss"]
+
+
+def test_a_regression_has_a_loss_and_no_accuracy() -> None:
+    """The table says unknown where a number would have no meaning."""
+    small = [word for word in TINY if not word.startswith("data")]
+    assert train("data=teacher", "loss=mean_squared_error", *small).status == 0
+    (row,) = [row for _, row in results().iterrows()]
+    assert np.isfinite(row["test/loss"])
+    assert np.isnan(row["test/accuracy"])
+
+
+def test_a_seed_may_be_any_integer_from_0() -> None:
+    """Beyond 64 bits too: in the record, the table and the report."""
+    assert train(*TINY, f"seed={2**70}", report=True).status == 0
+    assert int(results()["seed"].iloc[0]) == 2**70

@@ -111,6 +111,15 @@ def test_every_setting_in_a_stack_is_what_it_is_alone(overrides, each) -> None:
     assert_equal_to_alone(vary(like, {"seed": SEEDS, **each}), 1e-10, which=[0, 2] if each else [1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("head", options("head"))
+def test_every_loss_on_every_link_in_a_stack_is_what_it_is_alone(head) -> None:
+    """Loss and link together, 200 steps in float64."""
+    like = cell(f"head={head}", "trainer.precision=64-true", "trainer.max_steps=200")
+    cells = vary(like, {"seed": SEEDS, "optimizer.lr": (0.01, 0.02, 0.03)})
+    assert_equal_to_alone(cells, 1e-10, which=[1])
+
+
 @pytest.mark.parametrize("name", options("initializer"))
 def test_the_start_is_exactly_that_of_the_run_alone(name) -> None:
     """Weights and biases are drawn bit for bit as the run alone draws them, whatever the scale."""

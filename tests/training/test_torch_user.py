@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.app.composing import cell, room, trained, vary
+from tests.app.composing import cell, options, room, trained, vary
 from tests.oracles import training as oracle
 from tests.training.test_equal_to_alone import every_option_once
 
@@ -66,6 +66,13 @@ def assert_follows_torch(one: Cell) -> None:
 def test_every_option_follows_torch(row) -> None:
     """The losses and weights of 20 steps are those of a loop over torch's own functions."""
     assert_follows_torch(cell(*row, *STEP_BY_STEP))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", options("head"))
+def test_every_loss_on_every_link_follows_torch(head) -> None:
+    """Loss and link together are torch's own functions composed."""
+    assert_follows_torch(cell(f"head={head}", "optimizer.lr=0.02", *STEP_BY_STEP))
 
 
 @pytest.mark.parametrize("engine", ["recursion", "autograd"])
