@@ -129,12 +129,13 @@ def _others(along: Along) -> Verdict | None:
     for head in along.contest.heads:
         if head in (CROSS, SQUARED):
             continue
-        found = [f"{along.mean(head, depth, ACCURACY).value:.3g}" for depth in along.values]
-        parts.append(f"{head} {' '.join(found)}")
+        means = [(depth, along.mean(head, depth, ACCURACY)) for depth in along.values]
+        found = [f"{mean.value:.3g} with {depth:g}" for depth, mean in means if mean.seeds]
+        if found:
+            parts.append(f"{head} {', '.join(found)}")
     if not parts:
         return None
-    depths = ", ".join(f"{depth:g}" for depth in along.values)
-    return Verdict(f"Test accuracy with {depths} hidden layers: {'; '.join(parts)}.", "measured")
+    return Verdict(f"Test accuracy by hidden layers: {'; '.join(parts)}.", "measured")
 
 
 def _published(along: Along) -> Table:

@@ -54,15 +54,15 @@ class Along:
         """Where on the axis there are networks, ascending."""
         return sorted(float(value) for value in self.rows[self.axis].dropna().unique())
 
-    def at(self, head: str, value: int | float | int) -> DataFrame:
+    def at(self, head: str, value: int | float) -> DataFrame:
         """A head's networks at one value of the axis; other axes are pooled."""
         return self.rows[(self.rows[HEAD] == head) & (self.rows[self.axis] == value)]
 
-    def mean(self, head: str, value: int | float | int, metric: str) -> Interval:
+    def mean(self, head: str, value: int | float, metric: str) -> Interval:
         """A metric's mean over networks."""
         return mean_interval(values_of(self.at(head, value), metric))
 
-    def lead(self, head: str, rival: str, value: int | float | int, metric: str) -> Interval:
+    def lead(self, head: str, rival: str, value: int | float, metric: str) -> Interval:
         """Mean over seeds of a head's metric minus its rival's at the same setting and seed."""
         if metric not in self.rows:
             return mean_interval(np.empty(0))
