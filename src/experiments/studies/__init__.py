@@ -13,6 +13,7 @@ from experiments.studies.higham_least_squares import HighamLeastSquares
 from experiments.studies.label_noise import LabelNoise
 from experiments.studies.layer_speeds import LayerSpeeds
 from experiments.studies.learning_slowdown import LearningSlowdown
+from experiments.studies.mnist1d_baselines import MNIST1DBaselines
 from experiments.studies.mse_vs_cross_entropy import MSEvsCrossEntropy
 from experiments.studies.remedies import Remedies
 from experiments.studies.saturated_start import SaturatedStart
@@ -34,6 +35,7 @@ __all__ = [
     "LabelNoise",
     "LayerSpeeds",
     "LearningSlowdown",
+    "MNIST1DBaselines",
     "MSEvsCrossEntropy",
     "Remedies",
     "SaturatedStart",

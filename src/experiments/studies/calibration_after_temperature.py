@@ -68,8 +68,8 @@ class CalibrationAfterTemperature(Study):
             sentence = "No cell kept a checkpoint that can be asked (trainer.checkpoint)."
             return Findings((Verdict(sentence, "undecided"),))
         verdicts = (
-            _calibrated(contest, measured), _nll(contest, measured), _accuracy(contest),
-            *edges(contest),
+            _calibrated(contest, measured), _spread(measured), _nll(contest, measured),
+            _accuracy(contest), *edges(contest),
         )  # fmt: skip
         figures = (
             _diagram(contest, folder, False, "As trained", "Each head's own prediction."),
@@ -120,6 +120,19 @@ def _calibrated(contest: Contest, measured: DataFrame) -> Verdict:
     )
 
 
+def _spread(measured: DataFrame) -> Verdict:
+    """The question's own number: how far the heads lie apart, before and after."""
+    apart = []
+    for name in ("ece", "ece after", "nll", "nll after"):
+        means = measured.groupby("head")[name].mean()
+        apart.append(f"{means.max() - means.min():.2g}")
+    return Verdict(
+        "Between the best and the worst head one temperature takes the distance in calibration error from "
+        f"{apart[0]} to {apart[1]}, in negative log-likelihood from {apart[2]} to {apart[3]}.",
+        "measured",
+    )
+
+
 def _nll(contest: Contest, measured: DataFrame) -> Verdict:
     parts = []
     for head in contest.heads:
@@ -145,7 +158,8 @@ def _table(contest: Contest, measured: DataFrame) -> Table:
     rows = []
     for arm in contest.arms:
         mine = measured[(measured["head"] == arm.head) & (measured["setting"] == arm.setting)]
-        row = {"setting": arm.setting, "head": arm.head, "rate": arm.rate, "networks": len(mine)}
+        where = {"setting": arm.setting} if arm.setting else {}
+        row = {**where, "head": arm.head, "rate": arm.rate, "networks": len(mine)}
         for k, column in enumerate(("T", *(n for m in METRICS for n in (m, f"{m} after")))):
             found = mean_interval(mine[column].to_numpy(np.float64))
             row |= {column: found.value, "95 %" + " " * k: bounds(found)}

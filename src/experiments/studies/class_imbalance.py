@@ -44,14 +44,14 @@ class ClassImbalance(Study):
             return Findings((Verdict(sentence, "undecided"),))
         metrics = [ACCURACY, WORST, "test/nll"]
         figure = along.figure(
-            metrics[:2], "Accuracy against imbalance",
+            metrics[:2], "imbalance: largest class over smallest", "Accuracy against imbalance",
             "Mean accuracy over all classes, and that of the class that fares worst; test classes are "
             "equally frequent, and each head trains at its own rate.",
         )  # fmt: skip
         table = along.table(
             metrics, "Every imbalance", "Means over seeds; every seed draws its own split."
         )
-        verdicts = (_ties(along), _at_worst(along), *edges(contest))
+        verdicts = (_ties(along), _suffers(along), _at_worst(along), *edges(contest))
         return Findings(verdicts, (table,), () if figure is None else (figure,))
 
 
@@ -64,6 +64,22 @@ def _ties(along: Along) -> Verdict:
     return Verdict(
         f"{CROSS.capitalize()} minus {SQUARED} in test accuracy, by imbalance: {', '.join(parts)}.",
         decided(*(lead.within(-TIE, TIE) for lead in known.values())),
+    )
+
+
+def _suffers(along: Along) -> Verdict:
+    """What each head loses between equal classes and the most unequal ones, seed by seed."""
+    least, most = min(along.values), max(along.values)
+    parts = []
+    for head in along.contest.heads if most > least else ():
+        lost = along.change(head, least, most, ACCURACY)
+        if lost.seeds:
+            parts.append(f"{head} {lost.map(lambda change: -change)}")
+    if not parts:
+        return Verdict("One imbalance alone shows no loss.", "undecided")
+    return Verdict(
+        f"From imbalance {least:g} to {most:g} test accuracy falls by: {', '.join(parts)}.",
+        "measured",
     )
 
 

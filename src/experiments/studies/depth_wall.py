@@ -25,6 +25,7 @@ from experiments.studies.contest import Along, Contest, values_of
 from experiments.studies.reading import DEPTH, NOTHING, decided
 
 ACCURACY = "test/accuracy"
+HIDDEN = "depth (hidden layers)"
 CROSS, SQUARED = "binary cross entropy", "half squared error on sigmoid"
 #: mean test accuracy that the published runs lie above (+) or below (-): head, depth, bound
 ACCEPTED = ((CROSS, 3, 0.85, +1), (CROSS, 4, 0.4, -1), (SQUARED, 2, 0.7, -1), (SQUARED, 3, 0.3, -1))
@@ -76,7 +77,13 @@ class DepthWall(Study):
             [ACCURACY, "val/accuracy"], "Every depth", "Means over seeds with bootstrap intervals."
         )
         drawn = (
-            along.figure([ACCURACY], "How deep each loss trains", "Test accuracy at the end."),
+            along.figure(
+                [ACCURACY],
+                HIDDEN,
+                "How deep each loss trains",
+                "Test accuracy at the end. Dotted: chance.",
+                levels=(("", contest.chance),),
+            ),
             _gradients(along),
         )
         known = tuple(verdict for verdict in verdicts if verdict is not None)
@@ -85,16 +92,20 @@ class DepthWall(Study):
 
 
 def _walls(along: Along) -> Verdict:
-    known, parts = [], []
+    known, said = [], {CROSS: "", SQUARED: ""}
     for head, depth, bound, side in ACCEPTED:
         found = along.mean(head, depth, ACCURACY)
         limits = (bound, np.inf) if side > 0 else (-np.inf, bound)
         known.append(found.within(*limits))
         if found.seeds:
-            parts.append(f"{head} with {depth} hidden layers {found}")
-    if not parts:
+            said[head] += f"{',' if said[head] else ''} {found} with {depth}"
+    if not any(said.values()):
         return Verdict(f"No {CROSS} or {SQUARED} at the depths of the claim.", "undecided")
-    return Verdict(f"Test accuracy: {', '.join(parts)}.", decided(*known))
+    parts = [f"{head}{found}" for head, found in said.items() if found]
+    return Verdict(
+        f"Mean test accuracy by hidden layers (chance {along.contest.chance:.2g}): {'; '.join(parts)}.",
+        decided(*known),
+    )
 
 
 def _factor(along: Along) -> Verdict:
@@ -153,17 +164,20 @@ def _published(along: Along) -> Table:
 
 def _gradients(along: Along) -> Figure | None:
     x = np.array(along.values)
+    cross = [along.mean(CROSS, depth, GRADIENT).value for depth in along.values]
+    one_more = np.array(cross) + np.log10(LAYER) if np.isfinite(cross).all() else None
     curves = []
     for head in along.contest.heads:
         samples = [values_of(along.at(head, depth), GRADIENT) for depth in along.values]
         if any(np.isfinite(seeds).any() for seeds in samples):
-            curves.append(Curve(head, x, samples))
+            shifted = one_more if head == SQUARED else None
+            curves.append(Curve(head, x, samples, shifted))
     if not curves:
         return None
     caption = (
-        "Norm of δ at the first layer with weights, before training. A squared error's line is a "
-        "cross-entropy's, shifted by one layer."
+        f"Norm of δ at the first layer with weights, before training. Dashed, for {SQUARED}: the line of "
+        f"{CROSS} times {LAYER:g}, the factor of one sigmoid layer."
     )
     return depth_profile(
-        [Panel("", tuple(curves))], "The first layer's gradient", caption, x=Axis("depth (hidden layers)")
+        [Panel("", tuple(curves))], "The first layer's gradient", caption, x=Axis(HIDDEN)
     )  # fmt: skip

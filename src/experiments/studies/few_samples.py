@@ -43,7 +43,8 @@ class FewSamples(Study):
             return Findings((Verdict(sentence, "undecided"),))
         metrics = [ACCURACY, "test/nll", "test/ece"]
         figure = along.figure(
-            [ACCURACY, "test/ece"], "Test accuracy and calibration against the number of examples",
+            [ACCURACY, "test/ece"], "training examples",
+            "Test accuracy and calibration against the number of examples",
             "Each head at its own rate. ECE: calibration error of the test answers.",
         )  # fmt: skip
         table = along.table(

@@ -25,6 +25,7 @@ from experiments.studies.contest import Along, Contest, edges
 from experiments.studies.reading import NOTHING, decided
 
 AXIS = "data.label_noise"
+WRONG = "share of wrong labels"
 ACCURACY = "test/accuracy"
 CROSS, SQUARED, ABSOLUTE = (
     "cross entropy", "half squared error on softmax", "absolute error on softmax",
@@ -63,10 +64,11 @@ class LabelNoise(Study):
             return Findings((Verdict(sentence, "undecided"),))
         verdicts = (_at_the_end(fixed), _tuned(own), _clean(own), *edges(contest))
         drawn = (
-            fixed.figure([ACCURACY, "train/accuracy"], f"Trained to the end at rate {RATE:g}",
+            fixed.figure([ACCURACY, "train/accuracy"], WRONG, f"Trained to the end at rate {RATE:g}",
                          "Accuracy on clean test labels, and on the training labels as they are, wrong "
                          "ones included: a head that fits those learns errors by heart."),
-            own.figure([ACCURACY, "train/accuracy"], "Each at the rate that clean validation data choose",
+            own.figure([ACCURACY, "train/accuracy"], WRONG,
+                       "Each at the rate that clean validation data choose",
                        "A small rate stops before the wrong labels are learnt by heart."),
         )  # fmt: skip
         tables = (

@@ -39,7 +39,8 @@ def figures(contest: Contest, folder: Path, target: float) -> tuple[Figure, ...]
         folder: for the learning curves and the checkpoints.
         target: the accuracy that speed is measured to.
     """
-    drawn = [_against_rate(contest), *(_map(contest, rival) for rival in contest.rivals)]
+    reach = _reach(contest)
+    drawn = [_against_rate(contest), *(_map(contest, rival, reach) for rival in contest.rivals)]
     drawn += [_learning(contest, folder, target), reliability_of(contest, folder)]
     return tuple(figure for figure in drawn if figure is not None)
 
@@ -63,7 +64,14 @@ def _against_rate(contest: Contest) -> Figure | None:
     return against_axis([panel], axis, Axis("difference in test accuracy"), title, caption)
 
 
-def _map(contest: Contest, rival: str) -> Figure | None:
+def _reach(contest: Contest) -> float:
+    """The largest difference of any contest: one scale of colours for all maps."""
+    duels = [contest.duel(rival, ACCURACY) for rival in contest.rivals]
+    found = [abs(each.at(setting).value) for each in duels for setting in each.differences]
+    return max((value for value in found if np.isfinite(value)), default=1.0)
+
+
+def _map(contest: Contest, rival: str, reach: float) -> Figure | None:
     """The fair contest, setting by setting: depth across, everything else down."""
     found = contest.duel(rival, ACCURACY)
     places = {arm.setting: arm.values for arm in contest.contested if arm.head == rival}
@@ -84,7 +92,8 @@ def _map(contest: Contest, rival: str) -> Figure | None:
     return heat_map(
         grid, list(rows), columns, "difference in test accuracy",
         f"The fair contest against {rival}", caption,
-        labels=("", "depth (hidden layers)" if depths else ""), diverging=True, pattern="{:+.3f}",
+        labels=("", "depth (hidden layers)" if depths else ""), limits=(-reach, reach),
+        diverging=True, pattern="{:+.3f}",
     )  # fmt: skip
 
 
@@ -107,10 +116,10 @@ def _learning(contest: Contest, folder: Path, target: float) -> Figure | None:
         order = sorted(arms, key=lambda arm: contest.heads.index(arm.head))
         curves = [curve for arm in order if (curve := _history(arm, folder)) is not None]
         if curves:
-            panels.append(Panel(settings[k], tuple(curves), ((f"target {target:g}", target),)))
+            panels.append(Panel(settings[k], tuple(curves), (("", target),)))
     if not panels:
         return None
-    caption = "Each head at its own learning rate."
+    caption = f"Each head at its own learning rate. Dotted: the target, {target:g}."
     if len(picked) < len(settings):
         caption += f" Shown: {len(picked)} of {len(settings)} settings, evenly picked."
     title = "Learning, each at its own rate"
@@ -148,4 +157,6 @@ def reliability_of(contest: Contest, folder: Path) -> Figure | None:
     if not panels:
         return None
     caption = "Test answers of every network at its own learning rate, all settings together."
+    if any(head.endswith("raw") for head in contest.heads):
+        caption += " Raw outputs below 0 count as 0, and each row is divided by its sum."
     return reliability_diagram(panels, "How far the confidence can be trusted", caption)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.configurations import metric_name
@@ -20,6 +20,7 @@ from experiments.reporting.summary import bounds
 from experiments.studies.contest import (
     Arm,
     Contest,
+    at_start,
     edges,
     median_steps,
     steps_to,
@@ -78,7 +79,8 @@ class MSEvsCrossEntropy(Study):
         verdicts = (
             _accuracy(contest), _training(contest), _one_rate(contest), _flips(contest),
             *(_calibration(contest, key) for key in CALIBRATION if key in contest.rows),
-            _speed(contest, folder), _confident_errors(contest), *edges(contest),
+            _speed(contest, folder), _growth(contest, folder), _confident_errors(contest),
+            *edges(contest),
         )  # fmt: skip
         tables = (_fair_table(contest), _unfair_table(contest), table)
         known = tuple(verdict for verdict in verdicts if verdict is not None)
@@ -185,6 +187,26 @@ def _speed(contest: Contest, folder: Path) -> Verdict:
         parts.append(f"{head} {written_steps(median_steps(steps))} ({share:.0%} arrive)")
     sentence = f"Median steps to validation accuracy {TARGET:g}, each at its own rate: "
     return Verdict(sentence + ", ".join(parts) + ".", "measured")
+
+
+def _growth(contest: Contest, folder: Path) -> Verdict | None:
+    """How far training blows the raw outputs up: only a link that saturates lets them grow for ever."""
+    key, parts = "val/logit_norm", []
+    if key not in contest.rows:
+        return None
+    for head in contest.heads:
+        rows = concat(arm.rows for arm in contest.contested if arm.head == head)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            grown = values_of(rows, key) / at_start(folder, list(rows["cell"]), key)
+        known = grown[np.isfinite(grown)]
+        if len(known):
+            parts.append(f"{head} {np.median(known):.2g} times")
+    if not parts:
+        return None
+    return Verdict(
+        f"Growth of the raw output's norm by training, median over networks: {', '.join(parts)}.",
+        "measured",
+    )
 
 
 def _confident_errors(contest: Contest) -> Verdict | None:

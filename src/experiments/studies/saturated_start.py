@@ -30,7 +30,7 @@ from experiments.studies.contest import (
 )
 from experiments.studies.reading import NOTHING, decided
 
-AXIS = "initializer.sigma_w"
+AXIS, START = "initializer.sigma_w", "σ_w at the start"
 ACCURACY = "test/accuracy"
 TARGET = 0.9
 #: columns of the rows; with a slash they are numbers and no axes
@@ -60,12 +60,18 @@ class SaturatedStart(Study):
         if along is None:
             sentence = f"No cell says how large its weights started ({AXIS})."
             return Findings((Verdict(sentence, "undecided"),))
-        verdicts = (*(_lead(along, *pair) for pair in PAIRS), _starts(along), *edges(contest))
-        figure = along.figure(
-            [ACCURACY, "test/nll"], "From mild to saturated starts",
-            "Each head at its own learning rate.",
+        verdicts = (
+            *(_lead(along, *pair) for pair in PAIRS), _starts(along), _speed(along), *edges(contest)
         )  # fmt: skip
-        return Findings(verdicts, (_table(along),), () if figure is None else (figure,))
+        drawn = (
+            along.figure([ACCURACY], START, "From mild to saturated starts",
+                         "Test accuracy at the end, each head at its own learning rate. Dotted: chance.",
+                         levels=(("", contest.chance),)),
+            along.figure(["test/nll"], START, "How wrong the answers are in the end",
+                         "Negative log-likelihood of the test answers, each head at its own rate."),
+        )  # fmt: skip
+        shown = tuple(figure for figure in drawn if figure is not None)
+        return Findings(verdicts, (_table(along),), shown)
 
 
 def _with_history(results: DataFrame, folder: Path) -> DataFrame:
@@ -86,12 +92,22 @@ def _lead(along: Along, cross: str, squared: str) -> Verdict:
         return Verdict(
             f"{text(cross).capitalize()} and {squared} were not both trained.", "undecided"
         )
-    steps = {h: median_steps(values_of(along.at(h, most), STEPS)) for h in (cross, squared)}
+    ends = [f"{head} {along.mean(head, most, ACCURACY)}" for head in (cross, squared)]
     return Verdict(
-        f"From σ_w = {most:g}, {cross} minus {squared} in test accuracy is {lead}; median steps to "
-        f"validation accuracy {TARGET:g}: {written_steps(steps[cross])} against "
-        f"{written_steps(steps[squared])}.",
+        f"From σ_w = {most:g} the test accuracy becomes {' and '.join(ends)}: a lead of {lead}.",
         decided(lead.within(0.0, np.inf)),
+    )
+
+
+def _speed(along: Along) -> Verdict:
+    parts = []
+    for head in along.contest.heads:
+        steps = [median_steps(values_of(along.at(head, value), STEPS)) for value in along.values]
+        parts.append(f"{head} {', '.join(written_steps(s).removesuffix(' steps') for s in steps)}")
+    starts = ", ".join(f"{value:g}" for value in along.values)
+    return Verdict(
+        f"Median steps to validation accuracy {TARGET:g} from σ_w = {starts}: {'; '.join(parts)}.",
+        "measured",
     )
 
 

@@ -21,6 +21,8 @@ from experiments.reporting.powers import decade
 
 BAND = (0.1, 0.9)
 DASHES = (0, (4, 2.5))
+#: points that a letter of the legend takes, and the line before a name with its gaps
+LETTER, HANDLE = 5.8, 48.0
 
 
 @dataclass(frozen=True)
@@ -207,5 +209,6 @@ def _legend(figure: Figure, panels: Sequence[Panel], labels: list[str]) -> None:
         handles.append(Line2D([], [], color=INK, ls=DASHES, lw=1.1))
         names.append("predicted")
     if len(names) > 1:
-        columns = min(len(names), 5 if max(map(len, names)) < 16 else 3)
+        room = 72 * figure.get_figwidth() / (LETTER * max(map(len, names)) + HANDLE)
+        columns = max(1, min(len(names), 5, int(room)))
         figure.legend(handles, names, loc="outside lower center", ncols=columns)

@@ -70,10 +70,38 @@ class Along:
             self.at(name, value).groupby(["seed", "where"])[metric].mean() for name in (head, rival)
         )
         a, b = a.align(b, join="inner")
-        return mean_interval((a - b).groupby("seed").mean().to_numpy(np.float64))
+        # a tie is 0 and not 1e-17
+        apart = (a - b).round(12)
+        return mean_interval(apart.groupby("seed").mean().to_numpy(np.float64))
 
-    def figure(self, metrics: Sequence[str], title: str, caption: str) -> Figure | None:
-        """One panel a metric, one line a head; None where nothing was measured."""
+    def change(self, head: str, start: float, end: float, metric: str) -> Interval:
+        """Mean over seeds of a head's metric at ``end`` minus that of the same seed at ``start``."""
+        if metric not in self.rows:
+            return mean_interval(np.empty(0))
+        first, last = (
+            self.at(head, value).groupby("seed")[metric].mean() for value in (start, end)
+        )
+        first, last = first.align(last, join="inner")
+        return mean_interval((last - first).to_numpy(np.float64))
+
+    def figure(
+        self,
+        metrics: Sequence[str],
+        x: str,
+        title: str,
+        caption: str,
+        levels: tuple[tuple[str, float], ...] = (),
+    ) -> Figure | None:
+        """One panel a metric, one line a head; None where nothing was measured.
+
+        Args:
+            metrics: columns of the rows, all on one scale.
+            x: the axis in words.
+            title: name of the figure.
+            caption: what is seen.
+            levels: horizontal reference lines; those that are not finite are left out.
+        """
+        known = tuple(level for level in levels if np.isfinite(level[1]))
         panels = []
         for metric in metrics:
             curves = tuple(
@@ -85,12 +113,15 @@ class Along:
                 for head in self.contest.heads
             )
             if any(np.isfinite(s).any() for curve in curves for s in curve.samples):
-                panels.append(Panel(metric_name(metric).removeprefix("test "), curves))
+                panels.append(Panel(metric_name(metric), curves, known))
         if not panels:
             return None
         low, high = self.values[0], self.values[-1]
-        axis = Axis(short(self.axis), logarithmic=low > 0 and high / low > 20)
-        return against_axis(panels, axis, Axis("on test data"), title, caption)
+        axis = Axis(x, logarithmic=low > 0 and high / low > 20)
+        alone = panels[0].title if len(panels) == 1 else ""
+        if alone:
+            panels = [Panel("", panels[0].curves, known)]
+        return against_axis(panels, axis, Axis(alone), title, caption)
 
     def table(self, metrics: Sequence[str], title: str, caption: str) -> Table:
         """One row for each value of the axis and head."""
