@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 from experiments.app.build import cell_of, stack_of
 from experiments.app.compose import plain
@@ -43,11 +44,16 @@ def composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str | None]]:
     return copy.deepcopy(config), dict(choices)
 
 
-@functools.cache  # Hydra takes a tenth of a second
-def _composed(overrides: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str | None]]:
+def composed_whole(*overrides: str) -> DictConfig:
+    """The config of one command line with Hydra's own part, the axes of a sweep included."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("config", list(overrides), return_hydra_config=True)
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+@functools.cache  # Hydra takes a tenth of a second
+def _composed(overrides: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str | None]]:
+    config = composed_whole(*overrides)
     return dict(plain(config)), dict(config.hydra.runtime.choices)
 
 

@@ -1,10 +1,14 @@
 """Every study: an option file, a class, a question, and what would refute its claim."""
 
 import inspect
+import math
+import re
 
 import pytest
-from omegaconf import OmegaConf
-from tests.app.composing import composed
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+from tests.app.composing import composed, composed_whole
 from tests.house.plan import CONF, name_of, options
 
 from experiments import studies
@@ -48,6 +52,28 @@ def test_every_study_has_an_option_file() -> None:
     """Sweep reads what no study claims; all others are asked for by name."""
     named = {OmegaConf.load(path).study.rpartition(".")[2] for path in options("study").values()}
     assert named == set(ROOMS) - {"Sweep"}
+
+
+def _cells(config: DictConfig) -> int:
+    """How many cells the sweeper will make of its axes."""
+    axes = [f"{key}={value}" for key, value in config.hydra.sweeper.params.items()]
+    parsed: list[Override] = OverridesParser.create().parse_overrides(axes)
+    return math.prod(len(list(o.sweep_iterator())) for o in parsed if o.is_sweep_override())
+
+
+@pytest.mark.parametrize("name", options("study"))
+def test_every_study_has_a_full_size(name) -> None:
+    """``size=full`` composes, to more work than the default and to as many cells as its comment counts."""
+    work = {}
+    files = {"default": options("study")[name], "full": options("size/of")[f"{name}_full"]}
+    for size, path in files.items():
+        config = composed_whole(f"study={name}", f"size={size}")
+        cells = _cells(config)
+        work[size] = cells * (config.trainer.max_steps + 1)
+        comments = [line[2:] for line in path.read_text().splitlines() if line.startswith("#")]
+        counted = re.search(r"= ([\d,]+) (networks|runs)", " ".join(comments))
+        assert counted is None or int(counted[1].replace(",", "")) == cells
+    assert work["full"] > 2 * work["default"]
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "size" / "of").glob("*.yaml")), ids=name_of)

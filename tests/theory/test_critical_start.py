@@ -6,6 +6,7 @@ import pytest
 from tests.theory.written import HardTanh
 
 from experiments.activations import ELU, GELU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from experiments.core.errors import ConfigurationError
 from experiments.initializers import Gaussian, Glorot, He, LeCun, TorchDefault
 from experiments.theory import NoCriticalPointError, critical, mean_field, starting_points
 
@@ -39,6 +40,21 @@ def test_a_given_sigma_b_is_kept_or_refused() -> None:
         critical(ReLU(), 0.3)
     with pytest.raises(NoCriticalPointError, match="at any sigma_b"):
         critical(Softplus())
+
+
+@pytest.mark.parametrize("activation", [Tanh(), Sigmoid(), ELU(), ReLU()])
+def test_a_start_at_a_distance_from_criticality(activation) -> None:
+    """``ratio`` multiplies sigma_w^2 and leaves the biases; below 1 chi < 1, above it chi > 1."""
+    start = critical(activation)
+    for ratio in (0.5, 1.25):
+        away = critical(activation, ratio=ratio)
+        assert away.sigma_b == start.sigma_b
+        assert away.sigma_w**2 == pytest.approx(ratio * start.sigma_w**2, rel=1e-12)
+        point = mean_field.fixed_point(activation, away.sigma_w, away.sigma_b)
+        assert (point.chi > 1) == (ratio > 1)
+    for wrong in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ConfigurationError, match="ratio"):
+            critical(activation, ratio=wrong)
 
 
 # Factors on the gradient norm a layer at sigma_w^2 = 1/3 without biases: 0.577, 0.577, 0.408, 0.141.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.core.errors import describe
+from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.initializers import Gaussian, Orthogonal
 from experiments.theory.criticality import NoCriticalPointError, critical_sigma_w
@@ -25,16 +25,20 @@ BIAS_VARIANCES = (0.05, 0.0, 0.2, 1.0)
 TRAINABLE = 6.0
 
 
-def critical(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Gaussian:
-    """The Gaussian initializer at which chi = 1 for this activation.
+def critical(
+    activation: ValueAndDerivative, sigma_b: Scale | None = None, ratio: float = 1.0
+) -> Gaussian:
+    """The Gaussian initializer at which chi = 1 for this activation, or one at a distance from it.
 
     Args:
         activation: sigma of the hidden layers.
         sigma_b: standard deviation of a bias; None takes the first of sqrt(0.05), 0, sqrt(0.2), 1 at
             which a critical point exists.
+        ratio: sigma_w^2 over the critical one, above 0; below 1 ordered, above 1 chaotic.
 
     Raises:
         NoCriticalPointError: if there is none.
+        ConfigurationError: if ``ratio`` is not a positive number.
 
     Example:
         >>> from experiments.activations import ReLU, Tanh
@@ -42,11 +46,20 @@ def critical(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Ga
         (2.0, 0.0)
         >>> round(critical(Tanh()).sigma_w ** 2, 9), round(critical(Tanh()).sigma_b ** 2, 9)
         (1.76095464, 0.05)
+        >>> round(critical(Tanh(), ratio=2.0).sigma_w ** 2, 9)
+        3.52190928
     """
+    if not 0 < ratio < math.inf:
+        raise ConfigurationError(
+            describe(
+                f"ratio={ratio!r}", "a positive number", "give sigma_w^2 over the critical one"
+            )
+        )
     tried = [math.sqrt(v) for v in BIAS_VARIANCES] if sigma_b is None else [float(sigma_b)]
     for b in tried:
         try:
-            return Gaussian(sigma_w=critical_sigma_w(activation, b), sigma_b=b)
+            sigma_w = math.sqrt(ratio) * critical_sigma_w(activation, b)
+            return Gaussian(sigma_w=sigma_w, sigma_b=b)
         except NoCriticalPointError as error:
             last = error
     if sigma_b is not None:

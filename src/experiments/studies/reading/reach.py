@@ -67,7 +67,7 @@ class Reach:
     def other(self) -> str:
         """The initializer, unless its scale is the axis."""
         name = str(self.rows["initializer"].iloc[0])
-        return "" if name == "gaussian" else name
+        return "" if name in ("gaussian", "critical") else name
 
     @property
     def family(self) -> str:
