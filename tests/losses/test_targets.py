@@ -166,15 +166,44 @@ def test_check_targets_looks_at_every_value_once():
         HalfSquaredError().check_targets(torch.tensor([0.5, 1.0]), n_out=1)
 
 
-def test_probabilities_where_logits_are_expected():
-    """A sigmoid network under a sigmoid link is refused; raw outputs and tanh's are not."""
-    for loss in (CrossEntropy(), BinaryCrossEntropy(), HalfSquaredError("sigmoid")):
-        with pytest.raises(ConfigurationError, match=r"outputs between 0 and 1 .* raw outputs"):
-            loss.check_output_range(0.0, 1.0)
-        loss.check_output_range(-INF, INF)
-        loss.check_output_range(-1.0, 1.0)
-        loss.check_output_range(0.0, INF)
-    HalfSquaredError("identity").check_output_range(0.0, 1.0)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("loss", [CrossEntropy(), Focal(), HalfSquaredError("softmax")])
+def test_probabilities_where_logits_are_expected(loss, dtype):
+    """What a softmax gives is refused by a softmax link, whatever the number of runs or the dtype."""
+    t = torch.tensor([1, 0, 2, 2])
+    for shape in ((4, 3), (2, 4, 3)):
+        z = torch.randn(shape, dtype=dtype, requires_grad=True)
+        loss(z, t)
+        with pytest.raises(ConfigurationError, match=r"rows sum to one; expected raw outputs"):
+            loss(z.softmax(-1), t)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        torch.eye(3), torch.full((3, 3), 1 / 3), torch.zeros(3, 3), torch.ones(3, 3), torch.rand(3, 3),
+        torch.full((3, 3), NAN), torch.full((3, 3), INF), torch.randn(3, 3).softmax(0),
+    ],
+)  # fmt: skip
+def test_logits_that_only_look_like_probabilities(outputs):
+    """One-hot, even, constant, small, non-finite logits are logits."""
+    CrossEntropy()(outputs, torch.tensor([0, 1, 2]))
+
+
+def test_probabilities_are_values_for_a_raw_squared_error_and_small_logits_for_a_sigmoid():
+    """Without a link they are what is compared; a sigmoid's values cannot be told from logits."""
+    p = torch.randn(4, 3).softmax(-1)
+    for loss in (HalfSquaredError("identity"), BinaryCrossEntropy()):
+        assert loss(p, torch.tensor([0, 1, 2, 0])).isfinite()
+
+
+def test_looking_at_outputs_leaves_function_transforms_alone():
+    """vmap and grad have no values to look at, or need none."""
+    z, t = torch.randn(5, 4, 3), torch.tensor([0, 1, 2, 0])
+    both = torch.func.vmap(lambda each: CrossEntropy()(each, t))(z)
+    torch.testing.assert_close(both, CrossEntropy()(z, t))
+    slope = torch.func.grad(lambda each: CrossEntropy()(each, t))(z[0])
+    torch.testing.assert_close(slope, CrossEntropy().delta(z[0], t) / 4)
 
 
 def test_one_output_takes_the_target_as_a_value():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from experiments.core.cost_function import cost_at, delta_at
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.link import link_at
-from experiments.core.target import TargetKind, canonical, check_values
+from experiments.core.target import TargetKind, canonical, check_values, readable
 
 
 class Loss(nn.Module, ABC):
@@ -139,23 +139,30 @@ class Loss(nn.Module, ABC):
         plain = canonical_t if canonical_t.is_floating_point() else canonical_t[..., 0]
         check_values(plain, z.shape[-1], self.target_kind)
 
-    def check_output_range(self, low: float, high: float) -> None:
-        """Refuse a network whose output activation already makes probabilities.
+    def check_outputs(self, outputs: Float[Tensor, "*runs batch n_out"]) -> None:
+        """Refuse probabilities where a softmax link expects logits; ``forward`` asks this on every call.
 
-        Args:
-            low: infimum of the output activation.
-            high: its supremum.
+        Known by their looks: every entry strictly between 0 and 1, every row with the sum 1 to rounding,
+        and not all entries alike. Logits are never so by chance. What a sigmoid gives cannot be told from
+        logits that happen to be small, and passes; so do outputs on an accelerator, where looking waits.
 
         Raises:
-            ConfigurationError: outputs within [0, 1] where this loss expects logits: the link would
-                be applied a second time, and no prediction could come near 0 or 1.
+            ConfigurationError: the link would be applied a second time, and no prediction could come
+                near 0 or 1.
         """
-        if self.link != "identity" and low >= 0 and high <= 1:
+        if self.link != "softmax" or type(outputs) is not Tensor or not readable(outputs):
+            return
+        z = outputs.detach()
+        if z.numel() == 0 or not z.is_floating_point():
+            return
+        low, high = (float(v) for v in z.aminmax())
+        rounding = 4 * z.shape[-1] * torch.finfo(z.dtype).eps
+        if 0 < low < high < 1 and float((z.sum(-1) - 1).abs().max()) <= rounding:
             raise ConfigurationError(
                 describe(
-                    f"outputs between {low:g} and {high:g} for a {self.link} link",
+                    f"outputs between {low:g} and {high:g} whose rows sum to one",
                     "raw outputs (logits)",
-                    "use output_activation=Identity(): the loss applies the link",
+                    "leave the softmax out of the network: the loss applies its link",
                 )
             )
 
@@ -180,6 +187,7 @@ class Loss(nn.Module, ABC):
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Float[Tensor, "*runs"]:
         """C, the mean of ``per_example`` over the batch; () or (R,)."""
+        self.check_outputs(outputs)
         return self.per_example(outputs, t).mean(-1)
 
     def extra_repr(self) -> str:

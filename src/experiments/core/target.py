@@ -58,11 +58,11 @@ def canonical(
             )
         )
     if integral and t.shape != whole and whole[-1] > 1:
-        if _readable(t):
+        if readable(t):
             check_values(t, whole[-1], kind)
         return t.long().unsqueeze(-1).expand(*whole[:-1], 1)
     values = (t.unsqueeze(-1) if integral and t.shape != whole else t).to(outputs.dtype)
-    if kind != "value" and _readable(t):
+    if kind != "value" and readable(t):
         # in the dtype given: a row of float32 sums to one within float32, whatever the outputs are
         check_values(t if t.is_floating_point() else values, whole[-1], kind)
     return values
@@ -118,11 +118,12 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
         )
 
 
-def _readable(t: Tensor) -> bool:
+def readable(t: Tensor) -> bool:
+    """Whether values can be looked at for nothing: on the CPU, outside traced functions and those of torch.func."""
     return (
         t.device.type == "cpu"
         and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_batchedtensor(t)
+        and not torch._C._functorch.is_functorch_wrapped_tensor(t)
     )
 
 
