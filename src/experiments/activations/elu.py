@@ -24,6 +24,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation, DerivativeRule, require_number
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.vector_math import write_exp, write_expm1
 
 
 @in_single
@@ -106,9 +107,9 @@ class ELU(Activation):
         return torch.nn.functional.elu(z, self.alpha)
 
     def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.expm1(torch.clamp(z, max=0.0, out=derivative), out=a)
-        derivative.exp_()
-        part = torch.clamp(z, min=0.0)
+        write_expm1(torch.clamp_max(z, 0.0, out=derivative), a)
+        write_exp(derivative, derivative)
+        part = torch.clamp_min(z, 0.0)
         torch.add(part, a, alpha=self.alpha, out=a)
         if self.alpha != 1.0:
             right = torch.sub(1.0, torch.le(z, 0.0, out=part), out=part)

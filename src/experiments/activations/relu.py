@@ -24,6 +24,9 @@ from torch import Tensor
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable
 
+#: a tensor: a Python number would be made into one at every call
+ZERO = torch.tensor(0.0)
+
 
 def relu(z: Tensor) -> Tensor:
     """sigma(z) = max(z, 0)."""
@@ -89,5 +92,5 @@ class ReLU(Activation):
         return torch.relu(z)
 
     def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.clamp(z, min=0.0, out=a)
-        torch.sub(1.0, torch.le(z, 0.0, out=derivative), out=derivative)
+        torch.clamp_min(z, 0.0, out=a)
+        torch.ne(a, ZERO, out=derivative)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.vector_math import write_exp, write_expm1
 
 ALPHA = 1.6732632423543772
 LAMBDA = 1.0507009873554805
@@ -98,8 +99,9 @@ class SELU(Activation):
         return torch.selu(z)
 
     def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.expm1(torch.clamp(z, max=0.0, out=derivative), out=a).mul_(LAMBDA * ALPHA)
-        part = torch.clamp(z, min=0.0)
-        a.add_(part, alpha=LAMBDA)
+        write_expm1(torch.clamp_max(z, 0.0, out=derivative), a)
+        write_exp(derivative, derivative)
+        part = torch.clamp_min(z, 0.0)
+        a.mul_(LAMBDA * ALPHA).add_(part, alpha=LAMBDA)
         right = torch.sub(1.0, torch.le(z, 0.0, out=part), out=part).mul_(LAMBDA)
-        derivative.exp_().mul_(torch.threshold_(right, 0.5, LAMBDA * ALPHA)).nan_to_num_(nan=LAMBDA)
+        derivative.mul_(torch.threshold_(right, 0.5, LAMBDA * ALPHA)).nan_to_num_(nan=LAMBDA)

@@ -23,6 +23,10 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.vector_math import write_tanh
+
+#: tensors: a Python number would be made into one at every call
+MINUS_TWO, FOUR = torch.tensor(-2.0), torch.tensor(4.0)
 
 
 @in_single
@@ -96,6 +100,6 @@ class Tanh(Activation):
         return torch.tanh(z)
 
     def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.tanh(z, out=a)
-        s = torch.abs(z, out=derivative).mul_(-2.0).sigmoid_()
-        s.addcmul_(s, s, value=-1.0).mul_(4.0)
+        write_tanh(z, a)
+        s = torch.abs(z, out=derivative).mul_(MINUS_TWO).sigmoid_()
+        s.addcmul_(s, s, value=-1.0).mul_(FOUR)

@@ -17,7 +17,7 @@ from experiments.models import MLP
 
 
 class _Upward(NamedTuple):
-    """What the forward pass of one layer reads and writes: one row of references a layer."""
+    """What the forward pass of one hidden layer reads and writes."""
 
     b: Tensor
     W_columns: Tensor
@@ -107,6 +107,9 @@ class BackpropagationBuffers:
             ]
             # the recursion reads one layer's delta while it writes the one below
             self.delta = [_view(scratch[k % 2], shape) for k, shape in enumerate(shapes)]
+        # few outputs make thin rows, which the matrix product is slow at: one row a unit instead
+        columns = like.new_empty(2, *runs, net.widths[-1], batch).mT
+        self.z[-1], self.delta[-1] = columns.unbind()
         # a layer without an activation needs no copy of z, and no derivative
         self.a = [
             z if linear else a
@@ -163,6 +166,10 @@ class BackpropagationBuffers:
             if a is not z:
                 evaluate(z, a, derivative)
             a_prev = a
+        b, W, z_columns = self._top
+        affine(b, W, a_prev.mT, out=z_columns)
+        if not self._linear[-1]:
+            self._evaluate[-1](self.z[-1], self.a[-1], self.derivative[-1])
 
     def _backward(self, x: Tensor) -> None:
         product, total = self._product, self._total
@@ -190,9 +197,10 @@ class BackpropagationBuffers:
         self._upward = [
             _Upward(layer.b.unsqueeze(-2), layer.W.mT, z, a, derivative, evaluate)
             for layer, z, a, derivative, evaluate in zip(
-                layers, self.z, self.a, self.derivative, self._evaluate, strict=True
+                layers[:-1], self.z, self.a, self.derivative, self._evaluate, strict=False
             )
         ]
+        self._top = (layers[-1].b.unsqueeze(-1), layers[-1].W, self.z[-1].mT)
         self._downward = [
             _Downward(
                 delta=self.delta[k],

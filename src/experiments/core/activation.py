@@ -130,7 +130,7 @@ class Activation(nn.Module, ABC):
             derivative.copy_(slope)
         else:
             with torch.no_grad():
-                self.fill(z, a, derivative)
+                self.fill(z.detach(), a, derivative)
 
     @final
     def extra_repr(self) -> str:
