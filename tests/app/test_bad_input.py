@@ -27,6 +27,18 @@ HOUSE = {
         ["loss.link=sigmoid"],
         "found link='sigmoid' for CrossEntropy; exp",
     ),
+    "a head and another loss": (
+        ["head=cross_entropy_on_softmax", "loss=mean_squared_error"],
+        "found head=cross_entropy_on_softmax together with loss=mean_squared_error and loss.link=",
+    ),
+    "a head and another link": (
+        ["head=half_squared_error_on_softmax", "loss.link=sigmoid"],
+        "found head=half_squared_error_on_softmax together with loss=half_squared_error and loss",
+    ),
+    "a loss that does not know its head's link": (
+        ["head=half_squared_error_on_sigmoid", "loss=cross_entropy"],
+        "found head=half_squared_error_on_sigmoid together with loss=cross_entropy and loss.link=",
+    ),
     "a scale that is no number": (
         ["initializer.sigma_b=nan"],
         "found sigma_b=nan; expected a finite",
@@ -51,6 +63,10 @@ HYDRA = {
     "an unknown key of a room": (["loss.lnik=softmax"], "Key 'lnik' is not in struct"),
     "an unknown group": (["activtion=relu"], "Key 'activtion' not in 'FrontPage'"),
     "an unknown option": (["activation=tnah"], "Could not find 'activation/tnah'"),
+    "a head without a meaning": (
+        ["head=cross_entropy_on_sigmoid"],
+        "Could not find 'head/cross_entropy_on_sigmoid'",
+    ),
     "an unknown study": (["study=vanishing"], "Could not find 'study/vanishing'"),
     "an unknown axis": (["sweep=wdith"], "Could not find 'sweep/wdith'"),
     "a text for an integer": (
@@ -102,6 +118,33 @@ def test_a_sweep_of_nothing_but_bad_settings(launcher) -> None:
     answer = train("-m", *TINY, "model.depth=-1,-2", f"hydra/launcher={launcher}")
     assert answer.status == 1
     assert "found model.depth=-1; expected an integer from 0" in answer.out + answer.err
+    assert "Traceback" not in answer.out + answer.err
+
+
+#: what a loss needs of its data: arguments, and the failure that is reported
+DATA = {
+    "one output for a softmax": (["loss=cross_entropy"], "found one output for CrossEntropy"),
+    "values for a share": (["loss=binary_cross_entropy"], "expected shares in [0, 1]"),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_loss_that_does_not_fit_its_data(name) -> None:
+    """Known before the first step: the cell has failed and says why, with the remedy."""
+    arguments, message = DATA[name]
+    answer = train("data=unit_cube", "trainer.max_steps=2", "logger=none", *arguments)
+    assert answer.status == 1
+    (traceback,) = Path("runs/default/cells").glob("*/traceback.txt")
+    assert message in traceback.read_text()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "stacked"])
+def test_a_sweep_of_heads_beside_a_loss(launcher) -> None:
+    """A study's heads and a loss of one's own exclude each other, whoever launches."""
+    heads = "head=cross_entropy_on_softmax,half_squared_error_on_softmax"
+    answer = train("-m", *TINY, heads, "loss=focal", f"hydra/launcher={launcher}")
+    assert answer.status == 1
+    assert "found head=cross_entropy_on_softmax together with loss=focal" in answer.out + answer.err
     assert "Traceback" not in answer.out + answer.err
 
 

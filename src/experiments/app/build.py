@@ -30,13 +30,28 @@ def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell
 
     Raises:
         CheckpointError: if a starting checkpoint is named and cannot be read.
+        ConfigurationError: for a head together with another loss or link.
     """
+    _require_one_head(choices, plain)
     checkpoint = None if plain["checkpoint"] is None else Path(plain["checkpoint"])
     if checkpoint is not None:
         read_checkpoint(checkpoint)
     cell = identity(plain, checkpoint)
     folder = SweepFolder(Path(plain["runs_dir"]) / plain["name"]).cell(cell)
     return Cell(cell, plain, axes(plain, choices), folder)
+
+
+def _require_one_head(choices: Mapping[str, str | None], plain: Mapping[str, Any]) -> None:
+    """A head is a loss and a link; another loss beside it would take its link and nothing else."""
+    head, loss, link = choices.get("head"), choices.get("loss"), plain["loss"].get("link")
+    if head is not None and "_on_" in head and head != f"{loss}_on_{link}":
+        raise ConfigurationError(
+            describe(
+                f"head={head} together with loss={loss} and loss.link={link}",
+                "one head",
+                "leave head out, or loss and loss.link",
+            )
+        )
 
 
 def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[str, Any]:
