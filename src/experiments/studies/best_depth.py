@@ -19,6 +19,7 @@ from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.best_figures import figures
 from experiments.studies.reading import (
+    CHOSEN_BY,
     NOTHING,
     Ladder,
     activation_of,
@@ -122,27 +123,28 @@ def _travel(found: Sequence[Ladder]) -> list[Verdict]:
 
 
 def _starts(found: Sequence[Ladder]) -> list[Verdict]:
-    """What a critical start does: the range of depths that are as good as the best, against Glorot's."""
-    parts: list[str] = []
+    """What a critical start does, price by price: the depths as good as the best, and the deepest's loss."""
+    parts: dict[str, list[str]] = {}
     for ladder in found:
         name, *rest = ladder.label.split(" · ")
         wanted = " · ".join([name, *("glorot" if part == "critical" else part for part in rest)])
         other = next((x for x in found if (x.label, x.price) == (wanted, ladder.price)), None)
         if "critical" not in rest or other is None or not (_enough(ladder) and _enough(other)):
             continue
+        place = " · ".join([name, *(part for part in rest if part != "critical")])
         deepest = max(ladder.depths)
-        gap = mean_interval(ladder.test(deepest)).value - mean_interval(other.test(deepest)).value
-        parts.append(
-            f"{name} from {_range(other)} to {_range(ladder)}, and the test loss at depth {deepest} by "
-            f"{gap:+.2g} ({ladder.price.split(' (')[0]})"
+        ends = [mean_interval(x.test(deepest)).value for x in (other, ladder)]
+        parts.setdefault(ladder.price, []).append(
+            f"{place} {_range(other)} → {_range(ladder)} "
+            f"(loss at depth {deepest}: {ends[0]:.2g} → {ends[1]:.2g})"
         )
-    if not parts:
-        return []
-    sentence = (
-        "A critical start instead of Glorot's moves the depths that are as good as the best: "
-        f"{listed(parts, most=8)}"
-    )
-    return [Verdict(sentence + ".", "measured")]
+    return [
+        Verdict(
+            f"Glorot's → a critical start, at {price}, depths as good as the best: {'; '.join(mine)}.",
+            "measured",
+        )
+        for price, mine in parts.items()
+    ]
 
 
 def _range(ladder: Ladder) -> str:
@@ -151,9 +153,9 @@ def _range(ladder: Ladder) -> str:
 
 
 def _gain(found: Sequence[Ladder]) -> list[Verdict]:
-    """What depth buys: the best network of all, and what the shallowest of its kind loses."""
+    """What depth buys: the best network of all by validation loss, and what other depths of it lose."""
     scores = {
-        k: mean_interval(ladder.test(ladder.best)).value
+        k: mean_interval(ladder.rungs[ladder.best].at_best(CHOSEN_BY)).value
         for k, ladder in enumerate(found)
         if ladder.best is not None
     }
@@ -163,7 +165,7 @@ def _gain(found: Sequence[Ladder]) -> list[Verdict]:
     ladder = found[min(scores, key=lambda k: scores[k])]
     best = ladder.best or 0
     sentence = (
-        f"The best of all is {ladder.label} at {ladder.price} with {best} hidden "
+        f"The least validation loss of all has {ladder.label} at {ladder.price} with {best} hidden "
         f"layer{'s' * (best != 1)}: test loss {mean_interval(ladder.test(best))}, accuracy "
         f"{mean_interval(ladder.rungs[best].at_best('test/accuracy'))}"
     )
@@ -241,15 +243,15 @@ def _rungs(found: Sequence[Ladder]) -> Table:
             gap = ladder.worse(depth)
             rows.append({
                 "networks": ladder.label, "price": ladder.price, "depth": depth,
+                "test loss": losses["test"].value, "over the best": gap.value, "95 %": bounds(gap),
+                "accuracy": mean_interval(rung.at_best("test/accuracy")).value,
                 "rate": "–" if rung.rate != rung.rate else f"{rung.rate:g}", "edge": rung.edge or "–",
-                "seeds": len(rung.rows), "training loss": losses["train"].value,
-                "validation loss": losses["val"].value, "95 %": bounds(losses["val"]),
-                "test loss": losses["test"].value, "95 % ": bounds(losses["test"]),
-                "worse than the best by": gap.value, "95 %  ": bounds(gap),
-                "test accuracy": mean_interval(rung.at_best("test/accuracy")).value,
+                "validation loss": losses["val"].value, "95 % ": bounds(losses["val"]),
+                "training loss": losses["train"].value, "seeds": len(rung.rows),
             })  # fmt: skip
     caption = (
-        "Every depth at its best learning rate. Intervals: bootstrap over seeds, of the same split of "
-        "the data; the difference is paired by seed. Edge: the best rate is the last one tried there."
+        "Every depth at its best learning rate. Over the best: test loss less that of the best depth, "
+        "paired by seed. Accuracy: on the test part. Intervals: bootstrap over seeds, of the same split "
+        "of the data. Edge: the best rate is the last one tried there."
     )
     return Table("Every depth", caption, DataFrame(rows))

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from experiments.core.study import Figure
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis
+from experiments.reporting.figures.canvas import COLOURS, INK, WIDTH, sheet, style, to_svg
 from experiments.studies.reading import Ladder
 
 HIDDEN = Axis("depth (hidden layers)", logarithmic=True)
@@ -29,11 +32,54 @@ LOSSES = (
 )
 
 
+#: how a depth is drawn in the picture of the answer
+MARKS: dict[str, dict[str, Any]] = {
+    "best": {"color": COLOURS[1], "marker": "*", "ls": "", "ms": 15},
+    "not told apart from it": {"color": COLOURS[0], "marker": "o", "ls": "", "ms": 9},
+    "worse": {"color": INK, "marker": "o", "ls": "", "ms": 5, "mfc": "none", "alpha": 0.5},
+}
+
+
 def figures(found: Sequence[Ladder]) -> tuple[Figure, ...]:
     """All of them; those with nothing to draw are left out."""
-    drawn = [_losses(found, *loss) for loss in LOSSES]
+    drawn: list[Figure | None] = [_answer(found), *(_losses(found, *loss) for loss in LOSSES)]
     drawn.append(_rates(found))
     return tuple(figure for figure in drawn if figure is not None)
+
+
+def _answer(found: Sequence[Ladder]) -> Figure:
+    """The verdict as a picture: a row for each kind of network, a column for each depth."""
+    prices = list(dict.fromkeys(ladder.price for ladder in found))
+    labels = list(dict.fromkeys(ladder.label for ladder in found))
+    depths = sorted({depth for ladder in found for depth in ladder.depths})
+    title = "Which depths are as good as the best"
+    with style():
+        figure = sheet(min(WIDTH, 1.6 + 3.6 * len(prices)), 1.5 + 0.32 * len(labels))
+        panels = figure.subplots(1, len(prices), sharey=True, squeeze=False)[0]
+        for price, axes in zip(prices, panels, strict=True):
+            axes.set_title(price)
+            axes.set_xticks(range(len(depths)), [str(depth) for depth in depths])
+            axes.set_xlim(-0.6, len(depths) - 0.4)
+            axes.set_xlabel(HIDDEN.label)
+            for ladder in found:
+                for depth in ladder.depths if ladder.price == price else ():
+                    axes.plot(
+                        depths.index(depth), labels.index(ladder.label), **_mark(ladder, depth)
+                    )
+        panels[0].set_yticks(range(len(labels)), labels)
+        panels[0].set_ylim(len(labels) - 0.4, -0.6)
+        handles = [Line2D([], [], label=name, **mark) for name, mark in MARKS.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    caption = (
+        "Best: the least mean validation loss. Not told apart: test loss less that of the best, paired by "
+        "seed, has a 95 % interval that reaches 0. Worse: it does not, or seeds were lost."
+    )
+    return Figure(title, caption, to_svg(figure, title))
+
+
+def _mark(ladder: Ladder, depth: int) -> dict[str, Any]:
+    best, tied, worse = MARKS.values()
+    return best if depth == ladder.best else tied if depth in ladder.tied else worse
 
 
 def _losses(found: Sequence[Ladder], column: str, name: str, caption: str) -> Figure | None:

@@ -105,7 +105,7 @@ def _map(found: Sequence[Variant]) -> Figure | None:
     values = np.full((len(rows), len(columns)), np.nan)
     for v in found:
         at = (str(v.setting["activation"]), str(v.setting["initializer"]), v.label)
-        if np.isfinite(v.accuracy).any():
+        if np.isfinite(v.accuracy).any() and not v.diverged:
             values[rows.index(at), columns.index(_added(v))] = np.nanmean(v.accuracy)
     if not np.isfinite(values).any():
         return None
@@ -115,7 +115,8 @@ def _map(found: Sequence[Variant]) -> Figure | None:
         [ADDED[key] for key in columns],
         "test accuracy",
         "Every combination",
-        "Mean test accuracy over seeds, each combination at its best learning rate.",
+        "Mean test accuracy over seeds, each combination at its best learning rate. Plain: neither skips "
+        "nor normalisation; both: both. –: every seed diverged at every rate.",
         limits=(0.0, 1.0),
     )
 

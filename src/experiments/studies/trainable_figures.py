@@ -57,6 +57,7 @@ def _map(mine: Sequence[Reach], name: str) -> Figure:
         labels=("depth (hidden layers)", "σ_w²"),
         limits=(0.0, 1.0),
         overlay=overlay,
+        overlaid=f"{OVERLAY:g} ξ_c, predicted",
     )
 
 
@@ -83,21 +84,23 @@ def _line(mine: Sequence[Reach], depths: Sequence[int]) -> Float64[ndarray, "2 p
 
 
 def _ends(found: Sequence[Reach]) -> Figure | None:
-    """The end of training against sigma_w^2, with 6 xi_c."""
+    """The end of training against sigma_w^2, with 6 xi_c; in units of the critical one if all have one."""
+    known = [reach for reach in found if np.isfinite(reach.sigma_w)]
+    relative = all(reach.critical_variance is not None for reach in known)
     panels = []
-    for name in dict.fromkeys(reach.activation for reach in found):
+    for name in dict.fromkeys(reach.activation for reach in known):
         curves = []
-        mine = [r for r in found if r.activation == name and np.isfinite(r.sigma_w)]
+        mine = [reach for reach in known if reach.activation == name]
         for other in dict.fromkeys(reach.other for reach in mine):
             line = [reach for reach in mine if reach.other == other]
             deepest = max(max(reach.depths) for reach in line)
-            x = np.array([reach.sigma_w**2 for reach in line])
+            unit = [reach.critical_variance or 1.0 if relative else 1.0 for reach in line]
+            x = np.array([reach.sigma_w**2 for reach in line]) / unit
             ends = [np.clip(reach.ends, min(reach.depths), max(reach.depths)) for reach in line]
             rule = np.array([OVERLAY * reach.xi for reach in line])
             rule = np.where(rule <= deepest, rule, np.nan)
             curves.append(Curve(text(other) if other else "measured", x, ends, rule))
-        if curves:
-            panels.append(Panel(text(name), tuple(curves)))
+        panels.append(Panel(text(name), tuple(curves)))
     if not panels:
         return None
     caption = (
@@ -105,8 +108,9 @@ def _ends(found: Sequence[Reach]) -> Figure | None:
         "lies within the measured depths. A seed that does not cross within the range is drawn at its "
         "edge."
     )
+    x_axis = Axis("σ_w² / critical σ_w²" if relative else "σ_w²")
     axis = Axis("depth (hidden layers)")
-    return against_axis(panels, Axis("σ_w²"), axis, "Where training ends", caption)
+    return against_axis(panels, x_axis, axis, "Where training ends", caption)
 
 
 def _collapse(found: Sequence[Reach]) -> Figure | None:

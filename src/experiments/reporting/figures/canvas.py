@@ -21,8 +21,18 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 INK = "#1b1e23"
-COLOURS = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#CCBB44", "#66CCEE", "#BB7744", "#8888AA")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+COLOURS = (
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#AA3377",
+    "#CCBB44",
+    "#66CCEE",
+    "#BB7744",
+    "#8888AA",
+    "#44AA99",
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "*")
 WIDTH = 9.6  # inches; the page scales it
 
 #: matplotlib's stubs list every key as a literal type, which a plain dict cannot meet

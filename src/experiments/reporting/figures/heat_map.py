@@ -26,6 +26,7 @@ def heat_map(
     limits: tuple[float, float] | None = None,
     diverging: bool = False,
     overlay: Float64[ndarray, "2 points"] | None = None,
+    overlaid: str = "",
     pattern: str = "{:.2f}",
 ) -> Figure:
     """Colour a table; fields without a finite value are left white and say what they hold.
@@ -41,6 +42,7 @@ def heat_map(
         limits: numbers at the ends of the colour scale; by default the extremes found.
         diverging: whether zero is the middle (differences).
         overlay: a line to draw over the fields, as column and row positions counted from 0.
+        overlaid: its name, for the legend.
         pattern: how a number is written.
     """
     finite = values[np.isfinite(values)]
@@ -69,7 +71,9 @@ def heat_map(
             ink = _contrast(colours(scale(value))) if np.isfinite(value) else INK
             axes.text(j + 0.5, i + 0.5, written, ha="center", va="center", color=ink, fontsize=9)
         if overlay is not None:
-            axes.plot(overlay[0] + 0.5, overlay[1] + 0.5, color="#EE6677", lw=2.4)
+            line = axes.plot(overlay[0] + 0.5, overlay[1] + 0.5, color="#EE6677", lw=2.4)
+            if overlaid:
+                figure.legend(line, [overlaid], loc="outside upper center")
             axes.set(xlim=(0, n_columns), ylim=(n_rows, 0))
         bar = figure.colorbar(mesh, ax=axes, label=quantity, pad=0.02)
         bar.outline.set_visible(False)

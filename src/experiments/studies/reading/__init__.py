@@ -24,10 +24,11 @@ from experiments.studies.reading.spread import (
     variance_ratio,
 )
 from experiments.studies.reading.start import start_of
-from experiments.studies.reading.tuning import Tuned, tuned
+from experiments.studies.reading.tuning import CHOSEN_BY, Tuned, tuned
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over
 
 __all__ = [
+    "CHOSEN_BY",
     "DEPTH",
     "LEVEL",
     "MARGIN",

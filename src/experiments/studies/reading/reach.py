@@ -80,6 +80,12 @@ class Reach:
         return float("nan") if self.start is None else self.start.sigma_w
 
     @property
+    def critical_variance(self) -> float | None:
+        """The critical sigma_w^2 at these biases; None where there is none, or theory does not know."""
+        known = None if self.start is None else self.start.critical_sigma_w
+        return None if known is None else known**2
+
+    @property
     def place(self) -> str:
         """Where it lies on the phase diagram, in words."""
         return self.label if self.start is None else f"σ_w² = {self.sigma_w**2:.4g}"

@@ -57,6 +57,11 @@ class Variant:
         finished = (self.runs.rows["status"] == "finished").to_numpy()
         return np.where(finished, values, self.chance)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether no seed comes to an end at any rate; the best rate would have lost fewer."""
+        return bool((self.runs.rows["status"] != "finished").all())
+
     @cached_property
     def learnt(self) -> Interval:
         """Share of seeds clearly above chance."""
