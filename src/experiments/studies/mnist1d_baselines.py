@@ -115,9 +115,9 @@ def _beside(along: Along) -> Table:
         mine = along.at(head, depth)
         rows.append({
             "network": "linear" if depth == LINEAR else "40-100-100-10, skip", "head": head,
-            "published training %": published.train, "training": _range(mine, TRAIN, 100),
-            "published test %": published.test, "test": _range(mine, TEST, 100),
-            "published ECE": published.ece, "ECE": _range(mine, ECE, 1),
+            "published training %": published.train, "training": _range(mine, TRAIN, 100.0),
+            "published test %": published.test, "test": _range(mine, TEST, 100.0),
+            "published ECE": published.ece, "ECE": _range(mine, ECE, 1.0),
         })  # fmt: skip
     caption = (
         "From the lowest to the highest seed. 65.1 and the linear cross-entropy are the authors' own log; "
@@ -131,7 +131,7 @@ def _beside(along: Along) -> Table:
 def _range(rows: DataFrame, column: str, scale: float) -> str:
     """Lowest to highest seed.
 
-    >>> _range(DataFrame({"test/accuracy": [0.634, 0.642]}), "test/accuracy", 100)
+    >>> _range(DataFrame({"test/accuracy": [0.634, 0.642]}), "test/accuracy", 100.0)
     '63.4 to 64.2'
     """
     seeds = scale * values_of(rows, column)

@@ -8,19 +8,20 @@ from experiments.studies.reading import listed
 def edges(contest: Contest) -> tuple[Verdict, ...]:
     """A sentence where nothing was tuned, or where the best rate tried may not be the best there is.
 
-    Heads that learn nothing at a setting have no best rate worth the name, and are not warned of.
+    Heads that learn nothing at a setting have no best rate worth the name, and those that do as well at
+    the rate next to it would gain nothing from a wider grid: neither is warned of.
     """
     if len(contest.rates) < 2:
         sentence = (
             "One learning rate was tried: nothing was tuned, so no side had the rate it needs."
         )
         return (Verdict(sentence, "undecided"),)
-    last = [arm for arm in contest.contested if arm.edge and contest.learns(arm)]
+    last = [arm for arm in contest.contested if arm.rising and contest.learns(arm)]
     if not last:
         return ()
     named = [f"{arm.head} at {arm.setting or 'the only setting'} ({arm.edge})" for arm in last]
     sentence = (
-        f"The best rate of {len(last)} of {len(contest.contested)} contestants is the last one tried: "
-        f"{listed(named)}. Widen optimizer.lr to know what they can do."
+        f"The best rate of {len(last)} of {len(contest.contested)} contestants is the last one tried, and "
+        f"better than the one next to it: {listed(named)}. Widen optimizer.lr to know what they can do."
     )
     return (Verdict(sentence, "undecided"),)

@@ -12,6 +12,8 @@ from experiments.reporting.configurations import configurations
 from experiments.studies.contest.heads import HEAD, LR, settings_of
 
 ACCURACY, LOSS = "val/accuracy", "val/loss"
+#: validation accuracies so close are one plateau
+PLATEAU = 0.005
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,19 @@ class Arm:
         if len(rates) < 2 or self.rate not in (rates[0], rates[-1]):
             return ""
         return "lowest" if self.rate == rates[0] else "highest"
+
+    @property
+    def rising(self) -> bool:
+        """Whether the best rate is the last one tried and clearly better than the one next to it.
+
+        On a plateau the last of several equal rates may come out best; no wider grid would change that.
+        """
+        if not self.edge:
+            return False
+        rates = list(self.tried)
+        beside = self.tried[rates[1] if self.edge == "lowest" else rates[-2]]
+        own, next_to_it = _score(self.rows), _score(beside)
+        return own[0] > next_to_it[0] + PLATEAU if ACCURACY in beside else own > next_to_it
 
     def at(self, rate: float) -> DataFrame:
         """One row a seed at that rate; none where it was not tried."""

@@ -1,0 +1,383 @@
+"""The studies of losses on made-up rows: each verdict confirmed, refuted and undecided."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pandas import DataFrame
+
+from experiments.core.metric import Answers
+from experiments.core.study import Findings, Study
+from experiments.losses import CrossEntropy
+from experiments.studies import (
+    CalibrationAfterTemperature,
+    ClassImbalance,
+    DepthWall,
+    FewSamples,
+    LabelNoise,
+    LearningSlowdown,
+    MNIST1DBaselines,
+    MSEvsCrossEntropy,
+    SaturatedStart,
+    calibration_after_temperature,
+)
+from experiments.studies.contest import Contest, edges
+
+HEADS = {
+    "ce": ("cross_entropy", "softmax"),
+    "bce": ("binary_cross_entropy", "sigmoid"),
+    "se": ("half_squared_error", "softmax"),
+    "se on sigmoid": ("half_squared_error", "sigmoid"),
+    "raw": ("half_squared_error", "identity"),
+    "mae": ("absolute_error", "softmax"),
+}
+EMPTY = DataFrame({"cell": [], "step": [], "layer": [], "log10_delta_norm": []})
+#: what three or ten seeds add to an accuracy, the same for every head
+JITTER = 0.004
+cells = iter(range(10**6))
+
+
+def networks(
+    head: str, accuracy: float, seeds: int = 4, spread: float = 0.0, **axes: Any
+) -> Iterator[dict[str, Any]]:
+    """Rows of one contestant; ``spread`` is what its seeds differ by from another head's."""
+    loss, link = HEADS[head]
+    for seed in range(seeds):
+        value = accuracy + JITTER * (seed % 2) + spread * (-1) ** seed
+        held = {"model.depth": 1, "optimizer.lr": 0.1, "data": "digits", "seed": seed} | axes
+        yield {
+            "cell": f"c{next(cells)}", "status": "finished", "loss": loss, "loss.link": link, **held,
+            "train/accuracy": value, "val/accuracy": value, "test/accuracy": value,
+            "val/loss": 1 - value, "test/nll": 1 - value,
+        }  # fmt: skip
+
+
+def table(*rows: Iterator[dict[str, Any]]) -> DataFrame:
+    """All rows as one results table."""
+    return DataFrame([row for part in rows for row in part])
+
+
+def found(
+    study: type[Study], results: DataFrame, folder: Path, ledger: DataFrame = EMPTY
+) -> Findings:
+    """What the study says of made-up rows, whose curves rise in one step."""
+    for row in results.to_dict("records"):
+        path = folder / "cells" / row["cell"] / "record.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        curve = {"step": [0, 100], "val/accuracy": [0.1, row["val/accuracy"]]}
+        path.write_text(json.dumps({"history": curve}))
+    return study().findings(results, ledger, folder)
+
+
+def outcomes(findings: Findings) -> list[str]:
+    """Of the verdicts that judge."""
+    return [verdict.outcome for verdict in findings.verdicts if verdict.outcome != "measured"]
+
+
+# -- mse_vs_cross_entropy --------------------------------------------------------------------------
+
+
+def _contest(own: dict[str, float], common: dict[str, float], **kwargs: Any) -> DataFrame:
+    """Every head is best at a rate of its own; at the rival's it reaches ``common``."""
+    parts = []
+    for depth in (1, 2):
+        for head, rate in (("ce", 0.1), ("se", 1.0)):
+            other = 1.1 - rate
+            parts.append(networks(head, own[head], **kwargs, **_at(depth, rate)))
+            parts.append(networks(head, common[head], **kwargs, **_at(depth, other)))
+    return table(*parts)
+
+
+def _at(depth: int, rate: float) -> dict[str, Any]:
+    return {"model.depth": depth, "optimizer.lr": round(rate, 6)}
+
+
+def test_a_tie_when_tuned_and_a_contest_at_one_rate_that_misleads(tmp_path: Path) -> None:
+    """Equal at own rates, far apart at either common one: all three parts of the claim hold."""
+    results = _contest({"ce": 0.95, "se": 0.95}, {"ce": 0.6, "se": 0.5})
+    accuracy, training, one_rate, flips, *_ = found(MSEvsCrossEntropy, results, tmp_path).verdicts
+    assert [v.outcome for v in (accuracy, training, one_rate)] == ["confirmed"] * 3
+    assert "is 0 [0, 0] against half squared error on softmax (2 settings)" in accuracy.sentence
+    assert "from -0.35 [-0.35, -0.35] at 1 to 0.45 [0.45, 0.45] at 0.1" in one_rate.sentence
+    assert flips.sentence.endswith("nowhere.")
+
+
+def test_a_clear_lead_when_tuned_refutes_the_tie(tmp_path: Path) -> None:
+    """0.03 where both train; the same difference at every rate; no network lost."""
+    results = _contest({"ce": 0.95, "se": 0.92}, {"ce": 0.94, "se": 0.91})
+    accuracy, training, one_rate, flips, *_ = found(MSEvsCrossEntropy, results, tmp_path).verdicts
+    assert (accuracy.outcome, training.outcome, one_rate.outcome) == (
+        "refuted", "confirmed", "refuted",
+    )  # fmt: skip
+    assert "cross entropy beats half squared error on softmax at depth 1 and depth 2" in (
+        flips.sentence
+    )
+
+
+def test_losing_more_networks_refutes_that_cross_entropy_trains_what_squared_error_does_not(
+    tmp_path: Path,
+) -> None:
+    """At depth 2 cross-entropy is at chance: counted as untrained, and left out of the fair contest."""
+    results = table(
+        networks("ce", 0.95), networks("se", 0.95),
+        networks("ce", 0.1, **{"model.depth": 2}), networks("se", 0.95, **{"model.depth": 2}),
+    )  # fmt: skip
+    accuracy, training, *_ = found(MSEvsCrossEntropy, results, tmp_path).verdicts
+    assert training.outcome == "refuted"
+    assert "(1 settings)" in accuracy.sentence
+    assert accuracy.outcome == "confirmed"
+
+
+def test_seeds_that_scatter_leave_the_tie_open(tmp_path: Path) -> None:
+    """An interval across the bound decides nothing; neither does one rate alone."""
+    results = table(networks("ce", 0.95), networks("se", 0.945, spread=0.02))
+    findings = found(MSEvsCrossEntropy, results, tmp_path)
+    assert findings.verdicts[0].outcome == "undecided"
+    assert findings.verdicts[-1].sentence.startswith("One learning rate was tried")
+
+
+def test_only_an_edge_that_still_rises_is_warned_of() -> None:
+    """A best rate at the end of the grid, better than its neighbour; not one of a plateau."""
+    rates = (0.1, 1.0, 10.0)
+    for last, warned in ((0.97, True), (0.901, False), (0.5, False)):
+        at = zip(rates, (0.8, 0.9, last), strict=True)
+        arms = [networks("ce", value, **{"optimizer.lr": rate}) for rate, value in at]
+        contest = Contest.of(table(*arms))
+        assert contest is not None
+        assert bool(edges(contest)) == warned
+
+
+# -- depth_wall ------------------------------------------------------------------------------------
+
+
+def _wall(
+    tmp_path: Path, three: float = 0.92, factor: float = 0.2048, seeds: int = 4, spread: float = 0.0
+) -> Findings:
+    """Sigmoid layers of a factor 0.2048; ``factor`` is what squared error has of cross-entropy's."""
+    accuracy = {"bce": (0.96, 0.95, three, 0.12), "se on sigmoid": (0.93, 0.35, 0.1, 0.1)}
+    parts, ledger = [], []
+    for head, reached in accuracy.items():
+        for depth, value in enumerate(reached, start=1):
+            rows = list(networks(head, value, seeds, spread, **{"model.depth": depth}))
+            gradient = depth * np.log10(0.2048) + (head != "bce") * np.log10(factor)
+            ledger += [
+                {"cell": row["cell"], "step": 0, "layer": 2,
+                 "log10_delta_norm": gradient + 0.01 * (-1) ** row["seed"]} for row in rows
+            ]  # fmt: skip
+            parts.append(iter(rows))
+    return found(DepthWall, table(*parts), tmp_path, DataFrame(ledger))
+
+
+def test_the_wall_stands_where_it_was_published(tmp_path: Path) -> None:
+    """Accuracies inside the bounds, and a gradient smaller by one layer's factor."""
+    findings = _wall(tmp_path)
+    assert outcomes(findings) == ["confirmed", "confirmed"]
+    assert "has 0.205 to 0.205 times the first-layer gradient" in findings.verdicts[1].sentence
+    assert findings.tables[0].frame["here"].str.len().gt(3).all()
+
+
+def test_a_wall_elsewhere_or_another_factor_refutes(tmp_path: Path) -> None:
+    """Three layers that do not train; half the factor between the losses."""
+    assert outcomes(_wall(tmp_path, three=0.5)) == ["refuted", "confirmed"]
+    assert outcomes(_wall(tmp_path, factor=0.1)) == ["confirmed", "refuted"]
+
+
+def test_one_seed_or_wide_ones_leave_the_wall_open(tmp_path: Path) -> None:
+    """No interval, or one across a bound."""
+    assert outcomes(_wall(tmp_path, seeds=1)) == ["undecided", "undecided"]
+    assert outcomes(_wall(tmp_path, three=0.86, spread=0.05))[0] == "undecided"
+
+
+# -- learning_slowdown -----------------------------------------------------------------------------
+
+
+def _neurons(tmp_path: Path, squared: int, cross: int) -> Findings:
+    """From w = b = 2 at rate .15: outputs that cross one half after so many steps."""
+    rows, ledger = [], []
+    for head, half in (("se on sigmoid", squared), ("bce", cross)):
+        axes = {
+            "data": "one_point",
+            "initializer.w": 2.0,
+            "initializer.b": 2.0,
+            "optimizer.lr": 0.15,
+        }
+        (row,) = networks(head, 1.0, seeds=1, **axes)
+        rows.append(row)
+        steps = np.arange(301)
+        ledger.append(DataFrame({
+            "cell": row["cell"], "step": steps, "layer": 2, "delta_norm": 0.1,
+            "activation_mean": 4.0 * (half - 0.5 - steps) / half,
+        }))  # fmt: skip
+    return found(LearningSlowdown, DataFrame(rows), tmp_path, pd.concat(ledger))
+
+
+def test_how_many_times_slower_a_neuron_is(tmp_path: Path) -> None:
+    """Twelve times as many steps confirm, three times refute; made-up outputs are not the published."""
+    slow, published = _neurons(tmp_path, squared=240, cross=20).verdicts
+    assert slow.outcome == "confirmed"
+    assert "240 steps of squared error and 20 steps of cross-entropy, 12 times" in slow.sentence
+    assert published.outcome == "refuted"
+    assert _neurons(tmp_path, squared=60, cross=20).verdicts[0].outcome == "refuted"
+
+
+def test_other_neurons_leave_the_slowdown_open(tmp_path: Path) -> None:
+    """Nothing at the start and rate that are claimed."""
+    (row,) = networks(
+        "bce", 1.0, seeds=1, data="one_point", **{"initializer.w": 0.6, "initializer.b": 0.9}
+    )
+    steps = DataFrame({"cell": row["cell"], "step": [0, 1], "layer": 2, "delta_norm": 0.1,
+                       "activation_mean": [1.0, 0.9]})  # fmt: skip
+    assert outcomes(found(LearningSlowdown, DataFrame([row]), tmp_path, steps)) == ["undecided"] * 2
+
+
+# -- saturated_start -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("squared", "spread", "outcome"),
+    [(0.3, 0.0, "confirmed"), (0.95, 0.0, "refuted"), (0.89, 0.05, "undecided")],
+)
+def test_who_mends_a_saturated_start(squared, spread, outcome, tmp_path: Path) -> None:
+    """Cross-entropy at 0.9 from the largest weights, against a squared error of so much."""
+    parts = []
+    for scale in (1, 100):
+        parts += [networks(head, 0.9, **{"initializer.sigma_w": scale}) for head in ("bce", "ce")]
+        for head in ("se on sigmoid", "se"):
+            value = squared if scale == 100 else 0.95
+            parts.append(networks(head, value, spread=spread, **{"initializer.sigma_w": scale}))
+    findings = found(SaturatedStart, table(*parts), tmp_path)
+    assert [verdict.outcome for verdict in findings.verdicts[:2]] == [outcome] * 2
+    assert "From σ_w = 100" in findings.verdicts[0].sentence
+
+
+# -- label_noise, class_imbalance, few_samples -----------------------------------------------------
+
+
+def _along(
+    axis: str, values: tuple[float, ...], heads: dict[str, tuple[float, ...]], **more: Any
+) -> DataFrame:
+    return table(*(
+        networks(head, accuracy, **{axis: value}, **more)
+        for head, reached in heads.items() for value, accuracy in zip(values, reached, strict=True)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("squared", "absolute", "outcome"),
+    [(0.7, 0.93, "confirmed"), (0.7, 0.75, "refuted"), (0.9, 0.93, "refuted")],
+)
+def test_who_tolerates_wrong_labels(squared, absolute, outcome, tmp_path: Path) -> None:
+    """At 40 %: absolute error must lead cross-entropy (0.7) by 0.12, and squared error must not."""
+    heads = {"ce": (0.97, 0.7), "se": (0.97, squared), "mae": (0.96, absolute)}
+    rows = _along("data.label_noise", (0.0, 0.4), heads, **{"optimizer.lr": 0.003})
+    assert found(LabelNoise, rows, tmp_path).verdicts[0].outcome == outcome
+
+
+def test_another_share_of_wrong_labels_is_measured_and_one_seed_decides_nothing(
+    tmp_path: Path,
+) -> None:
+    """The claim is about 40 % and needs an interval."""
+    heads = {"ce": (0.97, 0.7), "se": (0.97, 0.7), "mae": (0.96, 0.93)}
+    rate = {"optimizer.lr": 0.003}
+    elsewhere = _along("data.label_noise", (0.0, 0.3), heads, **rate)
+    assert found(LabelNoise, elsewhere, tmp_path).verdicts[0].outcome == "measured"
+    alone = _along("data.label_noise", (0.0, 0.4), heads, seeds=1, **rate)
+    assert found(LabelNoise, alone, tmp_path).verdicts[0].outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("study", "axis", "values"),
+    [
+        (ClassImbalance, "data.imbalance", (1.0, 100.0)),
+        (FewSamples, "data.train_examples", (20, 1000)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("squared", "spread", "outcome"),
+    [(0.76, 0.0, "confirmed"), (0.85, 0.0, "refuted"), (0.77, 0.03, "undecided")],
+)
+def test_a_tie_at_every_point_of_an_axis(
+    study, axis, values, squared, spread, outcome, tmp_path: Path
+) -> None:
+    """Cross-entropy 0.75 at the hard end: a rival within 0.02, beyond it, or scattered across."""
+    rows = pd.concat([
+        _along(axis, values, {"ce": (0.75, 0.97), "raw": (0.6, 0.95)}),
+        _along(axis, values, {"se": (squared, 0.97)}, spread=spread),
+    ])  # fmt: skip
+    assert found(study, rows, tmp_path).verdicts[0].outcome == outcome
+
+
+def test_what_each_head_loses_to_rare_classes(tmp_path: Path) -> None:
+    """From equal classes to a hundredfold difference, seed by seed."""
+    rows = _along("data.imbalance", (1.0, 100.0), {"ce": (0.97, 0.75), "se": (0.97, 0.8)})
+    sentence = found(ClassImbalance, rows, tmp_path).verdicts[1].sentence
+    assert "cross entropy 0.22 [0.22, 0.22], half squared error on softmax 0.17" in sentence
+
+
+# -- mnist1d_baselines -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("linear", "raw", "expected"),
+    [
+        (0.316, 0.60, ["confirmed", "confirmed"]),
+        (0.35, 0.64, ["refuted", "refuted"]),
+        (0.332, 0.63, ["undecided", "undecided"]),
+    ],
+)
+def test_the_published_mnist1d_accuracies(linear, raw, expected, tmp_path: Path) -> None:
+    """A linear test accuracy off by 1.5 points, or a lead over raw squared error below 1.5, is not it."""
+    spread = 0.01 if expected[0] == "undecided" else 0.0
+    rows = table(
+        (row | {"train/accuracy": 0.372} for row in networks(
+            "ce", linear, spread=spread, data="mnist1d", **{"model.depth": 0})),
+        networks("raw", 0.22, data="mnist1d", **{"model.depth": 0}),
+        networks("ce", 0.645, data="mnist1d", **{"model.depth": 2}),
+        networks("raw", raw, spread=spread, data="mnist1d", **{"model.depth": 2}),
+    )  # fmt: skip
+    assert outcomes(found(MNIST1DBaselines, rows, tmp_path)) == expected
+
+
+# -- calibration_after_temperature -----------------------------------------------------------------
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, mendable: bool) -> None:
+    """Answers five times too sure, or sure where they are wrong, which no temperature mends."""
+
+    def answers(row: dict[str, Any], folder: Path, part: str = "test") -> Answers:
+        draw = torch.Generator().manual_seed(int(row["seed"]) + 100 * (part == "val"))
+        z = torch.randn(1, 4000, 5, generator=draw, dtype=torch.float64)
+        truth = torch.multinomial(z[0].softmax(-1), 1, generator=draw)[:, 0]
+        if not mendable:
+            sure = torch.arange(4000) < 2000
+            z[0, sure] *= 20
+            truth = torch.where(sure, z[0].argmin(-1), z[0].argmax(-1))
+        return Answers(5 * z, truth, CrossEntropy())
+
+    monkeypatch.setattr(calibration_after_temperature, "answers_of", answers)
+
+
+@pytest.mark.parametrize(("mendable", "outcome"), [(True, "confirmed"), (False, "refuted")])
+def test_what_one_temperature_mends(mendable, outcome, monkeypatch, tmp_path: Path) -> None:
+    """The scale that was put in is found again; errors that are surest are beyond repair."""
+    _answering(monkeypatch, mendable)
+    rows = table(networks("ce", 0.6), networks("raw", 0.6))
+    calibrated, spread, *_ = found(CalibrationAfterTemperature, rows, tmp_path).verdicts
+    assert calibrated.outcome == outcome
+    assert "in calibration error from 0 to 0" in spread.sentence, (
+        "both heads were given the same answers"
+    )
+    if mendable:
+        before = found(CalibrationAfterTemperature, rows, tmp_path).tables[0].frame
+        np.testing.assert_allclose(before["T"], 5.0, rtol=0.1)
+
+
+def test_networks_without_checkpoints_have_no_temperature(tmp_path: Path) -> None:
+    """Nothing can be asked."""
+    rows = table(networks("ce", 0.6), networks("raw", 0.6))
+    assert outcomes(found(CalibrationAfterTemperature, rows, tmp_path)) == ["undecided"]
