@@ -53,27 +53,28 @@ def test_theory_stands_beside_it(as_claimed: Findings) -> None:
 
 def test_what_is_as_claimed_is_confirmed_with_its_interval(as_claimed: Findings) -> None:
     """Loss a layer above 4 and no training at depth 20; the two healthy ones learn."""
-    sigmoid, relu, tanh, agreement, kinds = as_claimed.verdicts
+    sigmoid, relu, tanh, agreement, slopes, kinds = as_claimed.verdicts
     assert [v.outcome for v in (sigmoid, relu, tanh, agreement)] == ["confirmed"] * 4
     assert "by 4.23 [4.2" in sigmoid.sentence
     assert "0 of 6 seeds learn" in sigmoid.sentence
     assert "6 of 6 seeds learn" in relu.sentence
     assert "3 of 3 combinations" in agreement.sentence
-    assert kinds.outcome == "measured"
+    assert kinds.outcome == slopes.outcome == "measured"
+    assert "in the median of 3 combinations" in slopes.sentence
 
 
 def test_how_deep_it_trains(as_claimed: Findings) -> None:
     """In the made-up world a network learns where 0.236^depth > 1e-3: up to depth 4, so 2."""
     assert _row(as_claimed, "sigmoid · glorot")["trains to depth"] == 2
     assert _row(as_claimed, "relu · he")["trains to depth"] == 20
-    assert len(as_claimed.figures) == 5
+    assert len(as_claimed.figures) == 6
 
 
 def test_what_is_not_as_claimed_is_refuted(tmp_path: Path) -> None:
     """A sigmoid that loses little and learns, a ReLU that does not, factors far from theory."""
     gains = {("sigmoid", "glorot"): 0.9, ("relu", "he"): 0.3}
     findings = _found(fabricate(tmp_path, gains, depths=DEPTHS, seeds=5))
-    sigmoid, relu, tanh, agreement, _ = findings.verdicts
+    sigmoid, relu, tanh, agreement, *_ = findings.verdicts
     assert (sigmoid.outcome, relu.outcome, agreement.outcome) == ("refuted",) * 3
     assert tanh.outcome == "undecided"
     assert "tanh with critical" in tanh.sentence
@@ -97,8 +98,10 @@ def test_arithmetic_vanishing_is_told_from_mathematical(tmp_path: Path) -> None:
     rows.to_parquet(cell / "ledger.parquet")
     sentence = _found(tmp_path).verdicts[-1].sentence
     # 1e-80 is not a float32; 1e-8 is
-    assert "Of 6 first-layer gradients at initialisation 1 are exactly zero" in sentence
-    assert "and 3 are off" in sentence
+    assert "Of 6 first-layer gradients at initialisation 6 (100%) have vanished" in sentence
+    assert "2 of these are mathematical alone" in sentence
+    assert "3 are arithmetic as well" in sentence
+    assert "1 are exactly zero" in sentence
     assert "×10⁻⁸¹" in sentence or "×10⁻⁸⁰" in sentence
 
 
@@ -117,3 +120,8 @@ def test_further_axes_make_further_combinations(tmp_path: Path) -> None:
     assert list(findings.tables[0].frame["combination"]) == [
         "sigmoid · glorot · width 16", "sigmoid · glorot · width 64",
     ]  # fmt: skip
+    assert "width 16: each layer" in findings.verdicts[0].sentence
+    assert "width 64: each layer" in findings.verdicts[0].sentence
+    panels = findings.figures[0].svg
+    assert "sigmoid · width 16" in panels
+    assert "sigmoid · width 64" in panels

@@ -1,4 +1,7 @@
-"""The figures of the vanishing-gradient study: one panel an activation, one line an initialiser."""
+"""The figures of the vanishing-gradient study: one panel an activation, one line an initialiser.
+
+A further axis, such as the width, is a column of panels for each of its values.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +20,16 @@ from experiments.reporting.figures import (
     heat_map,
     learning_curves,
 )
+from experiments.reporting.figures.canvas import (
+    COLOURS,
+    INK,
+    MARKERS,
+    WIDTH,
+    sheet,
+    style,
+    to_svg,
+)
+from experiments.reporting.figures.curves import DASHES
 from experiments.reporting.profiles import at_step, histories, layers_of
 from experiments.studies.reading import DEPTH, MARGIN, Family
 
@@ -35,23 +48,33 @@ def figures(
         folder: for the learning curves.
         depth: the depth that is looked at layer by layer.
     """
-    drawn = [_first_layer(found), _profile(found, ledger, depth), _accuracy(found)]
-    drawn += [_learnt(found), _learning(found, folder, depth)]
+    drawn = [_first_layer(found), _slopes(found), _profile(found, ledger, depth), _accuracy(found)]
+    drawn += [*_learnt(found), _learning(found, folder, depth)]
     return tuple(figure for figure in drawn if figure is not None)
+
+
+def _further(family: Family) -> str:
+    """What a family's name says beyond activation and initialiser."""
+    return " · ".join(family.label.split(" · ")[2:])
+
+
+def _columns(found: Sequence[Family]) -> int | None:
+    further = len({_further(family) for family in found})
+    return further if further > 1 else None
 
 
 def _panels(
     found: Sequence[Family], curve: Callable[[str, Family], Curve | None], *levels: str
 ) -> list[Panel]:
-    """One panel an activation; ``curve`` draws a family, or leaves it out."""
+    """One panel an activation and value of further axes; ``curve`` draws a family, or leaves it out."""
     panels = []
-    for activation in dict.fromkeys(family.rows["activation"].iloc[0] for family in found):
-        mine = [f for f in found if f.rows["activation"].iloc[0] == activation]
-        drawn = [curve(f.label.split(" · ", 1)[1], f) for f in mine]
+    for place in dict.fromkeys((f.rows["activation"].iloc[0], _further(f)) for f in found):
+        mine = [f for f in found if (f.rows["activation"].iloc[0], _further(f)) == place]
+        drawn = [curve(text(f.rows["initializer"].iloc[0]), f) for f in mine]
         curves = tuple(line for line in drawn if line is not None and len(line.x))
         if curves:
             known = tuple((name, mine[0].chance) for name in levels if mine[0].chance > 0)
-            panels.append(Panel(text(activation), curves, known))
+            panels.append(Panel(" · ".join(text(part) for part in place if part), curves, known))
     return panels
 
 
@@ -71,7 +94,41 @@ def _first_layer(found: Sequence[Family]) -> Figure | None:
         "Norm of δ = dC/dz at the first layer with weights (l = 2) before training. A straight line "
         "is a constant factor a layer. Dashed: mean field, from the measured norm at the output."
     )
-    return depth_profile(panels, "The first layer's gradient against depth", caption, x=HIDDEN)
+    title = "The first layer's gradient against depth"
+    return depth_profile(panels, title, caption, x=HIDDEN, columns=_columns(found))
+
+
+def _slopes(found: Sequence[Family]) -> Figure | None:
+    """Every fitted slope with its interval, on the line that theory draws."""
+    known = [f for f in found if np.isfinite([f.log_chi, f.log_slope.value]).all()]
+    if not known:
+        return None
+    names = list(dict.fromkeys(f.rows["activation"].iloc[0] for f in known))
+    title = "The slope a layer against ln χ"
+    with style():
+        figure = sheet(0.6 * WIDTH, 4.6)
+        axes = figure.subplots()
+        line = [min(f.log_chi for f in known), max(f.log_chi for f in known)]
+        axes.plot(line, line, color=INK, ls=DASHES, lw=1.1, label="ln χ, predicted")
+        for k, name in enumerate(names):
+            mine = [f for f in known if f.rows["activation"].iloc[0] == name]
+            slopes = [f.log_slope for f in mine]
+            x = np.array([f.log_chi for f in mine])
+            colour, mark = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+            values, low, high = (
+                [getattr(s, end) for s in slopes] for end in ("value", "low", "high")
+            )
+            axes.plot(x, values, ls="", ms=7, color=colour, marker=mark, label=text(name))
+            axes.vlines(x, low, high, color=colour, lw=3, alpha=0.4)
+        axes.set(
+            xlabel="ln χ at the fixed point (mean field)", ylabel="fitted slope of ln ‖δ‖² a layer"
+        )
+        axes.legend()
+    caption = (
+        "Every combination: the slope of ln ‖δ‖² at the first layer against the number of hidden layers, "
+        "before training, with its 95 % interval over seeds, and what theory says of deep, wide networks."
+    )
+    return Figure(title, caption, to_svg(figure, title))
 
 
 def _profile(found: Sequence[Family], ledger: DataFrame, depth: int) -> Figure | None:
@@ -94,7 +151,8 @@ def _profile(found: Sequence[Family], ledger: DataFrame, depth: int) -> Figure |
         f"Norm of δ at every layer of the networks of depth {depth}, before training; l = 2 is the "
         f"first layer with weights, l = {depth + 2} the output. Dashed: mean field."
     )
-    return depth_profile(panels, f"Depth profile at depth {depth}", caption)
+    title = f"Depth profile at depth {depth}"
+    return depth_profile(panels, title, caption, columns=_columns(found))
 
 
 def _accuracy(found: Sequence[Family]) -> Figure | None:
@@ -106,22 +164,30 @@ def _accuracy(found: Sequence[Family]) -> Figure | None:
         return None
     caption = "Validation accuracy at the end of training."
     title = "Which depths can be trained"
-    return against_axis(panels, HIDDEN, Axis("validation accuracy"), title, caption)
+    y = Axis("validation accuracy")
+    return against_axis(panels, HIDDEN, y, title, caption, _columns(found))
 
 
-def _learnt(found: Sequence[Family]) -> Figure | None:
+def _learnt(found: Sequence[Family]) -> list[Figure]:
+    """One map for every value of further axes."""
     depths = sorted({depth for family in found for depth in family.depths})
-    values = np.array([[family.learnt(depth).value for depth in depths] for family in found])
-    return heat_map(
-        values,
-        [family.label for family in found],
-        [str(depth) for depth in depths],
-        "share of seeds that learn",
-        "How deep each combination learns",
-        f"Share of seeds whose validation accuracy ends above chance + {MARGIN:g}.",
-        labels=("", HIDDEN.label),
-        limits=(0.0, 1.0),
-    )
+    drawn = []
+    for further in dict.fromkeys(_further(family) for family in found):
+        mine = [family for family in found if _further(family) == further]
+        values = np.array([[family.learnt(depth).value for depth in depths] for family in mine])
+        drawn.append(
+            heat_map(
+                values,
+                [" · ".join(family.label.split(" · ")[:2]) for family in mine],
+                [str(depth) for depth in depths],
+                "share of seeds that learn",
+                f"How deep each combination learns{f', {further}' if further else ''}",
+                f"Share of seeds whose validation accuracy ends above chance + {MARGIN:g}.",
+                labels=("", HIDDEN.label),
+                limits=(0.0, 1.0),
+            )
+        )
+    return drawn
 
 
 def _learning(found: Sequence[Family], folder: Path, depth: int) -> Figure | None:
@@ -137,4 +203,5 @@ def _learning(found: Sequence[Family], folder: Path, depth: int) -> Figure | Non
     if not panels:
         return None
     title = f"Learning at depth {depth}"
-    return learning_curves(panels, "validation accuracy", title, f"Networks of depth {depth}.")
+    y, caption = "validation accuracy", f"Networks of depth {depth}."
+    return learning_curves(panels, y, title, caption, columns=_columns(found))

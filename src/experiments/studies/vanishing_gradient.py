@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from pandas import DataFrame
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame, concat
 
 from experiments.core.study import Findings, Outcome, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
-from experiments.reporting.powers import power
+from experiments.reporting.powers import decade, power
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import MARGIN, PAIR, Family, families
+from experiments.studies.reading import MARGIN, PAIR, VANISHED, Family, families, listed
 from experiments.studies.vanishing_figures import figures
 
 #: the depth the claim speaks of
@@ -59,6 +61,7 @@ class VanishingGradient(Study):
             _trains(found, depth, "relu", "he"),
             _trains(found, depth, "tanh", "critical"),
             _agreement(found),
+            *_slopes(found),
             _kinds(found),
         )
         tables = (_by_family(found, depth), _by_depth(found))
@@ -75,9 +78,10 @@ def _all(*known: bool | None) -> Outcome:
     return "undecided" if None in known else "confirmed"
 
 
-def _member(found: Sequence[Family], activation: str, initializer: str) -> Family | None:
+def _members(found: Sequence[Family], activation: str, initializer: str) -> list[Family]:
+    """All families of a pair: one, or one for every value of a further axis (width)."""
     wanted = (activation, initializer)
-    return next((f for f in found if tuple(f.rows[list(PAIR)].iloc[0]) == wanted), None)
+    return [f for f in found if tuple(f.rows[list(PAIR)].iloc[0]) == wanted]
 
 
 def _absent(activation: str, initializer: str) -> Verdict:
@@ -100,30 +104,33 @@ def _accuracy(family: Family, depth: int) -> str:
 
 def _fails(found: Sequence[Family], depth: int) -> Verdict:
     """Sigmoid with Glorot: the loss a layer, and no training at the claimed depth."""
-    family = _member(found, "sigmoid", "glorot")
-    if family is None:
-        return _absent("sigmoid", "glorot")
-    loss = family.gain.map(lambda gain: 1 / gain)
-    sentence = (
-        f"{family.label}: each layer divides the first layer's gradient by {loss}; "
-        f"{_accuracy(family, depth)}."
-    )
-    deep = True if depth >= CLAIMED_DEPTH else None
-    large = loss.within(CLAIMED_LOSS, np.inf)
-    return Verdict(sentence, _all(deep, large, family.learnt(depth).within(0.0, 0.5)))
+    mine = _members(found, "sigmoid", "glorot")
+    parts: list[str] = []
+    known: list[bool | None] = [True if depth >= CLAIMED_DEPTH else None]
+    for family in mine:
+        loss = family.gain.map(lambda gain: 1 / gain)
+        parts.append(
+            f"{family.label}: each layer divides the first layer's gradient by {loss}; "
+            f"{_accuracy(family, depth)}"
+        )
+        known += [loss.within(CLAIMED_LOSS, np.inf), family.learnt(depth).within(0.0, 0.5)]
+    return Verdict(". ".join(parts) + ".", _all(*known)) if mine else _absent("sigmoid", "glorot")
 
 
 def _trains(found: Sequence[Family], depth: int, activation: str, initializer: str) -> Verdict:
     """A healthy pair: it learns at the claimed depth."""
-    family = _member(found, activation, initializer)
-    if family is None:
-        return _absent(activation, initializer)
-    sentence = (
-        f"{family.label}: each layer multiplies the first layer's gradient by {family.gain}; "
-        f"{_accuracy(family, depth)}."
+    mine = _members(found, activation, initializer)
+    parts: list[str] = []
+    known: list[bool | None] = [True if depth >= CLAIMED_DEPTH else None]
+    for family in mine:
+        parts.append(
+            f"{family.label}: each layer multiplies the first layer's gradient by {family.gain}; "
+            f"{_accuracy(family, depth)}"
+        )
+        known.append(family.learnt(depth).within(0.5, 1.0))
+    return (
+        Verdict(". ".join(parts) + ".", _all(*known)) if mine else _absent(activation, initializer)
     )
-    deep = True if depth >= CLAIMED_DEPTH else None
-    return Verdict(sentence, _all(deep, family.learnt(depth).within(0.5, 1.0)))
 
 
 def _agreement(found: Sequence[Family]) -> Verdict:
@@ -138,33 +145,48 @@ def _agreement(found: Sequence[Family]) -> Verdict:
         f"{len(found)} combinations"
     )
     if off:
-        parts = ", ".join(f"{label} ({ratios[label]})" for label in off)
-        sentence += f"; measured over predicted is further off for {parts}"
+        parts = [f"{label} ({ratios[label]})" for label in off]
+        sentence += f"; measured over predicted is further off for {listed(parts)}"
     if open_:
-        sentence += f"; not decided: {', '.join(open_)}"
+        sentence += f"; not decided: {listed(open_)}"
     return Verdict(sentence + ".", _all(*agrees.values()))
+
+
+def _slopes(found: Sequence[Family]) -> list[Verdict]:
+    """The fitted slope of ln ||delta^[2]||^2 a layer against ln chi, its limit at large depth."""
+    off = {f.label: f.log_slope.value - f.log_chi for f in found if np.isfinite(f.log_chi)}
+    off = {label: gap for label, gap in off.items() if np.isfinite(gap)}
+    if not off:
+        return []
+    worst = max(off, key=lambda label: abs(off[label]))
+    member = next(f for f in found if f.label == worst)
+    sentence = (
+        f"The fitted slope of ln ‖δ‖² a layer differs from ln χ at the fixed point by "
+        f"{np.median(np.abs(list(off.values()))):.2g} in the median of {len(off)} combinations and by "
+        f"{abs(off[worst]):.2g} at most ({worst}: {member.log_slope} against {member.log_chi:.3g})"
+    )
+    return [Verdict(sentence + ".", "measured")]
 
 
 def _kinds(found: Sequence[Family]) -> Verdict:
     """Arithmetic vanishing (the float lost it) against mathematical vanishing (it is that small)."""
-    true, held = (
-        np.concatenate([family.rows[key].to_numpy(np.float64, na_value=np.nan) for family in found])
-        for key in ("first", "first_float")
-    )
-    known = ~np.isnan(true)
-    if not known.any():
+    rows = concat([family.rows for family in found])
+    rows = rows[rows["first"].notna()]
+    if not len(rows):
         return Verdict("No ledger: which gradients vanished cannot be told.", "undecided")
-    true, held = true[known], held[known]
-    zero = np.isneginf(true)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lost = ~zero & ~(np.abs(np.log10(held) - true) < np.log10(1.01))
+    gone = rows[rows["vanished"]]
+    zero, lost = np.isneginf(gone["first"].to_numpy(np.float64)), gone["lost"].to_numpy(bool)
+    alone = len(gone) - lost.sum() - zero.sum()
     sentence = (
-        f"Of {len(true)} first-layer gradients at initialisation {zero.sum()} are exactly zero "
-        f"(mathematical vanishing) and {lost.sum()} are off by more than 1 % in the network's own "
-        "floats though their true size is known (arithmetic vanishing)"
+        f"Of {len(rows)} first-layer gradients at initialisation {len(gone)} "
+        f"({len(gone) / len(rows):.0%}) have vanished (norm below {decade(VANISHED)} of the output's). "
+        f"{alone} of these are mathematical alone: that small, and the network's own floats hold "
+        f"them; {lost.sum()} are arithmetic as well: the floats hold 0 or are off by more than 1 %, "
+        f"though the true size is known; {zero.sum()} are exactly zero, for no path is active"
     )
-    if not zero.all():
-        sentence += f"; the smallest is {power(float(true[~zero].min()))}"
+    finite = rows["first"][np.isfinite(rows["first"])]
+    if len(finite):
+        sentence += f". The smallest is {power(float(finite.min()))}"
     return Verdict(sentence + ".", "measured")
 
 
@@ -204,6 +226,15 @@ def _by_depth(found: Sequence[Family]) -> Table:
                 "log10 ‖δ‖, first layer": first.value, "95 %": bounds(first),
                 "validation accuracy": accuracy.value, "95 % ": bounds(accuracy),
                 "share of seeds that learn": share.value,
+                "vanished": _share(f.at(depth, "vanished")), "lost by floats": _share(f.at(depth, "lost")),
             })  # fmt: skip
-    caption = "Means over seeds with bootstrap intervals; a diverged seed counts as one that does not learn."
+    caption = (
+        "Means over seeds with bootstrap intervals; a diverged seed counts as one that does not learn. "
+        f"Vanished: share of seeds whose first-layer norm is below {decade(VANISHED)} of the output's. Lost "
+        "by floats: share of seeds whose norm the network's own floats hold as 0 or off by more than 1 %."
+    )
     return Table("Every depth", caption, DataFrame(rows))
+
+
+def _share(seeds: Float64[ndarray, " seeds"]) -> float:
+    return float(seeds.mean()) if len(seeds) else float("nan")

@@ -10,7 +10,12 @@ STEP = Axis("training step")
 
 
 def learning_curves(
-    panels: Sequence[Panel], metric: str, title: str, caption: str, logarithmic: bool = False
+    panels: Sequence[Panel],
+    metric: str,
+    title: str,
+    caption: str,
+    logarithmic: bool = False,
+    columns: int | None = None,
 ) -> Figure:
     """Draw one metric's history; a run that diverged ends there and is marked.
 
@@ -20,5 +25,7 @@ def learning_curves(
         title: name of the figure.
         caption: what is seen.
         logarithmic: whether to space a positive metric by decades.
+        columns: panels a row; by default as many as fit.
     """
-    return against_axis(panels, STEP, Axis(metric, logarithmic=logarithmic), title, caption)
+    y = Axis(metric, logarithmic=logarithmic)
+    return against_axis(panels, STEP, y, title, caption, columns)

@@ -1,7 +1,15 @@
 """From rows of a table back to networks: their rooms, their theory, their families by depth."""
 
 from experiments.studies.reading.drawn import drawn, widths_of
-from experiments.studies.reading.family import DEPTH, MARGIN, PAIR, Family, chance_of, families
+from experiments.studies.reading.family import (
+    DEPTH,
+    MARGIN,
+    PAIR,
+    VANISHED,
+    Family,
+    chance_of,
+    families,
+)
 from experiments.studies.reading.ladder import Ladder, ladders
 from experiments.studies.reading.medians import median_interval
 from experiments.studies.reading.network import network_of
@@ -35,6 +43,7 @@ __all__ = [
     "NOTHING",
     "PAIR",
     "TRAIN_ACCURACY",
+    "VANISHED",
     "Family",
     "Ladder",
     "Prediction",

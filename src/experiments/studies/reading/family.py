@@ -1,5 +1,6 @@
 """Networks that differ in depth and seed alone: what was measured of them and what theory says."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from experiments.core.errors import ConfigurationError
 from experiments.core.interval import Interval
@@ -24,6 +25,10 @@ DEPTH = "model.depth"
 PAIR = ("activation", "initializer")
 #: a network has learnt when its validation accuracy is this far above chance
 MARGIN = 0.2
+#: log10: a first layer has no gradient to speak of when its norm is less than this of the output's
+VANISHED = -6.0
+#: log10: the network's own floats hold a norm when they are this close to it
+HELD = np.log10(1.01)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,17 @@ class Family:
         wide = self.rows.pivot_table(index="seed", columns=DEPTH, values="first", dropna=False)
         slope = slope_interval(wide.columns.to_numpy(np.float64), wide.to_numpy(np.float64))
         return slope.map(lambda rise: float(10.0**rise))
+
+    @property
+    def log_slope(self) -> Interval:
+        """Slope of ln ||delta^[2]||^2 against the number of hidden layers."""
+        return self.gain.map(lambda gain: 2 * math.log(gain) if gain > 0 else -math.inf)
+
+    @property
+    def log_chi(self) -> float:
+        """ln chi at the fixed point: the slope that theory expects far from the input; NaN if unknown."""
+        limit = 0.0 if self.prediction is None else self.prediction.limit
+        return 2 * math.log(limit) if limit > 0 else math.nan
 
     @cached_property
     def first_predicted(self) -> Float64[ndarray, " depths"] | None:
@@ -109,19 +125,26 @@ class Family:
 def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
     """Every combination of the axes other than depth and seed of which any cell is over.
 
-    Rows get four more columns: of the initial state ``first`` and ``output``, the log10 gradient
-    norms of the first and the last layer, and ``first_float``, the first as the network's own
-    floats hold it; and ``accuracy``, on the validation part at the end, NaN for a diverged cell.
+    Rows get six more columns: of the initial state ``first`` and ``output``, the log10 gradient
+    norms of the first and the last layer, ``first_float``, the first as the network's own floats
+    hold it, ``vanished``, whether it is next to nothing, and ``lost``, whether the floats do not
+    hold it; and ``accuracy``, on the validation part at the end, NaN for a diverged cell.
     """
     results = results[results["status"] != "failed"]
     start = at_step(ledger, 0)
     first = start[start["layer"] == FIRST_WEIGHT_LAYER].set_index("cell")
     last = start.loc[start.groupby("cell")["layer"].idxmax()].set_index("cell")
+    columns = {
+        "first": first["log10_delta_norm"], "first_float": first["delta_norm"],
+        "output": last["log10_delta_norm"],
+    }  # fmt: skip
     rows = results.assign(
-        first=results["cell"].map(first["log10_delta_norm"]),
         accuracy=seed_values(results, "val/accuracy"),
-        first_float=results["cell"].map(first["delta_norm"]),
-        output=results["cell"].map(last["log10_delta_norm"]),
+        **{key: results["cell"].map(found).astype(np.float64) for key, found in columns.items()},
+    )
+    rows = rows.assign(
+        vanished=rows["first"] < rows["output"] + VANISHED,
+        lost=_lost(rows["first"], rows["first_float"]),
     )
     others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH)]
     found = []
@@ -136,6 +159,14 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
             )
         )
     return found
+
+
+def _lost(true: Series, held: Series) -> Series:
+    """Whether floats hold 0, infinity or something else in place of a number whose log10 is known."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = (np.log10(held) - true).abs()
+    lost: Series = np.isfinite(true) & ~(off < HELD)
+    return lost
 
 
 def chance_of(row: Mapping[str, Any]) -> float:
