@@ -163,7 +163,9 @@ class StackModule(pl.LightningModule):
     def _recorded_step(self, step: int, x: Tensor, t: Tensor, update: bool = True) -> Tensor:
         cost, traces = self.engine.recorded(x, t)
         with torch.no_grad():
-            record = StepRecord(traces, self.parameter_home, self.net.activations)
+            settings = self.stack.settings
+            penalised = bool(settings.l1 or settings.l2)
+            record = StepRecord(traces, self.parameter_home, self.net.activations, penalised)
             exact = BelowFloats(record, self.net, x, t, self.stack.loss)
             if update:
                 self._update()

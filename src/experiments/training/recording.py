@@ -35,7 +35,8 @@ class BelowFloats:
     """
 
     def __init__(self, record: "StepRecord", net: MLP, x: Tensor, t: Tensor, loss: Loss) -> None:
-        largest = torch.cat([some.delta.flatten(1).abs().amax(1) for some in record.passes(False)])
+        deltas = [some.delta.flatten(1) for some in record.passes(False)]
+        largest = torch.cat([torch.maximum(rows.amax(1), -rows.amin(1)) for rows in deltas])
         usual = (largest > SMALL) & torch.isfinite(largest)
         needed = net.plain and not usual.all()
         self.scaled = scaled_backpropagate(net, x, t, loss) if needed else None
@@ -73,6 +74,7 @@ class StepRecord:
         traces: what the step left in every layer.
         parameters: as they are before the update; gradients of the mean cost, without penalties.
         activations: sigma of every layer.
+        penalised: whether the update adds penalties to the gradients before the record is read.
     """
 
     def __init__(
@@ -80,8 +82,12 @@ class StepRecord:
         traces: Sequence[Trace],
         parameters: StackParameters,
         activations: Sequence[Activation],
+        penalised: bool,
     ) -> None:
         self.parameters = parameters
+        gradients = parameters.weight_gradients
+        if penalised:  # penalties are added to the weights' gradients in place
+            gradients = [gradient.clone() for gradient in gradients]
         alike: dict[tuple[object, ...], list[int]] = {}
         for k, (weight, sigma) in enumerate(zip(parameters.weights, activations, strict=True)):
             alike.setdefault((weight.shape, sigma.max_derivative), []).append(k)
@@ -92,10 +98,10 @@ class StepRecord:
                 a=_together([traces[k].a for k in group]),
                 delta=_together([traces[k].delta for k in group]),
                 derivative=_together([traces[k].derivative for k in group]),
-                # copies: the update follows, and penalties are added to the gradients in place
-                weight=torch.cat([parameters.weights[k] for k in group]),
-                weight_gradient=torch.cat([parameters.weight_gradients[k] for k in group]),
-                bias_gradient=torch.cat([parameters.bias_gradients[k] for k in group]),
+                # the update follows
+                weight=_together([parameters.weights[k] for k in group]).clone(),
+                weight_gradient=_together([gradients[k] for k in group]),
+                bias_gradient=_together([parameters.bias_gradients[k] for k in group]),
                 update=None,
                 max_derivative=activations[group[0]].max_derivative,
             )
@@ -108,7 +114,7 @@ class StepRecord:
             return self._before
         weights = self.parameters.weights
         return [
-            replace(some, update=torch.cat([weights[k] for k in some.layers]) - some.weight)
+            replace(some, update=_together([weights[k] for k in some.layers]) - some.weight)
             for some in self._before
         ]
 

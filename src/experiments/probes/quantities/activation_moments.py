@@ -2,10 +2,11 @@
 
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import mean_per_run, mean_square_per_run
+from experiments.probes.quantities.per_run import rms_per_run, scratch
 
 
 @final
@@ -15,5 +16,9 @@ class ActivationMoments(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("activation_mean", "activation_variance")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        mean = mean_per_run(layer.a)
-        return mean, (mean_square_per_run(layer.a) - mean.square()).clamp(min=0.0)
+        a = layer.a.flatten(1)
+        a = a.float() if a.element_size() < 4 else a
+        mean = a.mean(1, keepdim=True)
+        # centred first: where units agree, as in deep layers, a difference of squares has no digits
+        rest = torch.sub(a, mean, out=scratch(a))
+        return mean[:, 0].double(), rms_per_run(rest).square()

@@ -10,7 +10,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import mean_per_run, mean_square_per_run
+from experiments.probes.quantities.per_run import mean_per_run, rms_per_run
 
 
 @final
@@ -20,4 +20,4 @@ class DerivativeSize(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("derivative_mean", "derivative_rms")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        return mean_per_run(layer.derivative), mean_square_per_run(layer.derivative).sqrt()
+        return mean_per_run(layer.derivative), rms_per_run(layer.derivative)

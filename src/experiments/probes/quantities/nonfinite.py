@@ -1,5 +1,6 @@
 """Overflow as a counted outcome: NaN and infinite entries of z, a, delta and dC/dW."""
 
+import math
 from typing import ClassVar, final
 
 import torch
@@ -15,14 +16,8 @@ class Nonfinite(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("nonfinite",)
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        parts = (layer.z, layer.a, layer.delta, layer.weight_gradient)
-        return (sum(map(_count, parts), torch.zeros((), dtype=torch.float64)),)
-
-
-def _count(t: Tensor) -> Tensor:
-    """How many entries of every run are not finite, (R,), float64."""
-    rows = t.flatten(1)
-    # on a CPU a sum is quick and its value at hand: where it is finite, so is every entry
-    if t.device.type == "cpu" and bool(torch.isfinite(rows.sum(1)).all()):
-        return rows.new_zeros(len(rows), dtype=torch.float64)
-    return (~torch.isfinite(rows)).sum(1).double()
+        parts = [part.flatten(1) for part in (layer.z, layer.a, layer.delta, layer.weight_gradient)]
+        # on a CPU a sum is quick and its value at hand: where it is finite, so is every entry
+        if layer.z.is_cpu and math.isfinite(torch.stack([part.sum() for part in parts]).sum()):
+            return (torch.zeros(len(parts[0]), dtype=torch.float64),)
+        return (torch.stack([(~part.isfinite()).sum(1) for part in parts]).sum(0).double(),)

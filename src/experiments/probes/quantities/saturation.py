@@ -8,10 +8,11 @@ A rectifier's inactive half counts as saturated; only a unit that is off for all
 
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
 from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import share_below, share_equal
+from experiments.probes.quantities.per_run import mean_per_run, scratch, share_below
 
 #: the flat part: below this share of the largest slope
 FLAT = 0.05
@@ -24,6 +25,6 @@ class Saturation(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("saturated", "dead")
 
     def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        slope = layer.derivative.abs()
-        dead = share_equal(slope.amax(dim=1), 0.0)
+        slope = torch.abs(layer.derivative, out=scratch(layer.derivative))
+        dead = mean_per_run((slope.amax(dim=1) == 0).to(slope.dtype))
         return share_below(slope, FLAT * layer.max_derivative), dead
