@@ -261,7 +261,6 @@ def test_a_regression_has_a_loss_and_no_accuracy() -> None:
     assert np.isnan(row["test/accuracy"])
 
 
-@pytest.mark.xfail(strict=True, reason="reporting.collect writes every integer axis as int64")
 def test_a_seed_may_be_any_integer_from_0() -> None:
     """Beyond 64 bits too: in the record, the table and the report."""
     assert train(*TINY, f"seed={2**70}", report=True).status == 0

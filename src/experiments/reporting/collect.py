@@ -130,12 +130,14 @@ def _results(records: list[Record]) -> pa.Table:
 
 
 def _axis(values: list[Any]) -> pa.Array:
-    """Booleans, integers or numbers where all are; otherwise text."""
+    """Booleans, integers of 64 bits or numbers where all are; otherwise text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
     if kinds == {int}:
-        return pa.array(values, pa.int64())
+        wide = any(value is not None and abs(value) >= 2**63 for value in values)
+        # a large seed keeps all its digits
+        return pa.array(map(_text, values) if wide else values, pa.string() if wide else pa.int64())
     if kinds and kinds <= {int, float}:
         return pa.array([_number(value) for value in values], pa.float64())
     return pa.array([_text(value) for value in values], pa.string())
