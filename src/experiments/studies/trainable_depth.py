@@ -61,7 +61,7 @@ class TrainableDepth(Study):
             missing = "No cell has a training accuracy, so where training ends cannot be told."
             return Findings((Verdict(missing, "undecided"),))
         found = reaches(rows)
-        verdicts = [_in_units(found), *_largest(found), *_without_scale(found)]
+        verdicts = [*_in_units(found), *_largest(found), *_without_scale(found)]
         return Findings(tuple(verdicts), (_table(found),), figures(found))
 
 
@@ -83,19 +83,23 @@ def limited(reach: Reach) -> bool:
 # -- verdicts --------------------------------------------------------------------------------------
 
 
-def _in_units(found: Sequence[Reach]) -> Verdict:
-    """The end of training in units of xi_c, wherever 6 xi_c is within the measured depths."""
+def _in_units(found: Sequence[Reach]) -> list[Verdict]:
+    """One verdict a family: the end of training in units of xi_c, where 6 xi_c was within reach."""
     judged = [reach for reach in found if limited(reach)]
     if not judged:
         scale = f"{RULE:g} ξ_c exceeds the depths that were measured, or is not known, throughout"
-        return Verdict(f"The claim in units of ξ_c cannot be judged: {scale}.", "undecided")
-    known = [_inside(reach) for reach in judged]
-    parts = [f"{reach.in_units} at {reach.place}" for reach in judged]
-    sentence = (
-        f"Training ends, in units of ξ_c, at {listed(parts, most=8)}: {known.count(True)} of "
-        f"{len(known)} inside [{LOWEST:g}, {HIGHEST:g}]"
-    )
-    return Verdict(sentence + ".", decided(*known))
+        return [Verdict(f"The claim in units of ξ_c cannot be judged: {scale}.", "undecided")]
+    verdicts = []
+    for name in dict.fromkeys(reach.family for reach in judged):
+        mine = [reach for reach in judged if reach.family == name]
+        known = [_inside(reach) for reach in mine]
+        parts = [f"{reach.in_units} at {reach.place}" for reach in mine]
+        sentence = (
+            f"{name}: training ends, in units of ξ_c, at {listed(parts, most=8)}: {known.count(True)} "
+            f"of {len(known)} inside [{LOWEST:g}, {HIGHEST:g}]"
+        )
+        verdicts.append(Verdict(sentence + ".", decided(*known)))
+    return verdicts
 
 
 def _inside(reach: Reach) -> bool | None:
@@ -156,7 +160,7 @@ def _without_scale(found: Sequence[Reach]) -> list[Verdict]:
     lost = [reach for reach in found if reach.diverges]
     if not lost:
         return []
-    parts = [f"{reach.place} (training ends at depth {reach})" for reach in lost]
+    parts = [f"{reach.family}, {reach.place} (training ends at depth {reach})" for reach in lost]
     sentence = f"No fixed point, the signal's length diverges with depth: {listed(parts)}"
     return [Verdict(sentence + ".", "measured")]
 
@@ -170,15 +174,14 @@ def _table(found: Sequence[Reach]) -> Table:
         point = None if r.start is None else r.start.point
         rows.append({
             "networks": r.label if r.start is None else r.family,
-            "σ_w²": r.sigma_w**2, "σ_b²": np.nan if r.start is None else r.start.sigma_b**2,
-            "phase": _phase(r),
-            "q*": "unknown" if point is None else "diverges" if point.diverges else f"{point.q:.4g}",
-            "χ": np.nan if point is None else point.chi,
+            "σ_w²": r.sigma_w**2, "phase": _phase(r), "χ": np.nan if point is None else point.chi,
             "ξ_c": _scale(r, 1.0), f"{RULE:g} ξ_c": _scale(r, RULE),
-            "seeds": len(r.ends), "depth at 50 %": r.end.value, "95 %": bounds(r.end),
-            "beyond the range": r.beyond + r.short,
+            "depth at 50 %": r.end.value, "95 %": bounds(r.end),
             "in units of ξ_c": f"{r.in_units.value:.3g}" if limited(r) else "–",
             "95 % ": bounds(r.in_units) if limited(r) else "–",
+            "beyond the range": r.beyond + r.short, "seeds": len(r.ends),
+            "q*": "unknown" if point is None else "diverges" if point.diverges else f"{point.q:.4g}",
+            "σ_b²": np.nan if r.start is None else r.start.sigma_b**2,
         })  # fmt: skip
     caption = (
         "Depth at 50 %: where the training accuracy falls below one half, between two measured depths "

@@ -37,7 +37,9 @@ def _map(mine: Sequence[Reach], name: str) -> Figure:
         for d in depths[::-1]
     ])  # fmt: skip
     seeds = max(len(reach.ends) for reach in mine)
-    caption = f"Training accuracy, mean over {seeds} seed{'s' * (seeds > 1)}."
+    caption = (
+        f"Training accuracy, mean over {seeds} seed{'s' * (seeds > 1)}; diverged runs count as 0."
+    )
     overlay = _line(mine, depths)
     if overlay is not None:
         caption += (
@@ -86,7 +88,7 @@ def _line(mine: Sequence[Reach], depths: Sequence[int]) -> Float64[ndarray, "2 p
 def _ends(found: Sequence[Reach]) -> Figure | None:
     """The end of training against sigma_w^2, with 6 xi_c; in units of the critical one if all have one."""
     known = [reach for reach in found if np.isfinite(reach.sigma_w)]
-    relative = all(reach.critical_variance is not None for reach in known)
+    relative = all(_relative(reach) is not None for reach in known)
     panels = []
     for name in dict.fromkeys(reach.activation for reach in known):
         curves = []
@@ -94,8 +96,7 @@ def _ends(found: Sequence[Reach]) -> Figure | None:
         for other in dict.fromkeys(reach.other for reach in mine):
             line = [reach for reach in mine if reach.other == other]
             deepest = max(max(reach.depths) for reach in line)
-            unit = [reach.critical_variance or 1.0 if relative else 1.0 for reach in line]
-            x = np.array([reach.sigma_w**2 for reach in line]) / unit
+            x = np.array([_relative(r) if relative else r.sigma_w**2 for r in line], np.float64)
             ends = [np.clip(reach.ends, min(reach.depths), max(reach.depths)) for reach in line]
             rule = np.array([OVERLAY * reach.xi for reach in line])
             rule = np.where(rule <= deepest, rule, np.nan)
@@ -113,6 +114,12 @@ def _ends(found: Sequence[Reach]) -> Figure | None:
     return against_axis(panels, x_axis, axis, "Where training ends", caption)
 
 
+def _relative(reach: Reach) -> float | None:
+    """sigma_w^2 over the critical one, if there is one."""
+    unit = reach.critical_variance
+    return None if unit is None else reach.sigma_w**2 / unit
+
+
 def _collapse(found: Sequence[Reach]) -> Figure | None:
     """Accuracy against depth over xi_c: the lines of all sigma_w fall together if the claim holds."""
     panels = []
@@ -120,11 +127,12 @@ def _collapse(found: Sequence[Reach]) -> Figure | None:
         mine = [r for r in found if r.activation == name and max(r.depths) >= OVERLAY * r.xi]
         curves = [
             Curve(
-                reach.place,
+                reach.place if scale is None else f"{scale:.3g} × critical σ_w²",
                 np.array(reach.accuracy.columns, np.float64) / reach.xi,
                 list(reach.accuracy.to_numpy(np.float64).T),
             )
             for reach in mine
+            for scale in [_relative(reach)]
         ]
         if curves:
             levels = ((f"{LEVEL:.0%}", LEVEL),)

@@ -1,0 +1,231 @@
+"""Best depth, remedies, trainable depth on made-up sweeps with known answers; the last also for real."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pandas import DataFrame
+from tests.app.command import train
+from tests.reporting.fabricated import write_cell
+
+from experiments.core.study import Findings
+from experiments.reporting.collect import collect
+from experiments.studies import BestDepth, Remedies, TrainableDepth
+
+#: what a made-up network has in common with all others
+SHARED = {
+    "status": "finished", "data": "digits", "loss": "cross_entropy", "model.width": 64,
+    "optimizer": "sgd", "trainer.batch_size": 64,
+}  # fmt: skip
+
+
+def _table(rows: list[dict[str, Any]]) -> DataFrame:
+    return DataFrame([{"cell": f"c{k}"} | SHARED | row for k, row in enumerate(rows)])
+
+
+# -- best depth ------------------------------------------------------------------------------------
+
+#: depth -> loss, by activation and number of parameters
+FEW_ARE_ENOUGH = {
+    ("tanh", None): {1: 0.30, 2: 0.20, 5: 0.2002, 13: 0.2001},
+    ("tanh", 12000.0): {1: 0.30, 2: 0.2002, 5: 0.20, 13: 0.40},
+    ("sigmoid", None): {1: 0.20, 2: 0.2002, 5: 0.9, 13: 2.3},
+    ("sigmoid", 12000.0): {1: 0.20, 2: 0.2001, 5: 0.9, 13: 2.3},
+}
+DEEPER_IS_BETTER = {
+    ("tanh", None): {1: 0.9, 2: 0.7, 5: 0.5, 13: 0.2},
+    ("tanh", 12000.0): {1: 0.3, 2: 0.2, 5: 0.4, 13: 0.2001},
+    ("sigmoid", None): {1: 0.9, 2: 0.7, 5: 0.5, 13: 0.2},
+    ("sigmoid", 12000.0): {1: 0.3, 2: 0.2, 5: 0.4, 13: 0.2001},
+}
+
+
+SHALLOW = {key: {d: x for d, x in by.items() if d < 9} for key, by in FEW_ARE_ENOUGH.items()}
+WORLDS = {"few": FEW_ARE_ENOUGH, "deep": DEEPER_IS_BETTER, "shallow": SHALLOW}
+#: what seeds add, a different order for each depth; its mean over five seeds is 0
+SCATTER = 0.002 * np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+
+
+@functools.cache
+def _best_depth(world: str, seeds: int = 5, top: float = 0.1) -> Findings:
+    """Three rates: one too small, ``top`` the best, one that does well on the test part alone."""
+    rows = []
+    for (activation, parameters), by_depth in WORLDS[world].items():
+        for depth, loss in by_depth.items():
+            for seed in range(seeds):
+                noise = SCATTER[(seed + depth) % 5]
+                parts = {0.01: (loss + 0.2, loss + 0.2), top: (loss, loss), 1.0: (loss + 0.1, 0.0)}
+                for rate, (val, test) in parts.items():
+                    rows.append({
+                        "activation": activation, "initializer": "glorot", "model.depth": depth,
+                        "model.parameters": parameters, "optimizer.lr": rate, "seed": seed,
+                        "train/loss": loss / 2, "val/loss": val + noise, "test/loss": test + noise,
+                        "test/accuracy": 1 - test / 2,
+                    })  # fmt: skip
+    table = _table(rows)
+    return BestDepth().findings(table, DataFrame(columns=["cell", "step", "layer"]), Path())
+
+
+def test_the_best_depth_is_named_with_all_that_are_as_good() -> None:
+    """Ties within the noise of the seeds are ties; every part of the claim holds, at both prices."""
+    found = _best_depth("few")
+    width, parameters, travel = found.verdicts[:3]
+    assert [v.outcome for v in (width, parameters, travel)] == ["confirmed"] * 3
+    assert "tanh · glorot 2 (not told apart: 5 and 13)" in width.sentence
+    assert "sigmoid · glorot 1 (not told apart: 2)" in width.sentence
+    assert "tanh · glorot 5 (not told apart: 2)" in parameters.sentence
+    assert "1 to 2 against 2 to 13" in travel.sentence
+
+
+def test_rates_are_chosen_on_validation_data() -> None:
+    """A rate with a test loss of 0 and a worse validation loss is not taken; the table shows the rate."""
+    answer = _best_depth("few").tables[0].frame
+    assert set(answer["rate"]) == {"0.1"}
+    assert answer["test loss"].between(0.19, 0.21).all()
+
+
+def test_a_best_rate_at_the_edge_of_the_grid_is_said() -> None:
+    """With 10 as the best and the highest rate there may be a better one, and the report says so."""
+    assert "edge" not in _best_depth("few").verdicts[-1].sentence
+    assert "highest rate 10" in _best_depth("few", top=10.0).verdicts[-1].sentence
+
+
+def test_depth_that_pays_refutes_the_claim() -> None:
+    """Only the deepest is best; at equal parameters it ties; sigmoid goes as deep as tanh."""
+    found = _best_depth("deep")
+    assert [v.outcome for v in found.verdicts[:3]] == ["refuted"] * 3
+    assert "tanh · glorot 13 (alone)" in found.verdicts[0].sentence
+
+
+def test_one_seed_or_few_depths_leave_it_open() -> None:
+    """Without two seeds no depths can be compared; without a depth beyond 5 nothing is claimed."""
+    assert _best_depth("few", seeds=1).verdicts[0].outcome == "undecided"
+    assert _best_depth("shallow").verdicts[0].outcome == "undecided"
+
+
+# -- remedies --------------------------------------------------------------------------------------
+
+#: activation, initializer, skip, normalize -> accuracy and factor a layer of the gradient
+AS_CLAIMED = {
+    ("sigmoid", "glorot", False, False): (0.1, 0.2),
+    ("sigmoid", "critical", False, False): (0.1, 1.0),
+    ("sigmoid", "glorot", True, False): (0.8, 0.99),
+    ("sigmoid", "glorot", False, True): (0.1, 0.3),
+    ("tanh", "glorot", False, False): (0.7, 0.95),
+    ("tanh", "critical", False, False): (0.9, 1.0),
+    ("elu", "critical", False, False): (0.85, 1.0),
+}
+
+
+def _remedies(folder: Path, kinds: dict, seeds: int = 3) -> Findings:
+    """Two rates, at the first of which nothing learns."""
+    count = 0
+    for (activation, initializer, skip, normalize), (accuracy, gain) in kinds.items():
+        for rate, share in ((0.001, 0.1), (0.1, accuracy)):
+            for seed in range(seeds):
+                axes = SHARED | {
+                    "activation": activation, "initializer": initializer, "model.depth": 20,
+                    "model.skip": skip, "model.normalize": normalize, "optimizer.lr": rate,
+                    "seed": seed,
+                }  # fmt: skip
+                del axes["status"]
+                value = share + 0.001 * seed
+                metrics = {"val/loss": 1 - value, "test/loss": 1 - value, "val/accuracy": value,
+                           "test/accuracy": value}  # fmt: skip
+                write_cell(folder, f"c{count}", axes, gain=gain, metrics=metrics)
+                count += 1
+    collection = collect(folder)
+    return Remedies().findings(collection.results, collection.ledger, folder)
+
+
+def _outcomes(found: Findings) -> dict[str, str]:
+    """By the words that a verdict opens with."""
+    return {" ".join(v.sentence.split()[:2]): v.outcome for v in found.verdicts}
+
+
+def test_remedies_that_work_as_claimed(tmp_path: Path) -> None:
+    """Before, every single change, the claimed ones, the best, and the gradients that go with it."""
+    found = _remedies(tmp_path, AS_CLAIMED)
+    before, single, plain, skips, critical, best, gradients = found.verdicts
+    judged = (before, plain, skips, critical, gradients)
+    assert [v.outcome for v in judged] == ["confirmed"] * 5
+    assert "sigmoid · glorot reaches test accuracy 0.101" in before.sentence
+    assert (
+        "trains with tanh (0.6 [0.6, 0.6]) and identity skips (0.7 [0.7, 0.7])" in single.sentence
+    )
+    assert "not with critical initialisation (0 [0, 0]) and normalisation" in single.sentence
+    assert "Of 3 seeds of sigmoid · glorot with identity skips 3 learn" in skips.sentence
+    assert "is tanh · critical, 0.901" in best.sentence
+    assert "5 variants learn" not in gradients.sentence
+    assert "4 variants learn" in gradients.sentence
+
+
+def test_remedies_that_do_not_work_refute(tmp_path: Path) -> None:
+    """A plain sigmoid that learns, skips that do not help, a learner with a vanished gradient."""
+    other = AS_CLAIMED | {
+        ("sigmoid", "critical", False, False): (0.8, 0.2),
+        ("sigmoid", "glorot", True, False): (0.1, 0.99),
+        ("elu", "critical", False, False): (0.15, 1.0),
+    }
+    verdicts = _remedies(tmp_path, other).verdicts
+    outcomes = [v.outcome for v in verdicts if v.outcome != "measured"]
+    assert outcomes == ["confirmed", "refuted", "refuted", "refuted", "refuted"]
+
+
+def test_one_seed_of_a_remedy_is_undecided(tmp_path: Path) -> None:
+    """A single seed has no interval."""
+    verdicts = _remedies(tmp_path, AS_CLAIMED, seeds=1).verdicts
+    assert verdicts[0].outcome == "undecided"
+    assert "refuted" not in [v.outcome for v in verdicts]
+
+
+# -- trainable depth -------------------------------------------------------------------------------
+
+DEPTHS = (5, 10, 20, 40, 80)
+
+
+def _trainable(ends: Mapping[float, float]) -> Findings:
+    """tanh: by ratio of sigma_w^2 to the critical one, the depth up to which a network trains."""
+    rows = [
+        {"activation": "tanh", "initializer": "critical", "initializer.ratio": ratio,
+         "model.depth": depth, "seed": seed, "train/accuracy": float(depth <= end + seed)}
+        for ratio, end in ends.items() for depth in DEPTHS for seed in range(3)
+    ]  # fmt: skip
+    return TrainableDepth().findings(_table(rows), DataFrame(), Path())
+
+
+def test_training_that_ends_at_six_xi_is_confirmed() -> None:
+    """xi_c is 3.63 and 6.98 at these ratios (PUBLISHED: sigma_w^2 = 1 and 4), so 6 xi_c is 22 and 42."""
+    found = _trainable({0.568: 20, 1.0: 80, 2.27: 40})
+    units, largest = found.verdicts
+    assert (units.outcome, largest.outcome) == ("confirmed", "confirmed")
+    assert "2 of 2 inside [4, 9]" in units.sentence
+    assert any("6 ξ_c, predicted" in figure.svg for figure in found.figures)
+
+
+def test_training_that_ends_elsewhere_is_refuted() -> None:
+    """At 2 xi_c instead of 6, and not deepest at criticality."""
+    units, largest = _trainable({0.568: 5, 1.0: 10, 2.27: 20}).verdicts
+    assert (units.outcome, largest.outcome) == ("refuted", "refuted")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_digits_train_to_the_published_depths(tmp_path: Path) -> None:
+    """PUBLISHED 5 on a reduced grid: 50 % within [4, 9] xi_c off criticality, deepest at criticality."""
+    folder = tmp_path / "trainable_depth"
+    answer = train(
+        "study=trainable_depth", f"runs_dir={tmp_path}", "model.depth=20,30,45,70", "seed=0",
+        "initializer.ratio=0.568,1,2.27", "logger=none", "hydra.launcher.workers=1",
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    collection = collect(folder)
+    found = TrainableDepth().findings(collection.results, collection.ledger, folder)
+    table = found.tables[0].frame.set_index("phase")
+    for phase in ("ordered", "chaotic"):
+        assert 4 < float(table.loc[phase, "in units of ξ_c"]) < 9
+        assert table.loc[phase, "depth at 50 %"] < table.loc["critical", "depth at 50 %"]
+    assert table.loc["critical", "depth at 50 %"] == 70  # beyond the range
