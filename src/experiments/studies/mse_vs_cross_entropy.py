@@ -65,7 +65,7 @@ class MSEvsCrossEntropy(Study):
     )
     refuted_by: ClassVar[str] = (
         f"An interval of the tuned difference that lies outside ±{TIE:g} where both train; common rates "
-        f"that agree within {MISLEADING:g}; cross-entropy failing to train more often."
+        f"that agree within {MISLEADING:g}; cross-entropy losing more networks."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
@@ -112,19 +112,29 @@ def _accuracy(contest: Contest) -> Verdict:
 
 
 def _training(contest: Contest) -> Verdict:
-    """Which networks are lost altogether."""
-    share = {head: contest.untrained(head) for head in contest.heads}
+    """Which networks are lost altogether, seed by seed."""
+    least = contest.nothing_learnt
+    share = {head: contest.ended_below(head, least) for head in contest.heads}
     own = share[str(contest.baseline)]
-    if not own.seeds:
+    if not len(own):
         return Verdict(
-            "Which networks train is not known, for want of a chance level.", "undecided"
+            "Which networks learn is not known, for want of a chance level.", "undecided"
         )
-    sentence = (
-        f"Share of networks that end below {contest.trained_from:.2f}, each at its own rate: "
-        + ", ".join(f"{head} {found}" for head, found in share.items())
+    lost = [f"{head} {mean_interval(found)}" for head, found in share.items()]
+    poor = [
+        f"{head} {mean_interval(contest.ended_below(head, contest.trained_from)).value:.3g}"
+        for head in contest.heads
+    ]
+    more = [
+        mean_interval(share[rival] - own).within(0.0, np.inf)
+        for rival in contest.rivals
+        if _bounded(rival) and len(share[rival]) == len(own)
+    ]
+    return Verdict(
+        f"Share of networks that learn nothing (test accuracy below {least:.2f}), each at its own rate: "
+        f"{', '.join(lost)}; that end below {contest.trained_from:.2f}: {', '.join(poor)}.",
+        decided(*more),
     )
-    rarer = [own.value <= share[rival].value for rival in contest.rivals if _bounded(rival)]
-    return Verdict(sentence + ".", decided(*rarer))
 
 
 def _one_rate(contest: Contest) -> Verdict | None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from pandas import DataFrame
+from jaxtyping import Float64
+from numpy import ndarray
+from pandas import DataFrame, concat
 
-from experiments.core.interval import Interval
-from experiments.reporting.intervals import share_interval
 from experiments.studies.contest.duels import Duel, duel, values_of
 from experiments.studies.contest.heads import HEAD, LR, baseline_of, chance_of, with_heads
 from experiments.studies.contest.tuning import Arm, arms_of
@@ -75,7 +75,7 @@ class Contest:
     def learns(self, arm: Arm) -> bool:
         """Whether at its best rate the arm's mean test accuracy is clearly above chance."""
         accuracy = values_of(arm.rows, ACCURACY)
-        return len(accuracy) > 0 and bool(accuracy.mean() > self.chance + MARGIN)
+        return len(accuracy) > 0 and bool(accuracy.mean() > self.nothing_learnt)
 
     @cached_property
     def trained_from(self) -> float:
@@ -104,10 +104,16 @@ class Contest:
         arms = [arm for arm in self.contested if arm.setting in where]
         return duel(arms, str(self.baseline), rival, metric)
 
-    def untrained(self, head: str) -> Interval:
-        """Share of a head's networks, at their own rates, that diverged or ended below ``trained_from``."""
-        seeds = [values_of(arm.rows, ACCURACY) for arm in self.contested if arm.head == head]
-        accuracy = np.concatenate([*seeds, np.empty(0)])
-        if np.isnan(self.trained_from):
-            return share_interval(0, 0)
-        return share_interval(int((~(accuracy >= self.trained_from)).sum()), len(accuracy))
+    def ended_below(self, head: str, accuracy: float) -> Float64[ndarray, " seeds"]:
+        """For every seed, the share of a head's networks, at their own rates, that diverged or ended so."""
+        arms = [arm.rows for arm in self.contested if arm.head == head]
+        if not arms or np.isnan(accuracy):
+            return np.empty(0)
+        rows = concat(arms)
+        below = rows.assign(below=~(values_of(rows, ACCURACY) >= accuracy))
+        return np.asarray(below.groupby("seed")["below"].mean(), np.float64)
+
+    @property
+    def nothing_learnt(self) -> float:
+        """The test accuracy below which a network has learnt nothing."""
+        return self.chance + MARGIN
