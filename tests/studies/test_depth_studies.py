@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -20,6 +21,13 @@ SHARED = {
     "status": "finished", "data": "digits", "loss": "cross_entropy", "model.width": 64,
     "optimizer": "sgd", "trainer.batch_size": 64,
 }  # fmt: skip
+
+
+#: the contract of studies draws them; here only what is said is looked at
+UNDRAWN = {
+    kind: patch(f"experiments.studies.{kind}.figures", return_value=())
+    for kind in ("best_depth", "remedies", "trainable_depth")
+}
 
 
 def _table(rows: list[dict[str, Any]]) -> DataFrame:
@@ -66,7 +74,8 @@ def _best_depth(world: str, seeds: int = 5, top: float = 0.1) -> Findings:
                         "test/accuracy": 1 - test / 2,
                     })  # fmt: skip
     table = _table(rows)
-    return BestDepth().findings(table, DataFrame(columns=["cell", "step", "layer"]), Path())
+    with UNDRAWN["best_depth"]:
+        return BestDepth().findings(table, DataFrame(columns=["cell", "step", "layer"]), Path())
 
 
 def test_the_best_depth_is_named_with_all_that_are_as_good() -> None:
@@ -138,7 +147,8 @@ def _remedies(folder: Path, kinds: dict, seeds: int = 3) -> Findings:
                 write_cell(folder, f"c{count}", axes, gain=gain, metrics=metrics)
                 count += 1
     collection = collect(folder)
-    return Remedies().findings(collection.results, collection.ledger, folder)
+    with UNDRAWN["remedies"]:
+        return Remedies().findings(collection.results, collection.ledger, folder)
 
 
 def _outcomes(found: Findings) -> dict[str, str]:
@@ -208,7 +218,8 @@ def test_training_that_ends_at_six_xi_is_confirmed() -> None:
 
 def test_training_that_ends_elsewhere_is_refuted() -> None:
     """At 2 xi_c instead of 6, and not deepest at criticality."""
-    units, largest = _trainable({0.568: 5, 1.0: 10, 2.27: 20}).verdicts
+    with UNDRAWN["trainable_depth"]:
+        units, largest = _trainable({0.568: 5, 1.0: 10, 2.27: 20}).verdicts
     assert (units.outcome, largest.outcome) == ("refuted", "refuted")
 
 
