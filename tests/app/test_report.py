@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tests.reporting.fabricated import fabricate, write_cell
@@ -28,6 +29,20 @@ def test_a_sweep_becomes_tables_report_dashboards_and_a_verdict(
     assert "4 cells in 2 configurations: 4 finished" in said
     assert str(tmp_path / "report.html") in said
     assert "depth" in said
+
+
+def test_figures_can_be_had_as_files(tmp_path: Path) -> None:
+    """One SVG a figure, named after it, that can be drawn without a page round it."""
+    fabricate(tmp_path / "sweep", {("relu", "he"): 0.9}, depths=(2, 4), seeds=2)
+    assert main([str(tmp_path / "sweep"), "--figures", str(tmp_path / "drawn")]) == 0
+    files = sorted((tmp_path / "drawn").iterdir())
+    page = (tmp_path / "sweep" / "report.html").read_text()
+    assert len(files) == page.count("<svg role")
+    for file in files:
+        tree = ElementTree.parse(file)
+        assert tree.getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        assert "currentColor" not in file.read_text()
+    assert "validation-accuracy-against-depth.svg" in {file.name for file in files}
 
 
 def test_a_small_sweep_shows_the_profile_in_every_cell(tmp_path: Path) -> None:

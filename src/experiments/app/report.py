@@ -26,21 +26,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python scripts/report.py runs/vanishing_gradient",
     )
     parser.add_argument("folder", type=Path, help="RUNS_DIR/NAME, the folder that holds cells/")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--figures", type=Path, help="write every figure there too, as SVG files")
+    asked = parser.parse_args(arguments)
+    folder = asked.folder
     # After --help and a look at the folder: torch and pandas take seconds to import.
     from experiments.core.errors import ConfigurationError
     from experiments.reporting.records import cell_folders
 
     try:
         cell_folders(folder)
-        return report(folder)
+        return report(folder, asked.figures)
     except ConfigurationError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
 
 
-def report(folder: Path) -> int:
+def report(folder: Path, figures: Path | None = None) -> int:
     """Rebuild the tables, write the report and the dashboards, print the verdict.
+
+    Args:
+        folder: of the sweep.
+        figures: a folder for every figure as an SVG file; None writes none.
 
     Returns:
         1 if the table holds a failed cell, else 0.
@@ -55,6 +61,7 @@ def report(folder: Path) -> int:
     from experiments.reporting.collect import collect
     from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
     from experiments.reporting.report import write_report
+    from experiments.reporting.standalone import write_figures
 
     study = load_study(folder)
     collection = collect(folder)
@@ -65,6 +72,8 @@ def report(folder: Path) -> int:
     torch.set_num_threads(threads)
     page = write_report(folder, study, findings)
     write_dashboards(folder)
+    if figures is not None:
+        write_figures(findings.figures, figures)
     if len(results) <= FEW:
         for name, rows in ledger.groupby("cell", sort=False):
             cell = SweepFolder(folder).cell(str(name))
