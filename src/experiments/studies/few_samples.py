@@ -7,11 +7,12 @@ Each head has the learning rate that validation chooses.
 from pathlib import Path
 from typing import ClassVar, final
 
+import numpy as np
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Verdict
 from experiments.studies.contest import Along, Contest, edges
-from experiments.studies.reading import NOTHING, decided
+from experiments.studies.reading import NOTHING, decided, listed
 
 AXIS = "data.train_examples"
 ACCURACY = "test/accuracy"
@@ -50,7 +51,9 @@ class FewSamples(Study):
         table = along.table(
             metrics, "Every number of examples", "Means over seeds; every seed draws its own split."
         )
-        verdicts = (_contest(along, SQUARED, TIE), _contest(along, RAW, None), *edges(contest))
+        verdicts = (
+            _contest(along, SQUARED, TIE), _where(along), _contest(along, RAW, None), *edges(contest)
+        )  # fmt: skip
         return Findings(verdicts, (table,), () if figure is None else (figure,))
 
 
@@ -67,3 +70,15 @@ def _contest(along: Along, rival: str, tie: float | None) -> Verdict:
     if tie is None:
         return Verdict(sentence, "measured")
     return Verdict(sentence, decided(*(lead.within(-tie, tie) for lead in known.values())))
+
+
+def _where(along: Along) -> Verdict:
+    """The plain answer: who is ahead with how many examples, beyond what seeds explain."""
+    leads = {value: along.lead(CROSS, SQUARED, value, ACCURACY) for value in along.values}
+    ahead = [f"{value:g}" for value, lead in leads.items() if lead.within(0.0, np.inf)]
+    behind = [f"{value:g}" for value, lead in leads.items() if lead.within(-np.inf, 0.0)]
+    return Verdict(
+        f"{CROSS.capitalize()} is ahead of {SQUARED}, interval and all, with "
+        f"{listed(ahead) or 'no number of'} examples, and behind with {listed(behind) or 'none'}.",
+        "measured",
+    )
