@@ -7,6 +7,11 @@ from tests.app.command import TINY, Answer, train
 
 #: refused by the house: found, expected, remedy
 HOUSE = {
+    "a key that nothing reads": (["+verbose=1"], "found the key verbose; expected activation, "),
+    "an added key, misspelt": (
+        ["+trainer.max_step=1"],
+        "did you mean trainer.max_steps?",
+    ),
     "a negative depth": (["model.depth=-1"], "found model.depth=-1; expected an integer from 0"),
     "a width of 0": (["model.width=0"], "found model.width=0; expected an integer from 1"),
     "a hidden layer of 0": (["model.hidden=[3,0]"], "found model.hidden=0; expected an integer"),

@@ -73,9 +73,15 @@ def _regression(folder: Path) -> None:
         write_cell(folder, f"c{depth}", axes, metrics=loss_only, history=curve)
 
 
+def _failed_elsewhere(folder: Path) -> None:
+    """An axis along which only a failed cell has a place."""
+    _usual(folder)
+    write_cell(folder, "elsewhere", AXES | {"trainer.l2": 0.5}, status="failed")
+
+
 MADE: list[Callable[[Path], None]] = [
     _usual, _one_cell, _all_failed, _nothing_finite, _no_ledger, _with_holes, _foreign_options,
-    _regression,
+    _regression, _failed_elsewhere,
 ]  # fmt: skip
 
 

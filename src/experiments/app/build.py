@@ -1,14 +1,17 @@
 """From a resolved config to objects: the only caller of instantiate."""
 
+import difflib
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 
+from experiments.app.schema import FrontPage
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
@@ -30,8 +33,10 @@ def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell
 
     Raises:
         CheckpointError: if a starting checkpoint is named and cannot be read.
-        ConfigurationError: for a head together with another loss or link.
+        ConfigurationError: for a key that nothing reads; for a head together with another loss or
+            link.
     """
+    _require_known(plain)
     _require_one_head(choices, plain)
     checkpoint = None if plain["checkpoint"] is None else Path(plain["checkpoint"])
     if checkpoint is not None:
@@ -39,6 +44,19 @@ def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell
     cell = identity(plain, checkpoint)
     folder = SweepFolder(Path(plain["runs_dir"]) / plain["name"]).cell(cell)
     return Cell(cell, plain, axes(plain, choices), folder)
+
+
+def _require_known(plain: Mapping[str, Any]) -> None:
+    """A key added with + where the front page has none would be kept and never read."""
+    pages = (("", FrontPage, plain), ("model.", ModelSettings, plain["model"]))
+    for prefix, page, found in (*pages, ("trainer.", TrainerSettings, plain["trainer"])):
+        known = [field.name for field in fields(page)]
+        for key in found:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1)
+                remedy = f"did you mean {prefix}{near[0]}?" if near else "remove it"
+                expected = ", ".join(prefix + name for name in known)
+                raise ConfigurationError(describe(f"the key {prefix}{key}", expected, remedy))
 
 
 def _require_one_head(choices: Mapping[str, str | None], plain: Mapping[str, Any]) -> None:

@@ -152,7 +152,12 @@ def _profiles(
 
 
 def _against(results: DataFrame, axes: Sequence[str], metric: str | None) -> list[Figure]:
-    return [] if metric is None else [_metric_against(results, axes, key, metric) for key in axes]
+    """One figure for every axis along which there is more than one place with a number."""
+    if metric is None:
+        return []
+    over = results[results["status"] != "failed"]
+    along = [key for key in axes if over[key].nunique() > 1]
+    return [_metric_against(over, axes, key, metric) for key in along]
 
 
 def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: str) -> Figure:
@@ -167,12 +172,11 @@ def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: s
         for other in others
         if other not in lines and results[other].nunique(dropna=False) <= PANELS
     ][:1]
-    over = results[results["status"] != "failed"]
-    numeric = over[key].dtype.kind in "if"
-    values = sorted(over[key].dropna().unique())
+    numeric = results[key].dtype.kind in "if"
+    values = sorted(results[key].dropna().unique())
     x = np.array(values if numeric else range(len(values)), np.float64)
     panels = []
-    for panel in configurations(over, panels_by):
+    for panel in configurations(results, panels_by):
         curves = []
         for group in configurations(panel.rows, lines):
             seeds = [seed_values(group.rows[group.rows[key] == value], metric) for value in values]
