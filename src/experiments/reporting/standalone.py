@@ -37,4 +37,4 @@ def file_name(title: str) -> str:
     >>> file_name("The first layer's gradient against depth"), file_name("Training accuracy, tanh")
     ('the-first-layers-gradient-against-depth', 'training-accuracy-tanh')
     """
-    return re.sub(r"[^\w]+", "-", title.lower().replace("'", "")).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", title.lower().replace("'", "")).strip("-")

@@ -163,7 +163,7 @@ def _slopes(found: Sequence[Family]) -> list[Verdict]:
     sentence = (
         f"The fitted slope of ln ‖δ‖² a layer differs from ln χ at the fixed point by "
         f"{np.median(np.abs(list(off.values()))):.2g} in the median of {len(off)} combinations and by "
-        f"{abs(off[worst]):.2g} at most ({worst}: {member.log_slope} against {member.log_chi:.3g})"
+        f"{abs(off[worst]):.2g} at most ({worst}: {member.log_slope} against {round(member.log_chi, 6):.3g})"
     )
     return [Verdict(sentence + ".", "measured")]
 
