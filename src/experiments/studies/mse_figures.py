@@ -110,16 +110,19 @@ def _learning(contest: Contest, folder: Path, target: float) -> Figure | None:
     """Validation accuracy of every head at its own rate, at settings evenly picked."""
     settings = list(dict.fromkeys(arm.setting for arm in contest.contested))
     picked = np.unique(np.linspace(0, len(settings) - 1, min(PANELS, len(settings))).round())
+    level = () if np.isnan(target) else (("", target),)
     panels = []
     for k in picked.astype(int):
         arms = [arm for arm in contest.contested if arm.setting == settings[k]]
         order = sorted(arms, key=lambda arm: contest.heads.index(arm.head))
         curves = [curve for arm in order if (curve := _history(arm, folder)) is not None]
         if curves:
-            panels.append(Panel(settings[k], tuple(curves), (("", target),)))
+            panels.append(Panel(settings[k], tuple(curves), level))
     if not panels:
         return None
-    caption = f"Each head at its own learning rate. Dotted: the target, {target:g}."
+    caption = "Each head at its own learning rate."
+    if level:
+        caption += f" Dotted: the target of speed, {target:g}."
     if len(picked) < len(settings):
         caption += f" Shown: {len(picked)} of {len(settings)} settings, evenly picked."
     title = "Learning, each at its own rate"

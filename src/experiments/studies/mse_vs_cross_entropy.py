@@ -6,7 +6,6 @@ other's. Every head is therefore tried at every rate of a grid, its best is chos
 test results are compared seed by seed. The same cells also give the unfair contests, one at each rate.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -18,7 +17,6 @@ from experiments.reporting.configurations import metric_name
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.contest import (
-    Arm,
     Contest,
     at_start,
     edges,
@@ -35,8 +33,6 @@ from experiments.studies.reading import NOTHING, decided, listed
 TIE = 0.01
 #: a common rate misleads when the difference moves by more than this from rate to rate
 MISLEADING = 0.1
-#: the accuracy that speed is measured to
-TARGET = 0.9
 ACCURACY = "test/accuracy"
 NAMES = {
     ACCURACY: "Accuracy",
@@ -72,7 +68,7 @@ class MSEvsCrossEntropy(Study):
         contest = Contest.of(results)
         if contest is None:
             return NOTHING
-        table = _tuned_table(contest.arms, folder)
+        table = _tuned_table(contest, folder)
         if contest.baseline is None or not contest.rivals:
             sentence = "Cross-entropy and another head are needed for a comparison."
             return Findings((Verdict(sentence, "undecided"),), (table,))
@@ -84,7 +80,7 @@ class MSEvsCrossEntropy(Study):
         )  # fmt: skip
         tables = (_fair_table(contest), _unfair_table(contest), table)
         known = tuple(verdict for verdict in verdicts if verdict is not None)
-        drawn = (*figures(contest, folder, TARGET), *theory_figures())
+        drawn = (*figures(contest, folder, contest.target), *theory_figures())
         return Findings(known, tables, drawn)
 
 
@@ -189,13 +185,15 @@ def _calibration(contest: Contest, key: str) -> Verdict:
 
 
 def _speed(contest: Contest, folder: Path) -> Verdict:
+    if np.isnan(contest.target):
+        return Verdict("Speed has no target, for want of a chance level.", "undecided")
     parts = []
     for head in contest.heads:
         cells = [c for arm in contest.contested if arm.head == head for c in arm.rows["cell"]]
-        steps = steps_to(folder, cells, TARGET)
+        steps = steps_to(folder, cells, contest.target)
         share = np.isfinite(steps).mean() if len(steps) else 0.0
         parts.append(f"{head} {written_steps(median_steps(steps))} ({share:.0%} arrive)")
-    sentence = f"Median steps to validation accuracy {TARGET:g}, each at its own rate: "
+    sentence = f"Median steps to validation accuracy {contest.target:g}, each at its own rate: "
     return Verdict(sentence + ", ".join(parts) + ".", "measured")
 
 
@@ -272,14 +270,14 @@ def _unfair_table(contest: Contest) -> Table:
     return Table("The unfair contests, one at each rate", caption, DataFrame(rows))
 
 
-def _tuned_table(arms: Sequence[Arm], folder: Path) -> Table:
-    rows = []
-    for arm in arms:
+def _tuned_table(contest: Contest, folder: Path) -> Table:
+    rows, target = [], contest.target
+    for arm in contest.arms:
         accuracy = mean_interval(values_of(arm.rows, ACCURACY))
         row = {
             "setting": arm.setting, "head": arm.head, "rate": arm.rate, "edge": arm.edge,
             "seeds": len(arm.rows), "test accuracy": accuracy.value, "95 %": bounds(accuracy),
-            f"steps to {TARGET:g}": median_steps(steps_to(folder, list(arm.rows["cell"]), TARGET)),
+            f"steps to {target:g}": median_steps(steps_to(folder, list(arm.rows["cell"]), target)),
         }  # fmt: skip
         for key in NAMES:
             if key != ACCURACY and key in arm.rows:

@@ -17,6 +17,8 @@ from experiments.studies.reading import MARGIN
 ACCURACY = "test/accuracy"
 #: a network is trained when it has come this share of the way from chance to the best arm's accuracy
 TRAINED = 0.8
+#: the share at which it has arrived, when speed is asked for
+ARRIVED = 0.9
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,17 @@ class Contest:
     @cached_property
     def trained_from(self) -> float:
         """The test accuracy from which a network counts as trained; NaN where chance is unknown."""
+        return self._of_the_way(TRAINED)
+
+    @cached_property
+    def target(self) -> float:
+        """The accuracy that speed is measured to, a round number; NaN where chance is unknown."""
+        return round(self._of_the_way(ARRIVED), 2)
+
+    def _of_the_way(self, share: float) -> float:
         means = [values_of(arm.rows, ACCURACY).mean() for arm in self.contested if len(arm.rows)]
         best = max((mean for mean in means if np.isfinite(mean)), default=np.nan)
-        return float(self.chance + TRAINED * (best - self.chance))
+        return float(self.chance + share * (best - self.chance))
 
     def both_train(self, rival: str) -> list[str]:
         """The settings at which every network of the baseline and of the rival is trained."""

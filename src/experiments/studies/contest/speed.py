@@ -15,10 +15,11 @@ def steps_to(
 ) -> Float64[ndarray, " cells"]:
     """The first evaluated step at which ``key`` is at least ``target``; infinite where it never was.
 
-    The answer is as fine as the evaluations are (trainer.evaluations). NaN where nothing was recorded.
+    The answer is as fine as the evaluations are (trainer.evaluations). NaN where nothing was recorded or no
+    target is known.
     """
     found = histories(folder, cells, [key])
-    if key not in found:
+    if key not in found or np.isnan(target):
         return np.full(len(cells), np.nan)
     steps, values = found[key]
     with np.errstate(invalid="ignore"):
