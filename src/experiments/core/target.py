@@ -119,7 +119,7 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
 
 
 def readable(t: Tensor) -> bool:
-    """Whether values can be looked at for nothing: on the CPU, outside traced functions and those of torch.func."""
+    """Whether values can be looked at for nothing: on the CPU, in no function that torch transforms."""
     return (
         t.device.type == "cpu"
         and not torch.compiler.is_compiling()
