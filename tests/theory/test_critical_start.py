@@ -46,7 +46,7 @@ def test_a_given_sigma_b_is_kept_or_refused() -> None:
 def test_a_start_at_a_distance_from_criticality(activation) -> None:
     """``ratio`` multiplies sigma_w^2 and leaves the biases; below 1 chi < 1, above it chi > 1."""
     start = critical(activation)
-    for ratio in (0.5, 1.25):
+    for ratio in (0.5, 1.25, 2):
         away = critical(activation, ratio=ratio)
         assert away.sigma_b == start.sigma_b
         assert away.sigma_w**2 == pytest.approx(ratio * start.sigma_w**2, rel=1e-12)

@@ -26,7 +26,7 @@ TRAINABLE = 6.0
 
 
 def critical(
-    activation: ValueAndDerivative, sigma_b: Scale | None = None, ratio: float = 1.0
+    activation: ValueAndDerivative, sigma_b: Scale | None = None, ratio: Scale = 1.0
 ) -> Gaussian:
     """The Gaussian initializer at which chi = 1 for this activation, or one at a distance from it.
 
