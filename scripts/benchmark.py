@@ -9,6 +9,7 @@ Writes table.md, results.json and figure.svg into --out (default docs/benchmark)
 
 import argparse
 import json
+import os
 import platform
 from datetime import date
 from pathlib import Path
@@ -22,12 +23,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer sizes")
     arguments = parser.parse_args()
 
+    # before JAX is imported: one thread for it too
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     import torch
+    from benchmarks.memory import kibibytes_a_run
     from benchmarks.rows import cpu_rows, gpu_rows
     from benchmarks.write import write
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    memory = {} if arguments.device == "cuda" else kibibytes_a_run(4, 32)  # first: see there
     rows = gpu_rows() if arguments.device == "cuda" else cpu_rows(quick=arguments.quick)
     machine = {
         "date": date.today().isoformat(),
@@ -35,6 +40,7 @@ def main() -> None:
         "processor": platform.processor() or platform.machine(),
         "torch": torch.__version__,
         "threads": 1,
+        **memory,
     }
     table = write(arguments.out, arguments.device, rows, machine)
     print(json.dumps(machine))

@@ -13,18 +13,23 @@ from experiments.training.stack import Run, Stack
 from experiments.training.train import train
 
 
-def seconds(runs: int, depth: int, width: int, count: int, every: int | None) -> float:
-    """Seconds that ``train`` takes; without ``every`` nothing is recorded at all."""
-    stack = Stack(
+def stack(runs: int, depth: int, width: int, steps: int, every: int | None) -> Stack:
+    """R networks on the digits; without ``every`` nothing is recorded at all."""
+    return Stack(
         runs=tuple(Run(str(seed), seed, Glorot()) for seed in range(runs)),
         model=ModelSettings(depth=depth, width=width),
         activation=Tanh(),
         loss=CrossEntropy(),
         dataset=Digits(),
         optimizer=lambda: SGD(lr=0.01),
-        settings=TrainerSettings(max_steps=count, evaluations=1, accelerator="cpu", threads=1),
+        settings=TrainerSettings(max_steps=steps, evaluations=1, accelerator="cpu", threads=1),
         ledger=Ledger(quantities=[]) if every is None else Ledger(every=every),
     )
+
+
+def seconds(runs: int, depth: int, width: int, steps: int, every: int | None) -> float:
+    """Seconds that ``train`` takes."""
+    whole = stack(runs, depth, width, steps, every)
     began = time.perf_counter()
-    train(stack)
+    train(whole)
     return time.perf_counter() - began

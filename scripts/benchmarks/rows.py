@@ -1,23 +1,30 @@
 """Which contenders meet on which work."""
 
 import importlib.util
-import itertools
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from benchmarks import peers, steps
+from benchmarks import ledger, peers, steps
 from benchmarks.timing import Row, compete
 from experiments.activations import Sigmoid
 from experiments.initializers import Glorot
 from experiments.layers import Dense
+from experiments.training.stack import chunked
 
 
 def cpu_rows(quick: bool) -> list[Row]:
     """Everything that is measured on one CPU thread."""
     rows: list[Row] = []
-    for part in (_layers(), _steps(quick), _sweeps(quick), _runs(quick), _ledger(quick)):
+    for part in (
+        _layers(),
+        _steps(quick),
+        _sweeps(quick),
+        _runs(quick),
+        _ledger(quick),
+        _command_line(quick),
+    ):
         for found in part:
             print(
                 f"  {found.work}: {found.contender} {found.microseconds:.1f} us, {found.ratio:.2f}"
@@ -83,39 +90,49 @@ def _sweeps(quick: bool) -> Iterator[Row]:
         yield from compete(
             f"64 networks, depth {depth}, width {width} (per network and step)", contenders, units
         )
-    count = 200 if quick else 1000
+
+
+def _command_line(quick: bool) -> Iterator[Row]:
+    """A whole sweep, start-up, tables and report included; only the peer's start-up is left out."""
+    runs = 64
+    for count in (200,) if quick else (1000, 5000):
+        contenders = {
+            "Lightning + DataLoader + TensorBoard": lambda n=count: peers.lightning_seconds(
+                4, 32, min(n, 1000)
+            ),
+            f"scripts/train.py, {runs} seeds": lambda n=count: peers.command_line_seconds(
+                runs, 4, 32, n
+            ),
+        }
+        shares = {
+            "Lightning + DataLoader + TensorBoard": min(count, 1000),
+            f"scripts/train.py, {runs} seeds": count * runs,
+        }
+        work = f"whole sweep of {count} steps, depth 4, width 32 (per network and step)"
+        yield from compete(work, contenders, shares, rounds=3, at_least=0.0)
+    count = 500 if quick else 2000
     contenders = {
-        "Lightning + DataLoader + TensorBoard": lambda: peers.lightning_seconds(4, 32, count),
-        "scripts/train.py, 64 seeds": lambda: peers.command_line_seconds(runs, 4, 32, count),
+        "Lightning + DataLoader": lambda: peers.lightning_seconds(4, 32, count, logging=False),
+        "train()": lambda: ledger.seconds(1, 4, 32, count, None),
     }
-    shares = {
-        "Lightning + DataLoader + TensorBoard": count,
-        "scripts/train.py, 64 seeds": count * runs,
-    }
-    work = f"whole sweep of {count} steps, depth 4, width 32 (per network and step)"
-    yield from compete(work, contenders, shares, rounds=3, at_least=0.0)
+    work = f"one network alone, {count} steps, depth 4, width 32 (per step)"
+    yield from compete(work, contenders, count, rounds=3, at_least=0.0)
 
 
-def stack_size(depth: int, width: int) -> int:
-    """How many runs of this shape one stack holds on a CPU."""
-    widths = steps.widths(depth, width)
-    parameters = sum(n * (p + 1) for p, n in itertools.pairwise(widths))
-    return max(1, int(8 * 2**20 / (4 * (3 * parameters + 2 * steps.BATCH * sum(widths)))))
+def _sizes(runs: int, depth: int, width: int) -> list[int]:
+    """The stacks that the launcher would make of so many runs on a CPU."""
+    one = ledger.stack(1, depth, width, steps=1, every=None)
+    return [len(part) for part in chunked(range(runs), one.largest(steps.BATCH))]
 
 
 def _in_stacks(runs: int, depth: int, width: int) -> steps.Step:
-    """All runs, in the stacks that the launcher would make."""
-    calls = [steps.stacked(n, depth, width) for n in _sizes(runs, stack_size(depth, width))]
+    calls = [steps.stacked(n, depth, width) for n in _sizes(runs, depth, width)]
     return lambda: [call() for call in calls]
 
 
 def _floor_in_stacks(runs: int, depth: int, width: int) -> steps.Step:
-    calls = [steps.product_floor(n, depth, width) for n in _sizes(runs, stack_size(depth, width))]
+    calls = [steps.product_floor(n, depth, width) for n in _sizes(runs, depth, width)]
     return lambda: [call() for call in calls]
-
-
-def _sizes(runs: int, size: int) -> list[int]:
-    return [min(size, runs - start) for start in range(0, runs, size)]
 
 
 def _runs(quick: bool) -> Iterator[Row]:
@@ -132,12 +149,10 @@ def _runs(quick: bool) -> Iterator[Row]:
 
 def _ledger(quick: bool) -> Iterator[Row]:
     """What recording costs, at depth 50."""
-    from benchmarks.ledger import seconds
-
-    count = 50 if quick else 100
+    count = 50 if quick else 200
     contenders = {
-        "no ledger": lambda: seconds(8, 50, 32, count, None),
-        "ledger every 10 steps": lambda: seconds(8, 50, 32, count, 10),
+        "no ledger": lambda: ledger.seconds(8, 50, 32, count, None),
+        "ledger every 10 steps": lambda: ledger.seconds(8, 50, 32, count, 10),
     }
     work = "8 networks, depth 50, width 32 (per network and step)"
     yield from compete(work, contenders, count * 8, rounds=5, at_least=0.0)

@@ -24,7 +24,7 @@ from experiments.training.settings import ModelSettings, TrainerSettings
 Item = TypeVar("Item")
 
 #: MiB of one stack where nothing is said: it fits a CPU's cache, it fills a GPU
-CPU_MEMORY, GPU_MEMORY = 8, 16384
+CPU_MEMORY, GPU_MEMORY = 16, 16384
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
