@@ -90,7 +90,7 @@ def _map(contest: Contest, rival: str, reach: float) -> Figure | None:
         "over seeds. Above 0 cross-entropy is ahead. A dash: no head learns there."
     )
     return heat_map(
-        grid, list(rows), columns, "difference in test accuracy",
+        grid, list(rows), columns, "difference",
         f"The fair contest against {rival}", caption,
         labels=("", "depth (hidden layers)" if depths else ""), limits=(-reach, reach),
         diverging=True, pattern="{:+.3f}",
