@@ -12,7 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import TransformType, get_interpreter_stack
+from torch._C._functorch import (
+    TransformType,
+    get_interpreter_stack,
+    peek_interpreter_stack,
+)
+from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
 
 from experiments.core.errors import describe
@@ -68,11 +73,24 @@ def differentiable(function: type[Elementwise], z: Tensor, *numbers: float | int
     """
     if torch.compiler.is_compiling():
         refuse_compiled_transform()
-        chosen = function
-    else:
-        chosen = forward_mode(function)
-    result: Tensor = chosen.apply(z, *numbers)
+        result: Tensor = function.apply(z, *numbers)
+    elif watched(z):
+        result = forward_mode(function).apply(z, *numbers)
+    else:  # as in a backward pass that is not differentiated again: no node, half the time
+        result = function.forward(z, *numbers)
     return result
+
+
+def watched(*tensors: Tensor) -> bool:
+    """Whether anything follows what is done with ``tensors``: autograd, forward mode, torch.func.
+
+    Not for code that is being compiled.
+    """
+    return (
+        (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors))
+        or forward_ad._current_level >= 0
+        or peek_interpreter_stack() is not None
+    )
 
 
 def refuse_compiled_transform() -> None:

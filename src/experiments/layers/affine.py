@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
 
 from experiments.core.activation import Activation
+from experiments.core.elementwise import watched
 from experiments.core.signature import with_known_signature
 from experiments.layers.record import LayerRecord
 
@@ -117,6 +118,10 @@ def dense(
     record: LayerRecord | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(a, z) of one layer, differentiable in every mode that torch offers here."""
-    function = DenseFunction if torch.compiler.is_compiling() else ForwardModeDenseFunction
-    a, z = function.apply(a_prev, weight, bias, activation, record)
+    if torch.compiler.is_compiling():
+        a, z = DenseFunction.apply(a_prev, weight, bias, activation, record)
+    elif watched(a_prev, weight, bias):
+        a, z = ForwardModeDenseFunction.apply(a_prev, weight, bias, activation, record)
+    else:
+        a, z = DenseFunction.forward(a_prev, weight, bias, activation, record)
     return a, z
