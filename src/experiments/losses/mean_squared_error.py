@@ -20,20 +20,13 @@ References:
     torch.nn.MSELoss (with the mean over the batch taken by ``forward``).
 """
 
-from typing import ClassVar, final
+from typing import final
 
-from jaxtyping import Float, Shaped
-from torch import Tensor
-
-from experiments.core.link import Linked, link_at
-from experiments.core.loss import Loss
-from experiments.core.target import TargetKind
-
-Terms = tuple[Linked, Tensor]
+from experiments.core.squared_distance import SquaredDistance
 
 
 @final
-class MeanSquaredError(Loss):
+class MeanSquaredError(SquaredDistance):
     """C_d = 1/n_L sum_j (a_j - t_j)^2.
 
     Args:
@@ -45,33 +38,10 @@ class MeanSquaredError(Loss):
         tensor([2.5000])
     """
 
-    links: ClassVar[tuple[str, ...]] = ("identity", "sigmoid", "softmax")
     normaliser = "the mean over the outputs"
-    target_kind: TargetKind = "value"
 
     def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 
-    def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
-        at_z = link_at(self.link, z)
-        return at_z, at_z.residual(t)
-
-    def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        _, residual = terms
-        return residual.square().mean(-1)
-
-    def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = terms
-        return at_z.pull(residual * (2 / residual.shape[-1]))
-
-    def curve(
-        self,
-        z: Float[Tensor, "*runs batch n_out"],
-        t: Shaped[Tensor, "..."],
-        v: Float[Tensor, "*runs batch n_out"],
-    ) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = self.terms(z, t)
-        return (at_z.pull(at_z.pull(v)) + at_z.bend(residual, v)) * (2 / z.shape[-1])
-
-    def bounds(self, n_out: int) -> tuple[float, float]:
-        return 0.0, {"identity": float("inf"), "sigmoid": 1.0, "softmax": 2 / n_out}[self.link]
+    def factor(self, n_out: int) -> float:
+        return 1 / n_out

@@ -20,20 +20,13 @@ References:
     Note 004, "Cost function"; Brier (1950).
 """
 
-from typing import ClassVar, final
+from typing import final
 
-from jaxtyping import Float, Shaped
-from torch import Tensor
-
-from experiments.core.link import Linked, link_at
-from experiments.core.loss import Loss
-from experiments.core.target import TargetKind
-
-Terms = tuple[Linked, Tensor]
+from experiments.core.squared_distance import SquaredDistance
 
 
 @final
-class SquaredError(Loss):
+class SquaredError(SquaredDistance):
     """C_d = sum_j (a_j - t_j)^2.
 
     Args:
@@ -45,33 +38,10 @@ class SquaredError(Loss):
         tensor([[4., 1.]])
     """
 
-    links: ClassVar[tuple[str, ...]] = ("identity", "sigmoid", "softmax")
     normaliser = "the sum over the outputs"
-    target_kind: TargetKind = "value"
 
     def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 
-    def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
-        at_z = link_at(self.link, z)
-        return at_z, at_z.residual(t)
-
-    def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        _, residual = terms
-        return residual.square().sum(-1)
-
-    def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = terms
-        return at_z.pull(2 * residual)
-
-    def curve(
-        self,
-        z: Float[Tensor, "*runs batch n_out"],
-        t: Shaped[Tensor, "..."],
-        v: Float[Tensor, "*runs batch n_out"],
-    ) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = self.terms(z, t)
-        return 2 * (at_z.pull(at_z.pull(v)) + at_z.bend(residual, v))
-
-    def bounds(self, n_out: int) -> tuple[float, float]:
-        return 0.0, {"identity": float("inf"), "sigmoid": float(n_out), "softmax": 2.0}[self.link]
+    def factor(self, n_out: int) -> float:
+        return 1.0
