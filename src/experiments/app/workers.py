@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -45,7 +46,7 @@ def in_order_of_completion(
     # spawn: a forked child would inherit torch's threads in an unknown state
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(count, mp_context=context) as pool:
+        with ProcessPoolExecutor(count, context, _end_with_parent) as pool:
             futures = {pool.submit(function, piece): k for k, piece in left.items()}
             for future in as_completed(futures):
                 result = future.result()
@@ -55,6 +56,18 @@ def in_order_of_completion(
         log.warning("a worker process died; %d pieces are run in this process", len(left))
         for piece in left.values():
             yield piece, function(piece)
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that hands out work is gone: a killed sweep leaves nobody behind."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _usable_cores() -> int:

@@ -1,0 +1,47 @@
+"""Processes side by side."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SWEEP = """
+import os, pathlib, sys, time
+from experiments.app.workers import in_order_of_completion
+
+def work(place):
+    pathlib.Path(place, str(os.getpid())).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(in_order_of_completion(work, [sys.argv[1]] * 4, workers=2))
+"""
+
+
+def _alive(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_killed_sweep_leaves_no_worker_behind(tmp_path: Path) -> None:
+    """SIGKILL to the process that hands out work: the two at work are gone within seconds."""
+    script, place = tmp_path / "sweep.py", tmp_path / "at_work"
+    script.write_text(SWEEP)
+    place.mkdir()
+    parent = subprocess.Popen([sys.executable, str(script), str(place)])
+    deadline = time.monotonic() + 60
+    while len(list(place.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [int(path.name) for path in place.iterdir()]
+    assert len(workers) == 2
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while any(map(_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_alive, workers))
