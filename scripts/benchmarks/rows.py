@@ -13,6 +13,9 @@ from experiments.initializers import Glorot
 from experiments.layers import Dense
 from experiments.training.stack import chunked
 
+#: steps that a stack makes before the next has its turn; in training it makes all of them
+IN_A_ROW = 10
+
 
 def cpu_rows(quick: bool) -> list[Row]:
     """Everything that is measured on one CPU thread."""
@@ -83,7 +86,11 @@ def _sweeps(quick: bool) -> Iterator[Row]:
             "stacked": _in_stacks(runs, depth, width),
             "batched products alone": _floor_in_stacks(runs, depth, width),
         }
-        units = {name: float(runs) for name in contenders} | {"plain torch loop": 1.0}
+        units = {name: float(runs) for name in contenders} | {
+            "plain torch loop": 1.0,
+            "stacked": runs * IN_A_ROW,
+            "batched products alone": runs * IN_A_ROW,
+        }
         if importlib.util.find_spec("jax") is not None:
             contenders["JAX jit(vmap)"] = steps.jax_vmapped(runs, depth, width)
             units["JAX jit(vmap)"] = runs
@@ -126,13 +133,14 @@ def _sizes(runs: int, depth: int, width: int) -> list[int]:
 
 
 def _in_stacks(runs: int, depth: int, width: int) -> steps.Step:
+    """IN_A_ROW steps of all runs, one stack after another."""
     calls = [steps.stacked(n, depth, width) for n in _sizes(runs, depth, width)]
-    return lambda: [call() for call in calls]
+    return lambda: [call() for call in calls for _ in range(IN_A_ROW)]
 
 
 def _floor_in_stacks(runs: int, depth: int, width: int) -> steps.Step:
     calls = [steps.product_floor(n, depth, width) for n in _sizes(runs, depth, width)]
-    return lambda: [call() for call in calls]
+    return lambda: [call() for call in calls for _ in range(IN_A_ROW)]
 
 
 def _runs(quick: bool) -> Iterator[Row]:
@@ -142,8 +150,9 @@ def _runs(quick: bool) -> Iterator[Row]:
             "one stack": steps.stacked(runs, 4, 32),
             "in stacks that fit the cache": _in_stacks(runs, 4, 32),
         }
+        units = {"one stack": runs, "in stacks that fit the cache": runs * IN_A_ROW}
         yield from compete(
-            f"{runs} networks, depth 4, width 32 (per network and step)", contenders, runs
+            f"{runs} networks, depth 4, width 32 (per network and step)", contenders, units
         )
 
 
