@@ -192,6 +192,18 @@ def test_one_seed_of_a_remedy_is_undecided(tmp_path: Path) -> None:
     assert "refuted" not in [v.outcome for v in verdicts]
 
 
+def test_one_network_that_trains_shows_no_rule_about_gradients(tmp_path: Path) -> None:
+    """One learning variant, or few seeds of several, leave open what all that train have in common."""
+    alone = {("sigmoid", "glorot", False, False): (0.8, 0.9)}
+    gradients = _remedies(tmp_path / "alone", alone).verdicts[-1]
+    assert gradients.sentence.startswith("1 variant learns;")
+    assert gradients.outcome == "undecided"
+    for seeds in (1, 2):
+        gradients = _remedies(tmp_path / str(seeds), AS_CLAIMED, seeds).verdicts[-1]
+        assert gradients.sentence.startswith("4 variants learn;")
+        assert gradients.outcome == "undecided"
+
+
 # -- trainable depth -------------------------------------------------------------------------------
 
 DEPTHS = (5, 10, 20, 40, 80)

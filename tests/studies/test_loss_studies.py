@@ -144,6 +144,27 @@ def test_losing_more_networks_refutes_that_cross_entropy_trains_what_squared_err
     assert accuracy.outcome == "confirmed"
 
 
+def test_one_setting_is_named_and_two_seeds_confirm_nothing(tmp_path: Path) -> None:
+    """Where no axis varies the sentence still says where; a yes or no a seed has Wilson's interval."""
+    results = table(
+        *(networks(head, 0.95, seeds=2, **{"optimizer.lr": rate})
+          for head, rate in (("ce", 0.1), ("se", 1.0))),
+        *(networks(head, 0.3, seeds=2, **{"optimizer.lr": rate})
+          for head, rate in (("ce", 1.0), ("se", 0.1))),
+        networks("raw", 0.1, seeds=2, **{"optimizer.lr": 0.1}),
+    )  # fmt: skip
+    verdicts = found(MSEvsCrossEntropy, results, tmp_path).verdicts
+    accuracy, training, one_rate, *_ = verdicts
+    assert [v.outcome for v in (accuracy, training, one_rate)] == ["undecided"] * 3
+    assert "cross entropy 0 [0, 0.658]" in training.sentence
+    assert "half squared error, raw 1 [0.342, 1]" in training.sentence
+    three = table(networks("ce", 0.95, seeds=3), networks("raw", 0.1, seeds=3))
+    flips = found(MSEvsCrossEntropy, three, tmp_path).verdicts[2]
+    assert flips.sentence.endswith(
+        "cross entropy beats half squared error, raw at the only setting."
+    )
+
+
 def test_seeds_that_scatter_leave_the_tie_open(tmp_path: Path) -> None:
     """An interval across the bound decides nothing; neither does one rate alone."""
     results = table(networks("ce", 0.95), networks("se", 0.945, spread=0.02))
@@ -234,6 +255,21 @@ def test_how_many_times_slower_a_neuron_is(tmp_path: Path) -> None:
     assert "240 steps of squared error and 20 steps of cross-entropy, 12 times" in slow.sentence
     assert published.outcome == "refuted"
     assert _neurons(tmp_path, squared=60, cross=20).verdicts[0].outcome == "refuted"
+
+
+def test_a_neuron_that_never_arrives_bounds_the_slowdown(tmp_path: Path) -> None:
+    """Neither within 300 steps: open. Squared error alone: at least 300 over the other's steps."""
+    never = _neurons(tmp_path, squared=900, cross=900).verdicts[0]
+    assert never.outcome == "undecided"
+    assert "never falls below one half with either loss" in never.sentence
+    slow = _neurons(tmp_path, squared=900, cross=20).verdicts[0]
+    assert slow.outcome == "confirmed"
+    assert "never of squared error" in slow.sentence
+    assert "more than 15 times as many" in slow.sentence
+    assert _neurons(tmp_path, squared=900, cross=60).verdicts[0].outcome == "undecided"
+    fast = _neurons(tmp_path, squared=20, cross=900).verdicts[0]
+    assert fast.outcome == "refuted"
+    assert fast.sentence.endswith("20 steps of squared error and never of cross-entropy.")
 
 
 def test_other_neurons_leave_the_slowdown_open(tmp_path: Path) -> None:

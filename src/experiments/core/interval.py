@@ -4,6 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+#: fewer seeds than this decide nothing: the bounds of two are the two themselves, and miss the truth
+#: every other time
+DECIDING = 3
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -46,16 +50,23 @@ class Interval:
         """Whether there are bounds at all."""
         return not (math.isnan(self.low) or math.isnan(self.high))
 
+    @property
+    def decides(self) -> bool:
+        """Whether there are bounds, from enough seeds to go by."""
+        return self.known and self.seeds >= DECIDING
+
     def within(self, low: float, high: float) -> bool | None:
         """Whether the whole interval lies inside (True) or outside (False) of [low, high].
 
-        None where it straddles an end, or where there are no bounds to decide by.
+        None where it straddles an end, and where there are no bounds or fewer than three seeds.
 
         >>> x = Interval(1.0, 0.9, 1.1, 10)
         >>> x.within(0.5, 2.0), x.within(2.0, 3.0), x.within(1.0, 3.0)
         (True, False, None)
+        >>> print(Interval(1.0, 0.9, 1.1, 2).within(0.5, 2.0))
+        None
         """
-        if not self.known:
+        if not self.decides:
             return None
         if low <= self.low and self.high <= high:
             return True

@@ -14,6 +14,7 @@ import numpy as np
 from pandas import DataFrame
 
 from experiments.core.errors import ConfigurationError
+from experiments.core.interval import DECIDING
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
@@ -99,8 +100,10 @@ def _as_claimed(ladder: Ladder) -> bool | None:
 
 
 def _enough(ladder: Ladder) -> bool:
-    """Whether any two depths have seeds in common, so that they can be compared."""
-    return any(ladder.worse(depth).seeds > 1 for depth in ladder.depths if depth != ladder.best)
+    """Whether any two depths have enough seeds in common to be compared."""
+    return any(
+        ladder.worse(depth).seeds >= DECIDING for depth in ladder.depths if depth != ladder.best
+    )
 
 
 def _travel(found: Sequence[Ladder]) -> list[Verdict]:

@@ -117,12 +117,20 @@ def _slowdown(rows: DataFrame, paths: Mapping[str, Track]) -> Verdict:
     if np.isnan(list(steps.values())).any():
         sentence = f"Not both losses start from w = b = 2 at rate {RATE:g}."
         return Verdict(sentence, "undecided")
-    ratio = steps[SQUARED] / steps[CROSS]
+    start = f"From w = b = 2 at rate {RATE:g} the output"
+    if np.isinf(list(steps.values())).all():
+        sentence = f"{start} never falls below one half with either loss: train for more steps."
+        return Verdict(sentence, "undecided")
+    # A loss that never arrives takes longer than it was given: the ratio is then a bound.
+    longest = max(float(paths[cell][0][-1]) for cell in _at(rows, SQUARED, RATE, BAD))
+    ratio = min(steps[SQUARED], longest) / steps[CROSS]
+    bounded = np.isinf(steps[SQUARED]) and ratio < SLOWDOWN
+    few = "more than " * bool(np.isinf(steps[SQUARED])) + f"{ratio:.3g}"
+    compared = "" if np.isinf(steps[CROSS]) else f", {few} times as many"
     return Verdict(
-        f"From w = b = 2 at rate {RATE:g} the output falls below one half after "
-        f"{written_steps(steps[SQUARED])} of squared error and {written_steps(steps[CROSS])} of "
-        f"cross-entropy, {ratio:.3g} times as many.",
-        decided(ratio >= SLOWDOWN),
+        f"{start} falls below one half after {written_steps(steps[SQUARED])} of squared error and "
+        f"{written_steps(steps[CROSS])} of cross-entropy{compared}.",
+        decided(None if bounded else ratio >= SLOWDOWN),
     )
 
 

@@ -116,9 +116,9 @@ def _training(contest: Contest) -> Verdict:
         return Verdict(
             "Which networks learn is not known, for want of a chance level.", "undecided"
         )
-    lost = [f"{head} {mean_interval(found)}" for head, found in share.items()]
+    lost = [f"{head} {contest.share_below(head, least)}" for head in contest.heads]
     poor = [
-        f"{head} {mean_interval(contest.ended_below(head, contest.trained_from)).value:.3g}"
+        f"{head} {contest.share_below(head, contest.trained_from).value:.3g}"
         for head in contest.heads
     ]
     more = [
@@ -146,7 +146,8 @@ def _one_rate(contest: Contest) -> Verdict | None:
         (_, low, least), (_, high, most) = min(known), max(known)
         parts.append(f"{least} at {low:g} to {most} at {high:g} against {rival}")
         if _bounded(rival):
-            moved.append(most.value - least.value > MISLEADING)
+            enough = least.decides and most.decides
+            moved.append(most.value - least.value > MISLEADING if enough else None)
     if not parts:
         return Verdict("No rate is common to any two heads.", "undecided")
     sentence = (
@@ -163,14 +164,19 @@ def _flips(contest: Contest) -> Verdict:
         found = contest.duel(rival, ACCURACY)
         ahead, behind = found.settings_where(TIE, np.inf), found.settings_where(-np.inf, -TIE)
         if ahead:
-            parts.append(f"{contest.baseline} beats {rival} at {listed(ahead)}")
+            parts.append(f"{contest.baseline} beats {rival} at {_places(ahead)}")
         if behind:
-            parts.append(f"{rival} beats {contest.baseline} at {listed(behind)}")
+            parts.append(f"{rival} beats {contest.baseline} at {_places(behind)}")
     where = "; ".join(parts) if parts else "nowhere"
     return Verdict(
         f"Where the tuned difference is clearly beyond {TIE:g}, settings one by one: {where}.",
         "measured",
     )
+
+
+def _places(settings: list[str]) -> str:
+    """Where no axis varies there is one setting, and it has no name."""
+    return listed([setting or "the only setting" for setting in settings])
 
 
 def _calibration(contest: Contest, key: str) -> Verdict:

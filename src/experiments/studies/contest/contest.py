@@ -9,6 +9,8 @@ from jaxtyping import Float64
 from numpy import ndarray
 from pandas import DataFrame, concat
 
+from experiments.core.interval import Interval
+from experiments.reporting.intervals import mean_interval, share_interval
 from experiments.studies.contest.duels import Duel, duel, values_of
 from experiments.studies.contest.heads import HEAD, LR, baseline_of, chance_of, with_heads
 from experiments.studies.contest.tuning import Arm, arms_of
@@ -122,6 +124,14 @@ class Contest:
         rows = concat(arms)
         below = rows.assign(below=~(values_of(rows, ACCURACY) >= accuracy))
         return np.asarray(below.groupby("seed")["below"].mean(), np.float64)
+
+    def share_below(self, head: str, accuracy: float) -> Interval:
+        """The same over all seeds; where each seed has one network, a yes or no, Wilson's interval."""
+        seeds = self.ended_below(head, accuracy)
+        networks = sum(len(arm.rows) for arm in self.contested if arm.head == head)
+        if networks > len(seeds):
+            return mean_interval(seeds)
+        return share_interval(int(seeds.sum()), len(seeds))
 
     @property
     def nothing_learnt(self) -> float:

@@ -61,7 +61,7 @@ class Ladder:
         if depth == self.best:
             return False
         gap = self.worse(depth)
-        return gap.seeds == 0 or gap.left_out > 0 or (gap.known and gap.low > 0)
+        return gap.seeds == 0 or gap.left_out > 0 or (gap.decides and gap.low > 0)
 
     @cached_property
     def tied(self) -> list[int]:
