@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from pandas import DataFrame
@@ -33,6 +33,8 @@ from experiments.reporting.summary import main_metric, metric_interval, seed_val
 #: a figure with more lines than this cannot be read
 LINES = 8
 PANELS = 4
+#: a setting that is left open, as one writes it in a config
+NULL = "null"
 FIRST_LAYER = "log10 ‖δ‖, first layer"
 GAIN = "gain a layer"
 
@@ -152,18 +154,19 @@ def _profiles(
 
 
 def _against(results: DataFrame, axes: Sequence[str], metric: str | None) -> list[Figure]:
-    """One figure for every axis along which there is more than one place with a number."""
+    """One figure for every axis along which there is more than one place; null is a place too."""
     if metric is None:
         return []
     over = results[results["status"] != "failed"]
-    along = [key for key in axes if over[key].nunique() > 1]
+    along = [key for key in axes if over[key].nunique(dropna=False) > 1]
     return [_metric_against(over, axes, key, metric) for key in along]
 
 
 def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: str) -> Figure:
     """The metric along one axis: a line for each value of a second, a panel for each of a third.
 
-    What varies beyond these is pooled, and the caption says so.
+    What varies beyond these is pooled, and the caption says so. Where some cells have null, no number
+    says where on the axis they stand: the places then have names, null the last of them.
     """
     others = [other for other in axes if other != key]
     lines = [other for other in others if results[other].nunique(dropna=False) <= LINES][:1]
@@ -172,25 +175,32 @@ def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: s
         for other in others
         if other not in lines and results[other].nunique(dropna=False) <= PANELS
     ][:1]
-    numeric = results[key].dtype.kind in "if"
+    unset = results[key].isna()
+    numeric = results[key].dtype.kind in "if" and not unset.any()
     values = sorted(results[key].dropna().unique())
+    names = () if numeric else (*map(text, values), *([NULL] if unset.any() else []))
+    if unset.any():
+        values.append(None)
     x = np.array(values if numeric else range(len(values)), np.float64)
     panels = []
     for panel in configurations(results, panels_by):
         curves = []
         for group in configurations(panel.rows, lines):
-            seeds = [seed_values(group.rows[group.rows[key] == value], metric) for value in values]
+            seeds = [seed_values(_having(group.rows, key, value), metric) for value in values]
             curves.append(Curve(group.label, x, seeds))
         panels.append(Panel(panel.label if panels_by else "", tuple(curves)))
     pooled = [short(other) for other in others if other not in [*lines, *panels_by]]
     caption = f"{_sentence(metric_name(metric))} at the end of training."
     if pooled:
         caption += f" Pooled in every line: {', '.join(pooled)}."
-    spread = numeric and len(x) > 2 and x.min() > 0 and x.max() / x.min() > 100
-    names = () if numeric else tuple(text(value) for value in values)
+    spread = numeric and len(x) > 2 and bool(x.min() > 0 and x.max() / x.min() > 100)
     axis = Axis(short(key), names=names, logarithmic=spread)
     title = f"{_sentence(metric_name(metric))} against {short(key)}"
     return against_axis(panels, axis, Axis(metric_name(metric)), title, caption)
+
+
+def _having(rows: DataFrame, key: str, value: Any) -> DataFrame:
+    return rows[rows[key].isna() if value is None else rows[key] == value]
 
 
 def _sentence(name: str) -> str:
