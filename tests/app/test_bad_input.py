@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.app.command import TINY, Answer, train
 
 #: refused by the house: found, expected, remedy
 HOUSE = {
+    "several options at once": (
+        ["loss=[cross_entropy,focal]"],
+        "found no single loss; expected one",
+    ),
+    "an argument of no optimiser": (
+        ["+optimizer.foo=3"],
+        "found experiments.training.optimizers.SGD",
+    ),
     "a key that nothing reads": (["+verbose=1"], "found the key verbose; expected activation, "),
     "an added key, misspelt": (
         ["+trainer.max_step=1"],
@@ -209,3 +218,14 @@ def test_an_old_table_survives_a_refusal() -> None:
     before = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
     assert train(*TINY, "model.width=0").status == 1
     assert {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("launcher", ["basic", "stacked"])
+def test_a_refused_job_does_not_stop_its_neighbours(launcher) -> None:
+    """A checkpoint that is not there is one failed row; the other cell trains."""
+    settings = ("checkpoint=/no/such/file,null", f"hydra/launcher={launcher}")
+    answer = train("-m", *TINY, *settings, report=True)
+    assert answer.status == 1
+    rows = pd.read_parquet("runs/default/results.parquet").set_index("status")
+    assert sorted(rows.index) == ["failed", "finished"]
+    assert "found no file /no/such/file" in rows.loc["failed", "error"]

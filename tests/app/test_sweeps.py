@@ -14,7 +14,7 @@ from tests.app.command import TINY, Answer, train
 
 from experiments.activations import Tanh
 from experiments.app import run as running
-from experiments.app.build import cell_of, stack_of
+from experiments.app.build import make
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
@@ -196,7 +196,7 @@ def test_a_checkpoint_is_the_network_that_was_measured() -> None:
     net = MLP((2, 4, 2), Tanh(), Glorot())
     net.load_state_dict(read_checkpoint(folder(row) / "checkpoint"))
     config = yaml.safe_load((folder(row) / "config.yaml").read_text())
-    test = stack_of([cell_of(config, {})]).dataset.load().test
+    test = make(config["data"]).load().test
     with torch.no_grad():
         loss = CrossEntropy()(net(test.x), test.t).item()
     assert loss == pytest.approx(row["test/loss"], rel=1e-6)
@@ -265,3 +265,29 @@ def test_a_seed_may_be_any_integer_from_0() -> None:
     """Beyond 64 bits too: in the record, the table and the report."""
     assert train(*TINY, f"seed={2**70}", report=True).status == 0
     assert int(results()["seed"].iloc[0]) == 2**70
+
+
+@pytest.mark.parametrize("what", ["ledger", "checkpoint", "tensorboard"])
+def test_a_cell_that_owes_a_file_is_trained_again(what) -> None:
+    """A torn ledger, or files that were not asked for the first time: the same numbers, all there."""
+    first = {"checkpoint": ["trainer.checkpoint=false"], "tensorboard": ["logger=none"]}
+    asked = ["logger=tensorboard", "logger.tensorboard.histograms=false"] * (what == "tensorboard")
+    assert train(*TINY, *first.get(what, [])).status == 0
+    (before,) = [row for _, row in results().iterrows()]
+    if what == "ledger":
+        (folder(before) / "ledger.parquet").write_bytes(b"torn")
+    assert train(*TINY, *asked).status == 0
+    (after,) = [row for _, row in results().iterrows()]
+    assert after["cell"] == before["cell"]
+    assert after["train/loss"] == before["train/loss"]
+    assert len(ledger())
+    places = {"ledger": "ledger.parquet"}
+    assert (folder(after) / places.get(what, what)).exists()
+
+
+def test_the_sizes_in_the_table_are_the_network_s() -> None:
+    """model.hidden overrides depth and width, in the table and in what makes two cells different."""
+    assert sweep("model.hidden=[5,5]", "model.depth=2,4").status == 0
+    (row,) = [row for _, row in results().iterrows()]
+    assert (row["model.depth"], row["model.width"]) == (2, 5)
+    assert json.loads(row["facts"])["widths"] == [2, 5, 5, 2]

@@ -1,6 +1,7 @@
 """Runs that leave a stack: diverged ones, and those whose loss has stopped falling."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -94,6 +95,16 @@ def test_a_run_that_stops_falling_leaves_and_the_others_go_on(still) -> None:
         assert outcomes[r].stopped_at is None
         assert outcomes[r].steps == 60
         assert_same(outcomes[r], trained([cells[r]])[0], 1e-10)
+
+
+def test_the_noise_of_batches_stops_nobody() -> None:
+    """A loss that falls at every look, though the mean over five small batches does not."""
+    patient = ("trainer.patience=2", "trainer.evaluations=20", "trainer.max_steps=100")
+    like = cell(*patient, "trainer.batch_size=8", "optimizer.lr=0.003", "model.depth=2")
+    for outcome in trained(vary(like, {"seed": (0, 1, 2)})):
+        means = outcome.history["train/loss"][1:]
+        assert any(later > earlier for earlier, later in itertools.pairwise(means))
+        assert outcome.stopped_at is None
 
 
 def test_a_small_fall_does_not_count() -> None:

@@ -1,5 +1,6 @@
 """Advice on the command line: what to start from, how deep it can go, and does it hold?"""
 
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -147,8 +148,9 @@ def _comparison(row: "Comparison") -> str:
 
 
 def _short_run(run: "ShortRun") -> str:
+    after = f"{run.after:8.4g}" if math.isfinite(run.after) else "diverges"
     lost = f"  ({run.diverged} diverged)" if run.diverged else ""
-    return f"  {run.lr:<14.3g}{run.expected:22}{run.before:8.4g}   {run.after:8.4g}{lost}"
+    return f"  {run.lr:<14.3g}{run.expected:22}{run.before:8.4g}   {after}{lost}"
 
 
 def _stack(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> "Stack":

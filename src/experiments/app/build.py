@@ -2,9 +2,10 @@
 
 import difflib
 import functools
+import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from experiments.training.stack import Run, Stack
 #: the groups whose option name, not their contents, is what a table shows first
 GROUPS = ("activation", "loss", "initializer", "data", "optimizer", "probe", "metric")
 
+#: groups of which a cell has one option
+SINGLE = ("activation", "loss", "initializer", "data", "optimizer", "probe")
+
 
 def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell:
     """The cell that a composed config describes.
@@ -37,13 +41,44 @@ def cell_of(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell
             link.
     """
     _require_known(plain)
+    _require_one_option(choices)
     _require_one_head(choices, plain)
     checkpoint = None if plain["checkpoint"] is None else Path(plain["checkpoint"])
     if checkpoint is not None:
         read_checkpoint(checkpoint)
-    cell = identity(plain, checkpoint)
+    return _cell(identity(_without_idle(plain), checkpoint), plain, choices)
+
+
+def cell_or_refusal(plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell:
+    """The same for one job of a sweep: what is refused becomes a cell that will be recorded as failed."""
+    try:
+        return cell_of(plain, choices)
+    except ConfigurationError as error:
+        cell = _cell(identity({**plain, "refused": plain["checkpoint"]}), plain, choices)
+        return replace(cell, refusal=error)
+
+
+def _cell(cell: str, plain: Mapping[str, Any], choices: Mapping[str, str | None]) -> Cell:
     folder = SweepFolder(Path(plain["runs_dir"]) / plain["name"]).cell(cell)
     return Cell(cell, plain, axes(plain, choices), folder)
+
+
+def _without_idle(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config without sizes that another setting overrides: they are no difference."""
+    model = dict(plain["model"])
+    if model["hidden"] is not None:
+        model |= {"depth": None, "width": None}
+    if model["parameters"] is not None:
+        model["width"] = None
+    return {**plain, "model": model}
+
+
+def _require_one_option(choices: Mapping[str, str | None]) -> None:
+    """Of a list Hydra would merge the option files into one, and the last would be trained."""
+    for group in SINGLE:
+        if not isinstance(choices.get(group), str):
+            remedy = f"to compare several, sweep: -m {group}=a,b"
+            raise ConfigurationError(describe(f"no single {group}", "one option file", remedy))
 
 
 def _require_known(plain: Mapping[str, Any]) -> None:
@@ -83,6 +118,10 @@ def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[s
                 continue  # rooms, such as the ledger's quantities: config.yaml names them
             value = json.dumps(value)
         shown[key] = value
+    hidden = config["model"]["hidden"]
+    if hidden is not None:  # the sizes in force, not those it overrides
+        shown["model.depth"] = len(hidden)
+        shown["model.width"] = hidden[0] if len(set(hidden)) == 1 else None
     return shown
 
 
@@ -159,11 +198,15 @@ def make(node: Mapping[str, Any]) -> Any:
         if isinstance(cause, ConfigurationError):
             raise cause from None
         if isinstance(cause, TypeError):
-            settings = ", ".join(f"{key}={value!r}" for key, value in node.items() if key[0] != "_")
-            found = f"{node['_target_']} with {settings} ({str(cause).splitlines()[0]})"
-            remedy = "see the comments in the option file for names, types and ranges"
-            raise ConfigurationError(describe(found, "arguments that it takes", remedy)) from error
+            raise _unsuitable(node, cause) from error
         raise
+
+
+def _unsuitable(node: Mapping[str, Any], cause: TypeError) -> ConfigurationError:
+    settings = ", ".join(f"{key}={value!r}" for key, value in node.items() if key[0] != "_")
+    found = f"{node['_target_']} with {settings} ({str(cause).splitlines()[0]})"
+    remedy = "see the comments in the option file for names, types and ranges"
+    return ConfigurationError(describe(found, "arguments that it takes", remedy))
 
 
 def optimizer_of(cells: Sequence[Cell]) -> Any:
@@ -175,7 +218,12 @@ def optimizer_of(cells: Sequence[Cell]) -> Any:
             continue
         values = [config[key] for config in configs]
         arguments[key] = value if values.count(value) == len(values) else values
-    return functools.partial(get_class(configs[0]["_target_"]), **arguments)
+    maker = functools.partial(get_class(configs[0]["_target_"]), **arguments)
+    try:
+        inspect.signature(maker.func).bind(**arguments)
+    except TypeError as error:
+        raise _unsuitable(configs[0], error) from error
+    return maker
 
 
 def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:

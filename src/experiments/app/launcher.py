@@ -55,7 +55,7 @@ class StackedLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from experiments.app.build import cell_of
+        from experiments.app.build import cell_or_refusal
         from experiments.app.refusal import one_message
         from experiments.app.run import require_buildable, run_cells
 
@@ -71,8 +71,7 @@ class StackedLauncher(Launcher):
                 config.hydra.job.num = number
             # not set_config, which copies: resolvers of this job's settings may ask for it
             HydraConfig.instance().cfg = config  # type: ignore[assignment]  # Hydra does so itself
-            with one_message():
-                cells.append(cell_of(plain(config), config.hydra.runtime.choices))
+            cells.append(cell_or_refusal(plain(config), config.hydra.runtime.choices))
             job = JobReturn()
             job.overrides = list(config.hydra.overrides.task)
             job.task_name = str(config.hydra.job.name)

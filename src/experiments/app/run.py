@@ -40,6 +40,9 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
     if len(waiting) < len(ends):
         log.info("%d cells are already over and are skipped", len(ends) - len(waiting))
     groups: dict[str, list[Cell]] = {}
+    for cell in list(waiting.values()):
+        if cell.refusal is not None:
+            ends |= _failed(waiting.pop(cell.id), cell.refusal, 0.0)
     for cell in waiting.values():
         groups.setdefault(group_key(cell), []).append(cell)
     stacks = [part for group in groups.values() for part in _split(group)]
@@ -85,6 +88,8 @@ def require_buildable(cells: Sequence[Cell]) -> None:
     first: ConfigurationError | None = None
     for cell in cells:
         try:
+            if cell.refusal is not None:
+                raise cell.refusal
             stack = stack_of([cell])
             stack.optimizer()
             stack.require_ready(len(stack.dataset.load().train))
@@ -115,9 +120,13 @@ def _alone_or_failed(cells: list[Cell], error: Exception, seconds: float) -> End
         for cell in cells:
             ends |= run_stack([cell])
         return ends
-    write_failure(cells[0], error, seconds)
-    log.error("cell %s failed: %s (%s)", cells[0].id, error, cells[0].folder.traceback)
-    return {cells[0].id: "failed"}
+    return _failed(cells[0], error, seconds)
+
+
+def _failed(cell: Cell, error: Exception, seconds: float) -> Ends:
+    write_failure(cell, error, seconds)
+    log.error("cell %s failed: %s (%s)", cell.id, error, cell.folder.traceback)
+    return {cell.id: "failed"}
 
 
 def _on_gpu(waiting: dict[str, Cell]) -> bool:

@@ -44,7 +44,7 @@ class ShortRun:
         expected: what the theory says of it.
         steps: how many were taken.
         before: mean loss over the training split and seeds, as drawn.
-        after: the same at the end; NaN where a run diverged.
+        after: the same at the end, over the runs that did not diverge; infinite where all did.
         diverged: how many runs did.
     """
 
@@ -114,7 +114,7 @@ def short_runs(stack: Stack, initializer: Initializer, rates: LearningRates) -> 
         ledger=replace(stack.ledger, every=None, quantities=[]),
         metrics={},
     )
-    part = stack.dataset.load().train
+    part = stack.dataset.load().train.to(stack.dtype)
     before = evaluate(trial.build(), trial.loss, part, stack.dataset.task, {})["loss"]
     outcomes = train(trial)
     found = []
@@ -122,7 +122,8 @@ def short_runs(stack: Stack, initializer: Initializer, rates: LearningRates) -> 
         mine = slice(k * SEEDS, (k + 1) * SEEDS)
         ends = [o.metrics.get("train/loss", math.nan) for o in outcomes[mine]]
         lost = sum(o.status == "diverged" for o in outcomes[mine])
-        start, end = float(before[mine].mean()), float(np.mean(ends))
+        kept = [end for end in ends if math.isfinite(end)]
+        start, end = float(before[mine].mean()), float(np.mean(kept)) if kept else math.inf
         found.append(ShortRun(rate, expected, steps, start, end, lost))
     return found
 

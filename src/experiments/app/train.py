@@ -18,15 +18,15 @@ register()
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def task(config: DictConfig) -> str:
     """Train the one cell that ``config`` describes and return its identity."""
-    from experiments.app.build import cell_of
+    from experiments.app.build import cell_or_refusal
     from experiments.app.compose import plain
     from experiments.app.refusal import one_message
     from experiments.app.run import require_buildable, run_cells
 
     meta = HydraConfig.get()
-    with one_message():
-        cell = cell_of(plain(config), meta.runtime.choices)
-        if meta.mode == RunMode.RUN:
+    cell = cell_or_refusal(plain(config), meta.runtime.choices)
+    if meta.mode == RunMode.RUN:
+        with one_message():
             require_buildable([cell])
     announce()
     run_cells([cell])

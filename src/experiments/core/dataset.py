@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
@@ -19,6 +20,11 @@ class Split:
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
+
+    def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Split":
+        """The same examples elsewhere; values take the type, class indices stay integers."""
+        kind = dtype if self.t.is_floating_point() else self.t.dtype
+        return Split(self.x.to(device, dtype), self.t.to(device, kind))
 
 
 @dataclass(frozen=True)

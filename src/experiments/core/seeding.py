@@ -4,6 +4,7 @@ One seed, several independent streams: drawing more weights never moves the orde
 A stream is a CPU generator, so a network starts the same on every device.
 """
 
+import operator
 import zlib
 from collections.abc import Sequence
 
@@ -57,8 +58,8 @@ def run_seeds(seed: int | Sequence[int], runs: int | None) -> list[int]:
         ([3, 4, 5, 6], [7, 9], [0])
     """
     count = 1 if runs is None else runs
-    if isinstance(seed, int):
-        return [seed + r for r in range(count)]
+    if not isinstance(seed, Sequence):  # Python's integers and NumPy's
+        return [operator.index(seed) + r for r in range(count)]
     if len(seed) != count:
         raise ConfigurationError(
             describe(

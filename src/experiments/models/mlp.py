@@ -158,6 +158,15 @@ class MLP(nn.Module):
     ) -> list[Activation]:
         if isinstance(activation, Activation):
             return [activation] * self.depth
+        several = isinstance(activation, Sequence) and not isinstance(activation, str)
+        if not several or not all(isinstance(room, Activation) for room in activation):
+            raise ConfigurationError(
+                describe(
+                    f"activation={activation!r}",
+                    "an Activation, or a list with one for each hidden layer",
+                    "use a room of experiments.activations, for instance Tanh()",
+                )
+            )
         if len(activation) != self.depth:
             raise ConfigurationError(
                 describe(

@@ -18,7 +18,7 @@ import yaml
 
 from experiments.core.atomic import replacing
 from experiments.core.cell import CellFolder
-from experiments.core.errors import CheckpointError, describe
+from experiments.core.errors import CheckpointError, ConfigurationError, describe
 from experiments.training.outcome import Outcome
 
 #: keys that say where results go or what computes them, not what a cell is
@@ -52,20 +52,34 @@ class Cell:
         config: the resolved config, plain containers.
         axes: flat config keys and option names, as the table shows them.
         folder: where its files lie.
+        refusal: why it cannot be trained, where that is known already.
     """
 
     id: str
     config: Mapping[str, Any]
     axes: Mapping[str, Any]
     folder: CellFolder
+    refusal: ConfigurationError | None = None
 
     def is_over(self) -> bool:
-        """Whether a whole record says that the cell finished or diverged (a failed one may retry)."""
+        """Whether a whole record says that the cell finished or diverged, and all it owes is there.
+
+        A failed cell may retry; a cell whose ledger is torn, or that is now asked for files that it
+        was not asked for before, is trained again.
+        """
         try:
             record = json.loads(self.folder.record.read_text())
-        except (OSError, ValueError):
+            if self.config["probe"].get("quantities"):
+                pq.read_metadata(self.folder.ledger)
+        except (OSError, ValueError, pa.ArrowException):
             return False
-        return isinstance(record, dict) and record.get("status") in ("finished", "diverged")
+        owed = [self.folder.checkpoint] if self.config["trainer"]["checkpoint"] else []
+        owed += [self.folder.tensorboard] if self._logs("tensorboard") else []
+        over = isinstance(record, dict) and record.get("status") in ("finished", "diverged")
+        return over and all(path.exists() for path in owed)
+
+    def _logs(self, name: str) -> bool:
+        return "_target_" in self.config["logger"].get(name, {})
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from experiments.core.dataset import Split, Splits
+from experiments.core.dataset import Splits
 from experiments.core.logger import CellLogger
 from experiments.core.probe import LayerPass
 from experiments.core.shapes import layer_name
@@ -72,9 +72,8 @@ class StackModule(pl.LightningModule):
         self.parameter_home = StackParameters(self.net)
         self.engine = self._engine()
         self.optimizer = self.stack.optimizer()
-        self.data = Splits(
-            *(self._placed(s) for s in (self.splits.train, self.splits.val, self.splits.test))
-        )
+        parts = (self.splits.train, self.splits.val, self.splits.test)
+        self.data = Splits(*(part.to(self.stack.dtype, self.device) for part in parts))
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
         """Run the chunk's steps for every run that is still in the stack."""
@@ -118,13 +117,6 @@ class StackModule(pl.LightningModule):
         engine = RecursionEngine(self.net, loss, self.parameter_home, batch)
         graph = settings.cuda_graph and self.device.type == "cuda"
         return GraphEngine(engine) if graph else engine
-
-    def _placed(self, split: Split) -> Split:
-        t = split.t.to(self.device)
-        return Split(
-            split.x.to(self.device, self.stack.dtype),
-            t.to(self.stack.dtype) if t.is_floating_point() else t,
-        )
 
     def _order(self, steps: int) -> Tensor | None:
         """Indices of the next batches, (steps, R, batch), or None where a batch is the whole split."""
@@ -242,8 +234,9 @@ class StackModule(pl.LightningModule):
         if patience is None:
             return
         settled = []
-        for run in self.alive:
-            loss = self.outcomes[run].history["train/loss"][-1]
+        # of the whole split: the mean over a few batches goes up and down while this one falls
+        whole = self._measure("train")["train/loss"]
+        for run, loss in zip(self.alive, whole.tolist(), strict=True):
             if loss < self._best[run] - self.stack.settings.min_delta:
                 self._best[run], self._waited[run] = loss, 0
             else:

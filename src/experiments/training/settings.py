@@ -107,7 +107,7 @@ class TrainerSettings:
         checkpoint: keep each run's final weights.
         stack_memory: MiB of parameters and activations that one stack may take; a larger group is
             trained in several stacks. None takes what is fastest: on a CPU a stack that stays in
-            its cache (8), on a GPU one that fills it (16384).
+            its cache (16), on a GPU one that fills it (16384).
 
     Raises:
         ConfigurationError: for a value outside its range, by name.

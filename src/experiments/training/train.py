@@ -67,6 +67,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
         "subnormals": settings.subnormals if flushed else "keep",
         "precision": settings.precision,
         "threads": torch.get_num_threads(),
+        "widths": list(stack.widths),
         "stacked_with": len(stack.runs),
     }
     for outcome in module.outcomes:

@@ -20,11 +20,13 @@ def widths_of(row: Mapping[str, Any]) -> tuple[int, ...]:
     >>> widths_of({"data": "digits", "model.depth": 1, "model.width": 7, "model.parameters": 7510.0})
     (64, 100, 10)
     """
-    data, hidden, parameters = dataset_of(row), row.get("model.hidden"), row.get("model.parameters")
+    data, parameters = dataset_of(row), row.get("model.parameters")
+    if isinstance(row.get("model.hidden"), str):
+        hidden = json.loads(row["model.hidden"])
+        return ModelSettings(hidden=hidden).widths(data.features, data.outputs)
     settings = ModelSettings(
         depth=int(row["model.depth"]),
         width=int(row["model.width"]),
-        hidden=json.loads(hidden) if isinstance(hidden, str) else None,
         parameters=None if parameters is None or parameters != parameters else int(parameters),
     )
     return settings.widths(data.features, data.outputs)
