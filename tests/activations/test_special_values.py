@@ -2,14 +2,16 @@
 
 import math
 
+import mpmath
 import pytest
 import torch
-from tests.activations.rooms import every_case, every_room, room_name
+from tests.activations.rooms import every_case, every_room, oracle_of, room_name
 
 from experiments.activations import ELU, GELU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 
 INF, NAN = math.inf, math.nan
-SPECIAL = [-INF, INF, NAN, -0.0, 0.0, -1e-40, 1e-40, -1e4, 1e4]
+SPECIAL = [-INF, INF, NAN, -0.0, 0.0, -1e-40, 1e-40]
+LARGE = [-1e4, 1e4]
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 
 # room: (z, sigma(z), sigma'(z)); limits and one-sided derivatives, written down by hand
@@ -52,10 +54,21 @@ def test_special_values_are_those_of_torchs_operator(sigma, dtype, copies) -> No
         same(found, slope.expand(copies), sign_of_zero=False)
 
 
+@every_case
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_large_numbers_have_torchs_value_and_the_true_slope(sigma, dtype) -> None:
+    """Where 1 + |z| is nearly |z|, torch's sigma' may have cancelled (softsign's does): 60 digits judge."""
+    z = torch.tensor(LARGE, dtype=dtype)
+    same(sigma.value(z), sigma.operator(z))
+    slope = [float(oracle_of(sigma)[1](mpmath.mpf(point))) for point in z.tolist()]
+    truth = torch.tensor(slope, dtype=torch.float64).to(dtype)
+    same(sigma.derivative(z), truth, sign_of_zero=False)
+
+
 @pytest.mark.parametrize("sigma", [Sigmoid(), Tanh(), ReLU(), ELU()], ids=room_name)
 def test_evaluate_has_the_special_values_too(sigma) -> None:
     """The two buffers hold what value and derivative return, NaN for NaN."""
-    z = torch.tensor(SPECIAL)
+    z = torch.tensor([*SPECIAL, *LARGE])
     a, slope = torch.empty_like(z), torch.empty_like(z)
     sigma.evaluate(z, a, slope)
     same(a, sigma.value(z))
