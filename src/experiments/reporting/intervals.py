@@ -3,8 +3,14 @@
 Seeds are what is drawn again: a bootstrap sample draws whole runs, so whatever was measured within a
 run (its points along a line, its two sides of a comparison) stays together.
 
-The bootstrap is bias-corrected and accelerated (BCa). With ten seeds its nominal 95 % interval covers
-the truth about nine times in ten: read it as an honest width, not as a test.
+The bootstrap is bias-corrected and accelerated (BCa), of two seeds the plain percentiles. It resamples
+what there is, so from few seeds a nominal 95 % interval is too short. How often it holds the true mean of
+normal numbers (simulated, tests/reporting):
+
+    seeds       2     3     5     10
+    covered    .51   .72   .85   .91
+
+Read it as the width that the seeds show, not as a test; two seeds decide nothing (core.interval).
 
 References:
     Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 14. Wilson (1927), for shares.
