@@ -9,6 +9,7 @@ from torch import nn
 from benchmarks import ledger, peers, steps
 from benchmarks.timing import Row, compete
 from experiments.activations import Sigmoid
+from experiments.core.vector_math import write_tanh
 from experiments.initializers import Glorot
 from experiments.layers import Dense
 from experiments.training.stack import chunked
@@ -21,6 +22,7 @@ def cpu_rows(quick: bool) -> list[Row]:
     """Everything that is measured on one CPU thread."""
     rows: list[Row] = []
     for part in (
+        _elementary(),
         _layers(),
         _steps(quick),
         _sweeps(quick),
@@ -50,6 +52,18 @@ def gpu_rows() -> list[Row]:
             {"one after another, eager torch": 1, "stacked": runs, "batched products alone": runs},
         )
     return rows
+
+
+def _elementary() -> Iterator[Row]:
+    """What a narrow layer's activation costs beside its products, for 16 networks."""
+    z, W = torch.randn(16, 64, 32), torch.randn(16, 32, 32)
+    out = torch.empty_like(z)
+    contenders = {
+        "batched product": lambda: torch.bmm(z, W, out=out),
+        "tanh by torch": lambda: torch.tanh(z, out=out),
+        "tanh by write_tanh": lambda: write_tanh(z, out),
+    }
+    yield from compete("(64, 32) @ (32, 32), and tanh of the result (per network)", contenders, 16)
 
 
 def _layers() -> Iterator[Row]:
