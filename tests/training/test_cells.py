@@ -154,10 +154,14 @@ def test_a_written_config_is_the_cell(tmp_path) -> None:
     assert identity(read) == one.id
 
 
+#: a cell that owes its record and no other file
+NOTHING_ELSE = ("probe=none", "logger=none", "trainer.checkpoint=false")
+
+
 @pytest.mark.parametrize("status", ["finished", "diverged", "failed"])
 def test_which_cells_are_over(tmp_path, status) -> None:
     """A failed cell may be tried again; the other ends are final."""
-    one = cell(runs_dir=tmp_path)
+    one = cell(*NOTHING_ELSE, runs_dir=tmp_path)
     assert not one.is_over()
     write_config(one)
     assert not one.is_over()
@@ -176,7 +180,7 @@ def test_a_torn_record_is_no_record(tmp_path, torn) -> None:
 
 def test_killed_before_the_rename_there_is_no_record(tmp_path, monkeypatch) -> None:
     """A process killed between writing and renaming leaves the cell open, and the old record whole."""
-    one = cell(runs_dir=tmp_path)
+    one = cell(*NOTHING_ELSE, runs_dir=tmp_path)
     write_config(one)
     write_record(one, {"status": "failed", "metrics": {}})
     before = one.folder.record.read_text()
