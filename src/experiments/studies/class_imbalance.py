@@ -11,8 +11,8 @@ from typing import ClassVar, final
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Verdict
-from experiments.studies.contest import Along, Contest, edges
-from experiments.studies.reading import NOTHING, decided
+from experiments.studies.contest import Along, Contest, edges, tie_along
+from experiments.studies.reading import NOTHING
 
 AXIS = "data.imbalance"
 ACCURACY, WORST = "test/accuracy", "test/worst_class"
@@ -51,20 +51,13 @@ class ClassImbalance(Study):
         table = along.table(
             metrics, "Every imbalance", "Means over seeds; every seed draws its own split."
         )
-        verdicts = (_ties(along), _suffers(along), _at_worst(along), *edges(contest))
+        verdicts = (
+            tie_along(along, CROSS, SQUARED, TIE, by="imbalance", at="at"),
+            _suffers(along),
+            _at_worst(along),
+            *edges(contest),
+        )
         return Findings(verdicts, (table,), () if figure is None else (figure,))
-
-
-def _ties(along: Along) -> Verdict:
-    leads = {value: along.lead(CROSS, SQUARED, value, ACCURACY) for value in along.values}
-    known = {value: lead for value, lead in leads.items() if lead.seeds}
-    if not known:
-        return Verdict(f"{CROSS.capitalize()} and {SQUARED} were not both trained.", "undecided")
-    parts = [f"{lead} at {value:g}" for value, lead in known.items()]
-    return Verdict(
-        f"{CROSS.capitalize()} minus {SQUARED} in test accuracy, by imbalance: {', '.join(parts)}.",
-        decided(*(lead.within(-TIE, TIE) for lead in known.values())),
-    )
 
 
 def _suffers(along: Along) -> Verdict:

@@ -73,31 +73,36 @@ def _learning(endings: Sequence[Ending], depths: Sequence[int]) -> Figure | None
     values = np.array([[ending.learns(depth).value for depth in depths] for ending in endings])
     if not np.isfinite(values).any():
         return None
-    return heat_map(
-        values,
-        [ending.label for ending in endings],
-        [str(depth) for depth in depths],
-        "share of seeds that learn",
-        "Which of them learn",
+    caption = (
         "Share of seeds whose validation accuracy ends clearly above chance, at the best learning rate "
-        "that was tried.",
-        labels=("", HIDDEN.label),
-        limits=(0.0, 1.0),
+        "that was tried."
     )
+    words = "share of seeds that learn", "Which of them learn"
+    return _shares(values, endings, depths, *words, caption)
 
 
 def _divergence(endings: Sequence[Ending], depths: Sequence[int]) -> Figure | None:
     values = np.array([[ending.diverges(depth) for depth in depths] for ending in endings])
     if not np.nansum(values) > 0:
         return None
-    return heat_map(
-        values,
-        [ending.label for ending in endings],
-        [str(depth) for depth in depths],
-        "share of runs not finite",
-        "Which of them leave the floats",
+    caption = (
         "Share of runs, all learning rates together, whose loss was not finite at some step. A bounded "
-        "activation keeps the loss finite until the gradient itself overflows.",
-        labels=("", HIDDEN.label),
-        limits=(0.0, 1.0),
+        "activation keeps the loss finite until the gradient itself overflows."
+    )
+    words = "share of runs not finite", "Which of them leave the floats"
+    return _shares(values, endings, depths, *words, caption)
+
+
+def _shares(
+    values: np.ndarray,
+    endings: Sequence[Ending],
+    depths: Sequence[int],
+    measure: str,
+    title: str,
+    caption: str,
+) -> Figure:
+    """One row an ending, one column a depth."""
+    rows, columns = [ending.label for ending in endings], [str(depth) for depth in depths]
+    return heat_map(
+        values, rows, columns, measure, title, caption, labels=("", HIDDEN.label), limits=(0.0, 1.0)
     )

@@ -11,8 +11,8 @@ import numpy as np
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Verdict
-from experiments.studies.contest import Along, Contest, edges
-from experiments.studies.reading import NOTHING, decided, listed
+from experiments.studies.contest import Along, Contest, edges, tie_along
+from experiments.studies.reading import NOTHING, listed
 
 AXIS = "data.train_examples"
 ACCURACY = "test/accuracy"
@@ -52,24 +52,12 @@ class FewSamples(Study):
             metrics, "Every number of examples", "Means over seeds; every seed draws its own split."
         )
         verdicts = (
-            _contest(along, SQUARED, TIE), _where(along), _contest(along, RAW, None), *edges(contest)
+            tie_along(along, CROSS, SQUARED, TIE, by="examples", at="with"),
+            _where(along),
+            tie_along(along, CROSS, RAW, None, by="examples", at="with"),
+            *edges(contest),
         )  # fmt: skip
         return Findings(verdicts, (table,), () if figure is None else (figure,))
-
-
-def _contest(along: Along, rival: str, tie: float | None) -> Verdict:
-    """Cross-entropy against one rival at every number of examples."""
-    leads = {value: along.lead(CROSS, rival, value, ACCURACY) for value in along.values}
-    known = {value: lead for value, lead in leads.items() if lead.seeds}
-    if not known:
-        return Verdict(f"{CROSS.capitalize()} and {rival} were not both trained.", "undecided")
-    parts = [f"{lead} with {value:g}" for value, lead in known.items()]
-    sentence = (
-        f"{CROSS.capitalize()} minus {rival} in test accuracy, by examples: {', '.join(parts)}."
-    )
-    if tie is None:
-        return Verdict(sentence, "measured")
-    return Verdict(sentence, decided(*(lead.within(-tie, tie) for lead in known.values())))
 
 
 def _where(along: Along) -> Verdict:

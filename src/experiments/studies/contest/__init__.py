@@ -16,6 +16,7 @@ from experiments.studies.contest.heads import (
     with_heads,
 )
 from experiments.studies.contest.speed import at_start, median_steps, steps_to, written_steps
+from experiments.studies.contest.ties import tie_along
 from experiments.studies.contest.tuning import Arm, arms_of
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "settings_of",
     "steps_to",
     "tempered",
+    "tie_along",
     "values_of",
     "with_heads",
     "written_steps",

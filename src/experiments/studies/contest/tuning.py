@@ -10,6 +10,7 @@ from pandas import DataFrame
 
 from experiments.reporting.configurations import configurations
 from experiments.studies.contest.heads import HEAD, LR, settings_of
+from experiments.studies.reading import edge_of
 
 ACCURACY, LOSS = "val/accuracy", "val/loss"
 #: validation accuracies so close are one plateau
@@ -49,10 +50,7 @@ class Arm:
     @property
     def edge(self) -> str:
         """``"lowest"`` or ``"highest"`` if the best rate is the last one tried on that side, or ""."""
-        rates = list(self.tried)
-        if len(rates) < 2 or self.rate not in (rates[0], rates[-1]):
-            return ""
-        return "lowest" if self.rate == rates[0] else "highest"
+        return edge_of(list(self.tried), self.rate)
 
     @property
     def rising(self) -> bool:

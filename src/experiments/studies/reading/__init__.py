@@ -32,7 +32,7 @@ from experiments.studies.reading.spread import (
     variance_ratio,
 )
 from experiments.studies.reading.start import start_of
-from experiments.studies.reading.tuning import CHOSEN_BY, Tuned, tuned
+from experiments.studies.reading.tuning import CHOSEN_BY, Tuned, edge_of, tuned
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "decided",
     "depth_at_level",
     "drawn",
+    "edge_of",
     "families",
     "initializer_of",
     "ladders",

@@ -1,6 +1,6 @@
 """Networks at the learning rate that suits them best: chosen on validation data, one rate for all seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,10 +36,7 @@ class Tuned:
     @property
     def edge(self) -> str:
         """``"lowest"`` or ``"highest"`` if the best rate is the last one tried on that side, or ""."""
-        rates = list(self.tried)
-        if len(rates) < 2 or self.rate not in (rates[0], rates[-1]):
-            return ""
-        return "lowest" if self.rate == rates[0] else "highest"
+        return edge_of(list(self.tried), self.rate)
 
     def at_best(self, column: str) -> Float64[ndarray, " seeds"]:
         """A column at the best rate, by seed; NaN for what was not measured."""
@@ -47,6 +44,17 @@ class Tuned:
             return np.full(len(self.rows), np.nan)
         found: Float64[ndarray, " seeds"] = self.rows[column].to_numpy(np.float64, na_value=np.nan)
         return found
+
+
+def edge_of(rates: Sequence[float], best: float) -> str:
+    """On which side the best of ascending rates is the last one tried: "lowest", "highest" or "".
+
+    >>> edge_of([0.1, 1.0, 10.0], 10.0), edge_of([0.1, 1.0, 10.0], 1.0), edge_of([0.1], 0.1)
+    ('highest', '', '')
+    """
+    if len(rates) < 2 or best not in (rates[0], rates[-1]):
+        return ""
+    return "lowest" if best == rates[0] else "highest"
 
 
 def tuned(rows: DataFrame) -> Tuned:

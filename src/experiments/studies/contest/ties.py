@@ -1,0 +1,27 @@
+"""Two heads side by side along an axis, and whether they are level everywhere."""
+
+from experiments.core.study import Verdict
+from experiments.studies.contest.along import Along
+from experiments.studies.reading import decided
+
+
+def tie_along(along: Along, head: str, rival: str, tie: float | None, by: str, at: str) -> Verdict:
+    """A head's test accuracy minus its rival's at every place of the axis.
+
+    Args:
+        along: the contest.
+        head: that is subtracted from.
+        rival: that is subtracted.
+        tie: a difference below it, either way, is none; None only measures.
+        by: what the axis is, in words.
+        at: the word before a place on it.
+    """
+    leads = {value: along.lead(head, rival, value, "test/accuracy") for value in along.values}
+    known = {value: lead for value, lead in leads.items() if lead.seeds}
+    if not known:
+        return Verdict(f"{head.capitalize()} and {rival} were not both trained.", "undecided")
+    parts = [f"{lead} {at} {value:g}" for value, lead in known.items()]
+    sentence = f"{head.capitalize()} minus {rival} in test accuracy, by {by}: {', '.join(parts)}."
+    if tie is None:
+        return Verdict(sentence, "measured")
+    return Verdict(sentence, decided(*(lead.within(-tie, tie) for lead in known.values())))
