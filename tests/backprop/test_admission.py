@@ -117,7 +117,7 @@ class Forgetful(Activation):
     def forward(self, z):
         return z
 
-    def fill(self, z, a, derivative):
+    def operations(self, z, a, derivative):
         raise NotImplementedError
 
 

@@ -17,6 +17,7 @@ References:
 """
 
 import math
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation, DerivativeRule, require_number
 from experiments.core.elementwise import Elementwise, differentiable, in_single
-from experiments.core.vector_math import write_exp, write_expm1
+from experiments.core.operations import Operations, exp, expm1
 
 
 @in_single
@@ -106,12 +107,14 @@ class ELU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.elu(z, self.alpha)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        write_expm1(torch.clamp_max(z, 0.0, out=derivative), a)
-        write_exp(derivative, derivative)
-        part = torch.clamp_min(z, 0.0)
-        torch.add(part, a, alpha=self.alpha, out=a)
-        if self.alpha != 1.0:
-            right = torch.sub(1.0, torch.le(z, 0.0, out=part), out=part)
-            derivative.mul_(torch.threshold_(right, 0.5, self.alpha))
-        derivative.nan_to_num_(nan=1.0)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        left = partial(torch.clamp_max, z, 0.0, out=derivative)
+
+        def join() -> None:
+            part = torch.clamp_min(z, 0.0)
+            torch.add(part, a, alpha=self.alpha, out=a)
+            if self.alpha != 1.0:
+                derivative.mul_(torch.threshold_(torch.gt(z, 0.0, out=part), 0.5, self.alpha))
+            derivative.nan_to_num_(nan=1.0)
+
+        return (left, expm1(derivative, a), exp(derivative, derivative), join)

@@ -27,6 +27,7 @@ from torch import Tensor
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable
 from experiments.core.normal import density_series, distribution, mills_ratio, times_density
+from experiments.core.operations import Operations
 
 # 1/sqrt 2, and phi(0)
 ROOT_HALF, PEAK = math.sqrt(0.5), math.sqrt(0.5 / math.pi)
@@ -113,6 +114,5 @@ class GELU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.gelu(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        a.copy_(gelu(z))
-        derivative.copy_(gelu_derivative(z))
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        return (lambda: a.copy_(gelu(z)), lambda: derivative.copy_(gelu_derivative(z)))

@@ -15,6 +15,7 @@ References:
 """
 
 import math
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.operations import Operations
 
 
 def identity(z: Tensor) -> Tensor:
@@ -85,6 +87,5 @@ class Identity(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return z.clone()
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        a.copy_(z)
-        derivative.fill_(1.0)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        return (partial(a.copy_, z), partial(derivative.fill_, 1.0))

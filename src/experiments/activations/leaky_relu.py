@@ -23,6 +23,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation, DerivativeRule, require_number
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.operations import Operations
 
 
 @in_single
@@ -101,7 +102,10 @@ class LeakyReLU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.leaky_relu(z, self.negative_slope)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.clamp(z, min=0.0, out=a)
-        a.add_(torch.clamp(z, max=0.0, out=derivative), alpha=self.negative_slope)
-        torch.threshold_(torch.gt(z, 0.0, out=derivative), 0.5, self.negative_slope)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        def fill() -> None:
+            torch.clamp(z, min=0.0, out=a)
+            a.add_(torch.clamp(z, max=0.0, out=derivative), alpha=self.negative_slope)
+            torch.threshold_(torch.gt(z, 0.0, out=derivative), 0.5, self.negative_slope)
+
+        return (fill,)

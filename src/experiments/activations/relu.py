@@ -16,6 +16,7 @@ References:
 """
 
 import math
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.operations import Operations
 
 #: a tensor: a Python number would be made into one at every call
 ZERO = torch.tensor(0.0)
@@ -91,6 +93,8 @@ class ReLU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.relu(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.clamp_min(z, 0.0, out=a)
-        torch.ne(a, ZERO, out=derivative)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        return (
+            partial(torch.clamp_min, z, 0.0, out=a),
+            partial(torch.ne, a, ZERO, out=derivative),
+        )

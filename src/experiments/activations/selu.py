@@ -16,6 +16,7 @@ References:
 """
 
 import math
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable, in_single
-from experiments.core.vector_math import write_exp, write_expm1
+from experiments.core.operations import Operations, exp, expm1
 
 ALPHA = 1.6732632423543772
 LAMBDA = 1.0507009873554805
@@ -98,10 +99,13 @@ class SELU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.selu(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        write_expm1(torch.clamp_max(z, 0.0, out=derivative), a)
-        write_exp(derivative, derivative)
-        part = torch.clamp_min(z, 0.0)
-        a.mul_(LAMBDA * ALPHA).add_(part, alpha=LAMBDA)
-        right = torch.sub(1.0, torch.le(z, 0.0, out=part), out=part).mul_(LAMBDA)
-        derivative.mul_(torch.threshold_(right, 0.5, LAMBDA * ALPHA)).nan_to_num_(nan=LAMBDA)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        left = partial(torch.clamp_max, z, 0.0, out=derivative)
+
+        def join() -> None:
+            part = torch.clamp_min(z, 0.0)
+            a.mul_(LAMBDA * ALPHA).add_(part, alpha=LAMBDA)
+            right = torch.gt(z, 0.0, out=part).mul_(LAMBDA)
+            derivative.mul_(torch.threshold_(right, 0.5, LAMBDA * ALPHA)).nan_to_num_(nan=LAMBDA)
+
+        return (left, expm1(derivative, a), exp(derivative, derivative), join)

@@ -17,13 +17,16 @@ References:
     Higham & Higham (2019), eq. 2.1; note 001.
 """
 
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from experiments.core import operations
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.operations import Operations
 
 
 @in_single
@@ -96,7 +99,11 @@ class Sigmoid(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         # sigma' = sigma(z) sigma(-z): one pass fewer than s - s^2, and a is needed anyway
-        torch.sigmoid(z, out=a)
-        torch.neg(z, out=derivative).sigmoid_().mul_(a)
+        return (
+            partial(torch.sigmoid, z, out=a),
+            operations.negative(z, derivative),
+            derivative.sigmoid_,
+            operations.multiply(derivative, a, derivative),
+        )

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.operations import Operations
 
 # z0 in two parts, and e^z0 = -1 - z0
 ZERO, ZERO_REST, EXP_ZERO = -1.2784645427610737, -1.0946994183093437e-16, 0.2784645427610738
@@ -107,12 +108,13 @@ class SiLU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.silu(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        if z.dtype == torch.float64:
-            a.copy_(silu(z))
-            derivative.copy_(silu_derivative(z))
-        else:
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        def fill() -> None:
             wide = z.double()
             s = torch.sigmoid(wide)
             a.copy_(wide * s)
             derivative.copy_(wide.mul_(1.0 - s).add_(1.0).mul_(s))
+
+        if z.dtype != torch.float64:
+            return (fill,)
+        return (lambda: a.copy_(silu(z)), lambda: derivative.copy_(silu_derivative(z)))

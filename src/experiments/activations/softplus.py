@@ -24,6 +24,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.operations import Operations
 
 
 @in_single
@@ -93,7 +94,10 @@ class Softplus(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.softplus(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        torch.abs(z, out=a).neg_().exp_().log1p_()
-        a.add_(torch.clamp(z, min=0.0, out=derivative))
-        torch.sigmoid(z, out=derivative)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        def fill() -> None:
+            torch.abs(z, out=a).neg_().exp_().log1p_()
+            a.add_(torch.clamp(z, min=0.0, out=derivative))
+            torch.sigmoid(z, out=derivative)
+
+        return (fill,)

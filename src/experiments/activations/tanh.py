@@ -16,14 +16,16 @@ References:
     LeCun, Bottou, Orr & Müller (1998), section 4.4.
 """
 
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from experiments.core import operations
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, differentiable, in_single
-from experiments.core.vector_math import write_tanh
+from experiments.core.operations import Operations, has_fast_cosh
 
 #: tensors: a Python number would be made into one at every call
 MINUS_TWO, FOUR = torch.tensor(-2.0), torch.tensor(4.0)
@@ -99,7 +101,17 @@ class Tanh(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.tanh(z)
 
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        write_tanh(z, a)
-        s = torch.abs(z, out=derivative).mul_(MINUS_TWO).sigmoid_()
-        s.addcmul_(s, s, value=-1.0).mul_(FOUR)
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        if has_fast_cosh(z):
+            return (  # sigma' = 1 / cosh^2; the square overflows where sigma' is subnormal
+                operations.tanh(z, a),
+                operations.cosh(z, derivative),
+                operations.multiply(derivative, derivative, derivative),
+                operations.reciprocal(derivative, derivative),
+            )
+        return (operations.tanh(z, a), partial(_fill_derivative, z, derivative))
+
+
+def _fill_derivative(z: Tensor, derivative: Tensor) -> None:
+    s = torch.abs(z, out=derivative).mul_(MINUS_TWO).sigmoid_()
+    s.addcmul_(s, s, value=-1.0).mul_(FOUR)

@@ -2,42 +2,27 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from experiments.activations import Identity
-from experiments.backprop.admission import layers_of, require_shape
+from experiments.backprop.admission import Layer, layers_of, require_shape
 from experiments.backprop.gradients import Backpropagation
 from experiments.core.errors import describe
 from experiments.core.loss import Loss
+from experiments.core.operations import (
+    Operation,
+    multiply,
+    product,
+    product_with,
+    quiet,
+    sum_of_rows,
+)
 from experiments.models import MLP
-
-
-class _Upward(NamedTuple):
-    """What the forward pass of one hidden layer reads and writes."""
-
-    b: Tensor
-    W_columns: Tensor
-    z: Tensor
-    a: Tensor
-    derivative: Tensor
-    evaluate: Callable[[Tensor, Tensor, Tensor], None]
-
-
-class _Downward(NamedTuple):
-    """What the backward pass of one layer reads and writes; None where there is nothing to do."""
-
-    delta: Tensor
-    delta_columns: Tensor
-    a_prev: Tensor | None
-    derivative: Tensor | None
-    weight_gradient: Tensor
-    bias_gradient: Tensor
-    W: Tensor
-    delta_prev: Tensor | None
 
 
 class BackpropagationBuffers:
@@ -90,10 +75,6 @@ class BackpropagationBuffers:
         self._linear = [isinstance(layer.activation, Identity) for layer in layers]
         for layer in layers:
             layer.evaluate(layer.b.detach())  # a derivative that is missing is missed now
-        # fill is evaluate without its own no_grad, which this loop has around it
-        self._evaluate = [
-            sigma.fill if sigma.rule == "exact" else sigma.evaluate for _, _, sigma in layers
-        ]
         like = layers[0].W
         shapes = [(*runs, batch, n) for n in net.widths[1:]]
         if keep:
@@ -123,10 +104,7 @@ class BackpropagationBuffers:
                 derivative.fill_(1.0)
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
-        stacked = net.runs is not None
-        self._affine: Callable[..., Tensor] = torch.baddbmm if stacked else torch.addmm
-        self._product: Callable[..., Tensor] = torch.bmm if stacked else torch.mm
-        self._total = _sum_over_rows if stacked else _product_with(like.new_ones(batch))
+        self._affine: Callable[..., Tensor] = torch.addmm if net.runs is None else torch.baddbmm
         inputs = {torch.Size((batch, net.widths[0])), torch.Size((*runs, batch, net.widths[0]))}
         self._fitting = {(shape, like.dtype, like.device) for shape in inputs}
         # looked into at every call: much cheaper than net.weights, which asks every module
@@ -148,10 +126,18 @@ class BackpropagationBuffers:
             self._bind()
         if x.dim() < self.z[0].dim():
             x = x.expand(*self.z[0].shape[:1], *x.shape)
-        self._forward(x)
-        cost, slope = loss.per_example_and_delta(self.a[-1], t)
-        torch.div(slope, self.batch, out=self.delta[-1])
-        self._backward(x)
+        if x.requires_grad:
+            x = x.detach()
+        with quiet():
+            b, W_columns, z = self._first
+            self._affine(b, x, W_columns, out=z)
+            for operation in self._upward:
+                operation()
+            cost, slope = loss.per_example_and_delta(self.a[-1], t)
+            torch.div(slope, self.batch, out=self.delta[-1])
+            for operation in self._downward:
+                operation()
+            self._first_gradient(x)
         return Backpropagation(
             loss=cost.mean(-1),
             deltas=self.delta if self._kept else [],
@@ -159,30 +145,8 @@ class BackpropagationBuffers:
             bias_gradients=self.bias_gradients,
         )
 
-    def _forward(self, x: Tensor) -> None:
-        affine, a_prev = self._affine, x
-        for b, W_columns, z, a, derivative, evaluate in self._upward:
-            affine(b, a_prev, W_columns, out=z)
-            if a is not z:
-                evaluate(z, a, derivative)
-            a_prev = a
-        b, W, z_columns = self._top
-        affine(b, W, a_prev.mT, out=z_columns)
-        if not self._linear[-1]:
-            self._evaluate[-1](self.z[-1], self.a[-1], self.derivative[-1])
-
-    def _backward(self, x: Tensor) -> None:
-        product, total = self._product, self._total
-        for delta, columns, a_prev, derivative, dW, db, W, delta_prev in self._downward:
-            if derivative is not None:
-                delta.mul_(derivative)
-            product(columns, x if a_prev is None else a_prev, out=dW)
-            total(delta, columns, db)
-            if delta_prev is not None:
-                product(delta, W, out=delta_prev)
-
     def _bind(self) -> None:
-        """Make the views of the parameters that every call uses."""
+        """Choose the operations that every call goes through, with the parameters as they lie now."""
         layers = layers_of(self.net)
         shapes = [b.shape for _, b, _ in layers]
         if shapes != [b.shape for b in self.bias_gradients]:
@@ -194,40 +158,43 @@ class BackpropagationBuffers:
             for slot in self._slots
             for name in ("weight", "bias")
         ]
-        self._upward = [
-            _Upward(layer.b.unsqueeze(-2), layer.W.mT, z, a, derivative, evaluate)
-            for layer, z, a, derivative, evaluate in zip(
-                layers[:-1], self.z, self.a, self.derivative, self._evaluate, strict=False
-            )
-        ]
-        self._top = (layers[-1].b.unsqueeze(-1), layers[-1].W, self.z[-1].mT)
-        self._downward = [
-            _Downward(
-                delta=self.delta[k],
-                delta_columns=self.delta[k].mT,
-                a_prev=self.a[k - 1] if k else None,
-                derivative=None if self._linear[k] else self.derivative[k],
-                weight_gradient=self.weight_gradients[k],
-                bias_gradient=self.bias_gradients[k],
-                W=layers[k].W,
-                delta_prev=self.delta[k - 1] if k else None,
-            )
-            for k in reversed(range(len(layers)))
-        ]
+        detached = [layer._replace(W=layer.W.detach(), b=layer.b.detach()) for layer in layers]
+        self._upward = self._operations_upward(detached)
+        self._downward = self._operations_downward(detached)
+        self._first = (detached[0].b.unsqueeze(-2), detached[0].W.mT, self.z[0])
+        self._first_gradient = product_with(self.delta[0].mT, self.weight_gradients[0])
+
+    def _operations_upward(self, layers: list[Layer]) -> list[Operation]:
+        """From z^[1], which the input's product has written, to a^[L]."""
+        operations: list[Operation] = []
+        for k, (W, b, activation) in enumerate(layers):
+            z, a_prev, last = self.z[k], self.a[k - 1], k == len(layers) - 1
+            if k > 0 and last:  # in columns
+                columns = partial(self._affine, b.unsqueeze(-1), W, a_prev.mT, out=z.mT)
+                operations.append(columns)
+            elif k > 0:
+                operations.append(partial(self._affine, b.unsqueeze(-2), a_prev, W.mT, out=z))
+            if not self._linear[k]:
+                operations += activation.bind(z, self.a[k], self.derivative[k])
+        return operations
+
+    def _operations_downward(self, layers: list[Layer]) -> list[Operation]:
+        """From dC/da^[L] to every gradient but that of W^[1], whose other factor is the input."""
+        operations: list[Operation] = []
+        for k in reversed(range(len(layers))):
+            delta = self.delta[k]
+            if not self._linear[k]:
+                operations.append(multiply(delta, self.derivative[k], delta))
+            operations.append(sum_of_rows(delta, self.bias_gradients[k]))
+            if k > 0:
+                operations.append(product(delta.mT, self.a[k - 1], self.weight_gradients[k]))
+                operations.append(product(delta, layers[k].W, self.delta[k - 1]))
+        return operations
 
     def _refuse(self, x: Tensor) -> None:
         require_shape(self.net, x)
         found = f"{x.shape[-2]} examples for buffers of {self.batch}"
         raise ValueError(describe(found, "equal numbers", "make buffers for this batch size"))
-
-
-def _sum_over_rows(delta: Tensor, _: Tensor, out: Tensor) -> None:
-    torch.sum(delta, -2, out=out)
-
-
-def _product_with(ones: Tensor) -> Callable[[Tensor, Tensor, Tensor], object]:
-    """The same sum as a product with ones, which starts faster; for one network."""
-    return lambda _, delta_columns, out: torch.mv(delta_columns, ones, out=out)
 
 
 def _behind_each_other(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Literal, final
 
 import torch
@@ -15,6 +16,7 @@ from experiments.core.elementwise import (
     operator_derivative,
 )
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.operations import Operations, quiet
 
 DerivativeRule = Literal["exact", "native"]
 
@@ -30,10 +32,11 @@ class Activation(nn.Module, ABC):
       sigma', and the gradient of sigma' the hand-written sigma'': both keep their digits in the
       tails. A fused layer may call ``derivative(z)`` in its own backward and be differentiated again.
     * ``value(z)`` and ``second_derivative(z)`` are plain formulas, for use without a graph.
-    * ``evaluate(z, a, derivative)`` fills buffers, for loops that differentiate by hand.
+    * ``evaluate(z, a, derivative)`` fills buffers, for code that differentiates by hand;
+      ``bind(z, a, derivative)`` gives the same as operations, for loops that do it every step.
 
     A room sets the class attributes below (facts that depend on an argument: in ``__init__``) and
-    writes ``operator`` and ``fill``. It overrides nothing else.
+    writes ``operator`` and ``operations``. It overrides nothing else.
 
     Args:
         derivative: ``"exact"`` keeps its digits in the tails. ``"native"`` is torch's own operator,
@@ -76,8 +79,8 @@ class Activation(nn.Module, ABC):
         """Torch's own operator for sigma, the ``native`` rule."""
 
     @abstractmethod
-    def fill(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
-        """Write sigma(z) and sigma'(z) by the exact rule; called by ``evaluate``."""
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
+        """What writes sigma(z) and sigma'(z) by the exact rule, in order; called by ``bind``."""
 
     def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """a = sigma(z), differentiable: autograd is given sigma' by hand."""
@@ -120,22 +123,40 @@ class Activation(nn.Module, ABC):
             a: receives sigma(z); the shape and type of z, sharing no memory with z.
             derivative: receives sigma'(z); likewise, and sharing none with ``a``.
         """
+        with torch.no_grad(), quiet():
+            for operation in self.bind(z.detach(), a, derivative):
+                operation()
+
+    @final
+    def bind(
+        self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
+    ) -> Operations:
+        """``evaluate`` as operations on these three tensors, to be called in order, again and again.
+
+        Call them without a graph and inside ``experiments.core.operations.quiet()``.
+
+        Args:
+            z: as for ``evaluate``, without a gradient.
+            a: likewise.
+            derivative: likewise.
+        """
         if self.rule == "native":
-            with torch.inference_mode(False), torch.enable_grad():
-                leaf = (z.clone() if z.is_inference() else z.detach()).requires_grad_()
-                value = self.operator(leaf)
-                one = value.new_ones(()).expand_as(value)
-                (slope,) = torch.autograd.grad(value, leaf, one)
-            a.copy_(value.detach())
-            derivative.copy_(slope)
-        else:
-            with torch.no_grad():
-                self.fill(z.detach(), a, derivative)
+            return (partial(self._differentiate_operator, z, a, derivative),)
+        return self.operations(z, a, derivative)
 
     @final
     def extra_repr(self) -> str:
         numbers = [f"{name}={getattr(self, name)!r}" for name in self.arguments]
         return ", ".join([*numbers, f"derivative={self.rule!r}"])
+
+    def _differentiate_operator(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = (z.clone() if z.is_inference() else z.detach()).requires_grad_()
+            value = self.operator(leaf)
+            one = value.new_ones(()).expand_as(value)
+            (slope,) = torch.autograd.grad(value, leaf, one)
+        a.copy_(value.detach())
+        derivative.copy_(slope)
 
     @property
     def _numbers(self) -> tuple[float, ...]:

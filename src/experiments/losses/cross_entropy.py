@@ -57,13 +57,13 @@ class CrossEntropy(Loss):
             at_z = SoftmaxOutput(z)
             return (t * at_z.surprise()).sum(-1), at_z.residual(t)
         largest = z.amax(-1, keepdim=True)
-        e = torch.exp(z - largest)
+        e = (z - largest).exp_()
         own = e.gather(-1, t)
         e = e.scatter(-1, t, 0.0)
         others = e.sum(-1, keepdim=True)
         gap = largest - z.gather(-1, t)
         cost = gap + torch.log1p(others + (own - 1))
-        return cost.squeeze(-1), e.scatter(-1, t, -others) / (own + others)
+        return cost.squeeze(-1), e.scatter(-1, t, -others).div_(own + others)
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
         return terms[0]

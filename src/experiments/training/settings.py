@@ -106,8 +106,8 @@ class TrainerSettings:
         progress_bar: show Lightning's bar.
         checkpoint: keep each run's final weights.
         stack_memory: MiB of parameters and activations that one stack may take; a larger group is
-            trained in several stacks. None takes what is fastest: on a CPU a stack that stays in
-            its cache (16), on a GPU one that fills it (16384).
+            trained in several stacks. None takes what is fastest: on a CPU as many runs as keep one
+            layer in a core's cache (1 MiB), up to 256 in all; on a GPU 16384.
 
     Raises:
         ConfigurationError: for a value outside its range, by name.

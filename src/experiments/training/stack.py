@@ -23,8 +23,11 @@ from experiments.training.settings import ModelSettings, TrainerSettings
 
 Item = TypeVar("Item")
 
-#: MiB of one stack where nothing is said: it fits a CPU's cache, it fills a GPU
-CPU_MEMORY, GPU_MEMORY = 16, 16384
+#: MiB of one stack where nothing is said: a GPU's is filled
+CPU_MEMORY, GPU_MEMORY = 256, 16384
+#: bytes that one operation of a stack should touch where nothing is said: what a CPU core's own
+#: cache holds. Fewer runs pay more for the start of an operation, more runs wait for memory.
+CPU_CACHE = 2**20
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -139,12 +142,27 @@ class Stack:
             )
 
     def largest(self, examples: int) -> int:
-        """How many such runs fit into the stack's memory, at least one."""
+        """How many such runs one stack takes, at least one: as many as fit, or as are fastest.
+
+        Args:
+            examples: size of the training split, the batch where the settings have none.
+        """
         batch = self.settings.batch_size or examples
         memory = self.settings.stack_memory
-        if memory is None:
-            memory = GPU_MEMORY if self.settings.on_gpu else CPU_MEMORY
-        return max(1, math.floor(memory * 2**20 / self.bytes_per_run(batch)))
+        fastest = math.inf
+        if memory is None and self.settings.on_gpu:
+            memory = GPU_MEMORY
+        elif memory is None:
+            memory, fastest = CPU_MEMORY, CPU_CACHE / self._bytes_per_operation(batch)
+        return max(1, math.floor(min(fastest, memory * 2**20 / self.bytes_per_run(batch))))
+
+    def _bytes_per_operation(self, batch: int) -> int:
+        """One run's share of the largest matrix product: inputs, weights, outputs of a layer."""
+        size = torch.empty(0, dtype=self.dtype).element_size()
+        return size * max(
+            batch * (n_prev + n) + n_prev * n
+            for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
+        )
 
 
 @contextmanager

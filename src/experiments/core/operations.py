@@ -1,0 +1,152 @@
+"""Operations on memory that exists, bound once and then called again and again.
+
+A training step of a narrow network is hundreds of small operations on the same memory, so that what
+surrounds the arithmetic decides: looking tensors up, choosing a kernel, starting it. Each function
+here looks at its tensors once and returns the operation with everything chosen::
+
+    steps = [product(delta, W, delta_prev), multiply(delta_prev, derivative, delta_prev)]
+    for step in steps:
+        step()
+
+On a CPU the operation is NumPy's where that is faster, on the same memory: its ufuncs start in half
+the time, have vector loops of their own for tanh and the exponentials (torch leaves these to a
+vendor's library that is several times slower on some processors), and small matrices are multiplied
+by a BLAS with kernels for them. Everything else is torch's own operator.
+
+For loops that differentiate by hand: no graph, no new memory. Call them inside :func:`quiet`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib import introspect
+from torch import Tensor
+
+Operation = Callable[[], object]
+#: to be called in order
+Operations = Sequence[Operation]
+
+#: the types that NumPy has vector loops and matrix products for
+VECTORISED = (torch.float32, torch.float64)
+#: multiply-adds of one matrix product that NumPy's BLAS does on the calling thread, by a small kernel
+SMALL_PRODUCT = 2**18
+#: elements up to which torch's own loops would stay on one thread too
+SMALL_LOOP = 2**15
+#: elements of a matrix whose rows NumPy's BLAS adds on the calling thread
+SMALL_SUM = 2**13
+
+
+def quiet() -> np.errstate:
+    """Inside, NumPy's operations overflow and lose digits without a warning, as torch's do."""
+    return np.errstate(all="ignore")
+
+
+def tanh(z: Tensor, out: Tensor) -> Operation:
+    """Out receives tanh z; it may be z itself."""
+    return _elementary(np.tanh, torch.tanh, z, out)
+
+
+def exp(z: Tensor, out: Tensor) -> Operation:
+    """Out receives e^z; it may be z itself."""
+    return _elementary(np.exp, torch.exp, z, out)
+
+
+def expm1(z: Tensor, out: Tensor) -> Operation:
+    """Out receives e^z - 1; it may be z itself."""
+    return _elementary(np.expm1, torch.expm1, z, out)
+
+
+def cosh(z: Tensor, out: Tensor) -> Operation:
+    """Out receives cosh z; it may be z itself."""
+    return _elementary(np.cosh, torch.cosh, z, out)
+
+
+def has_fast_cosh(z: Tensor) -> bool:
+    """Whether cosh z costs no more than tanh z: NumPy has a vector loop for it with AVX-512 only."""
+    return _by_numpy(z) and np.cosh not in WITHOUT_VECTOR_LOOP
+
+
+def negative(z: Tensor, out: Tensor) -> Operation:
+    """Out receives -z; it may be z itself."""
+    return _arithmetic(np.negative, torch.neg, z, out=out)
+
+
+def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:
+    """Out receives a * b, element by element; it may be either of them."""
+    return _arithmetic(np.multiply, torch.mul, a, b, out=out)
+
+
+def reciprocal(z: Tensor, out: Tensor) -> Operation:
+    """Out receives 1 / z; it may be z itself."""
+    one = z.new_ones(())  # NumPy divides faster than it inverts
+    return _arithmetic(np.divide, torch.div, one, z, out=out)
+
+
+def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
+    """Out receives A B: matrices, or stacks of as many matrices.
+
+    Args:
+        A: (m, k) or (R, m, k).
+        B: (k, n) or (R, k, n).
+        out: (m, n) or (R, m, n), sharing no memory with A and B.
+    """
+    if _is_small_product(A, out):
+        return partial(np.matmul, A.numpy(), B.numpy(), out=out.numpy())
+    return partial(torch.bmm if A.dim() == 3 else torch.mm, A, B, out=out)
+
+
+def product_with(A: Tensor, out: Tensor) -> Callable[[Tensor], object]:
+    """The same with B given at the call."""
+    if _is_small_product(A, out):
+        left, room = A.numpy(), out.numpy()
+        return lambda B: np.matmul(left, B.numpy(), out=room)
+    multiplied = torch.bmm if A.dim() == 3 else torch.mm
+    return lambda B: multiplied(A, B, out=out)
+
+
+def sum_of_rows(A: Tensor, out: Tensor) -> Operation:
+    """Out receives the sum over A's second axis from the right: (m, n) -> (n,), (R, m, n) -> (R, n)."""
+    if _by_numpy(A) and A.shape[-2:].numel() <= SMALL_SUM:
+        ones = A.new_ones(A.shape[-2]).numpy()
+        return partial(np.dot if A.dim() == 2 else np.matmul, ones, A.numpy(), out=out.numpy())
+    return partial(torch.sum, A, -2, out=out)
+
+
+def _by_numpy(*tensors: Tensor) -> bool:
+    return all(tensor.is_cpu and tensor.dtype in VECTORISED for tensor in tensors)
+
+
+def _is_small_product(A: Tensor, out: Tensor) -> bool:
+    return _by_numpy(A) and A.shape[-1] * out.shape[-2:].numel() <= SMALL_PRODUCT
+
+
+def _elementary(ufunc: Any, operator: Callable[..., Tensor], z: Tensor, out: Tensor) -> Operation:
+    if _by_numpy(z) and ufunc not in WITHOUT_VECTOR_LOOP:
+        return partial(ufunc, z.numpy(), out=out.numpy())
+    return partial(operator, z, out=out)
+
+
+def _arithmetic(
+    ufunc: Any, operator: Callable[..., Tensor], *operands: Tensor, out: Tensor
+) -> Operation:
+    if _by_numpy(out) and out.numel() <= SMALL_LOOP:
+        return partial(ufunc, *(operand.numpy() for operand in operands), out=out.numpy())
+    return partial(operator, *operands, out=out)
+
+
+def _without_vector_loop(*ufuncs: np.ufunc) -> frozenset[np.ufunc]:
+    """Which of these NumPy computes one number after the other on this processor."""
+    found = introspect.opt_func_info(func_name="^(cosh|expm1)$", signature="float32")
+    targets = {ufunc: found.get(ufunc.__name__, {"": {"current": "baseline"}}) for ufunc in ufuncs}
+    return frozenset(
+        ufunc
+        for ufunc, loops in targets.items()
+        if any(loop["current"].startswith("baseline") for loop in loops.values())
+    )
+
+
+#: tanh and exp have vector loops everywhere
+WITHOUT_VECTOR_LOOP = _without_vector_loop(np.cosh, np.expm1)
