@@ -1,13 +1,16 @@
 """What the command line does around a run: its provenance, its printed account, many processes."""
 
 import json
+import os
 import shlex
 from pathlib import Path
 
 import pytest
 from tests.app.command import TINY, train
+from tests.app.composing import cell, vary
 
-from experiments.app.workers import in_order_of_completion
+from experiments.app import run
+from experiments.app.workers import in_order_of_completion, workers_for
 
 
 @pytest.fixture(autouse=True)
@@ -71,14 +74,40 @@ def test_help_names_every_option() -> None:
 
 
 def test_one_worker_is_this_process() -> None:
-    """Pieces come in their order, each with its result; no process is started for few of them."""
+    """Pieces come in their order, each with its result."""
     assert list(in_order_of_completion(len, ["a", "bb", ""], workers=1)) == [
         ("a", 1),
         ("bb", 2),
         ("", 0),
     ]
-    assert list(in_order_of_completion(len, ["a"], workers=None)) == [("a", 1)]
-    assert list(in_order_of_completion(len, ["a", "b"], workers=8, on_gpu=True)) == [
-        ("a", 1),
-        ("b", 1),
-    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks Linux for its cores")
+def test_processes_are_started_for_long_work_alone() -> None:
+    """Their start takes seconds, which seconds of work do not pay for."""
+    assert workers_for(1.0) == 1
+    assert workers_for(1000.0) == len(os.sched_getaffinity(0))
+
+
+def test_long_stacks_come_first_and_no_process_is_idle(tmp_path, monkeypatch) -> None:
+    """One group of seeds is divided among two processes; the deeper group is begun first."""
+    begun: list[tuple[int, int]] = []
+    asked: list[int] = []
+
+    def pretend(function, pieces, workers):
+        asked.append(workers)
+        begun.extend((piece[0].config["model"]["depth"], len(piece)) for piece in pieces)
+        return iter(())
+
+    monkeypatch.setattr(run, "in_order_of_completion", pretend)
+    base = cell("trainer.max_steps=1", runs_dir=tmp_path)
+    depths, seeds = [1, 1, 1, 1, 9, 9, 9, 9], [0, 1, 2, 3, 0, 1, 2, 3]
+    cells = vary(base, {"model.depth": depths, "seed": seeds})
+    run.run_cells(cells, workers=2)
+    assert begun == [(9, 4), (1, 4)]
+    begun.clear()
+    run.run_cells([one for one in cells if one.config["model"]["depth"] == 9], workers=2)
+    assert begun == [(9, 2), (9, 2)]
+    begun.clear()
+    run.run_cells(cells, workers=None)
+    assert asked == [2, 2, 1]

@@ -232,7 +232,15 @@ def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:
     A study sets details of the logger it chose; under another choice (logger=none) they remain,
     without a target, and mean nothing.
     """
-    return [make(node) for node in config["logger"].values() if "_target_" in node]
+    nodes = [node for node in config["logger"].values() if "_target_" in node]
+    return [_logger(json.dumps(node)) for node in nodes]
+
+
+@functools.cache
+def _logger(node: str) -> CellLogger:
+    """The logger of a config node: its ``open`` gives every cell one of its own."""
+    logger: CellLogger = make(json.loads(node))
+    return logger
 
 
 def _is_number(value: Any) -> bool:

@@ -1,11 +1,13 @@
 """Run cells: skip what is over, group what can share a computation, record every end."""
 
 import logging
+import math
+import operator
 import time
 from collections.abc import Sequence
 
 from experiments.app.build import group_key, loggers_of, stack_of
-from experiments.app.workers import in_order_of_completion
+from experiments.app.workers import in_order_of_completion, workers_for
 from experiments.core.cell import Status
 from experiments.core.errors import ConfigurationError
 from experiments.training.cells import Cell, write_config, write_failure, write_outcome
@@ -29,8 +31,8 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
 
     Args:
         cells: in any order; equal ones are run once.
-        workers: processes that train stacks side by side; None takes one per core where there are
-            stacks enough to be worth their start.
+        workers: processes that train stacks side by side; None takes one per core where there is
+            work enough to be worth their start. A GPU is one process's, whatever is asked for.
 
     Returns:
         The status of every cell by id; None for a cell that was already over.
@@ -45,9 +47,9 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
             ends |= _failed(waiting.pop(cell.id), cell.refusal, 0.0)
     for cell in waiting.values():
         groups.setdefault(group_key(cell), []).append(cell)
-    stacks = [part for group in groups.values() for part in _split(group)]
+    stacks, workers = _shared_out(list(groups.values()), workers)
     began, done, said = time.perf_counter(), 0, 0.0
-    for part, found in in_order_of_completion(run_stack, stacks, workers, _on_gpu(waiting)):
+    for part, found in in_order_of_completion(run_stack, stacks, workers):
         ends |= found
         done += len(part)
         seconds = time.perf_counter() - began
@@ -103,14 +105,32 @@ def require_buildable(cells: Sequence[Cell]) -> None:
         raise first
 
 
-def _split(cells: list[Cell]) -> list[list[Cell]]:
-    """Stacks no larger than memory allows; a group that cannot be built goes as it is, to fail."""
+def _shared_out(groups: list[list[Cell]], workers: int | None) -> tuple[list[list[Cell]], int]:
+    """Stacks, the longest first, and the number of processes that train them."""
+    sizes, seconds = zip(*map(_size_and_seconds, groups), strict=True) if groups else ((), ())
+    if any(map(_on_gpu, groups)):
+        workers = 1
+    elif workers is None:
+        workers = workers_for(sum(map(operator.mul, seconds, map(len, groups))))
+    # no process without work
+    even = math.ceil(sum(map(len, groups)) / workers)
+    stacks = [
+        (one * len(part), part)
+        for group, size, one in zip(groups, sizes, seconds, strict=True)
+        for part in chunked(group, min(size, even))
+    ]
+    stacks.sort(key=lambda stack: -stack[0])
+    return [part for _, part in stacks], workers
+
+
+def _size_and_seconds(cells: list[Cell]) -> tuple[int, float]:
+    """How many of these cells one stack takes, and the seconds one needs; all, if they cannot be built."""
     try:
         stack = stack_of(cells)
-        size = stack.largest(len(stack.dataset.load().train))
+        examples = len(stack.dataset.load().train)
+        return stack.largest(examples), stack.seconds_per_run(examples)
     except Exception:  # noqa: BLE001  run_stack meets it again and records it
-        return [cells]
-    return chunked(cells, size)
+        return len(cells), 0.0
 
 
 def _alone_or_failed(cells: list[Cell], error: Exception, seconds: float) -> Ends:
@@ -129,11 +149,10 @@ def _failed(cell: Cell, error: Exception, seconds: float) -> Ends:
     return {cell.id: "failed"}
 
 
-def _on_gpu(waiting: dict[str, Cell]) -> bool:
+def _on_gpu(group: list[Cell]) -> bool:
     import torch
 
-    asked = {cell.config["trainer"]["accelerator"] for cell in waiting.values()}
-    return asked != {"cpu"} and torch.cuda.is_available()
+    return group[0].config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
 
 
 def _title(cells: Sequence[Cell]) -> str:

@@ -14,31 +14,26 @@ log = logging.getLogger(__name__)
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-#: with fewer pieces a process, starting processes (seconds each) costs more than it saves
-WORTHWHILE = 6
+#: seconds of work from which starting processes, which import for seconds, saves time
+WORTHWHILE = 15.0
 
 
 def in_order_of_completion(
     function: Callable[[Work], Result],
     pieces: Sequence[Work],
-    workers: int | None,
-    on_gpu: bool = False,
+    workers: int,
 ) -> Iterator[tuple[Work, Result]]:
     """Every piece with what ``function`` made of it, as they come.
 
     Args:
         function: importable by name, its argument and result picklable.
         pieces: of work.
-        workers: processes; None takes one per core where there are pieces enough, 1 none at all.
-        on_gpu: one device is one worker's, whatever is asked for.
+        workers: processes; with 1 everything happens in this one.
 
     A process that dies (killed, out of memory) takes the others' unfinished pieces with it; those
     are then run here, one by one.
     """
-    count = _usable_cores() if workers is None else workers
-    if workers is None and len(pieces) < WORTHWHILE * count:
-        count = 1
-    if count == 1 or on_gpu:
+    if workers == 1:
         for piece in pieces:
             yield piece, function(piece)
         return
@@ -46,7 +41,7 @@ def in_order_of_completion(
     # spawn: a forked child would inherit torch's threads in an unknown state
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(count, context, _end_with_parent) as pool:
+        with ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
             futures = {pool.submit(function, piece): k for k, piece in left.items()}
             for future in as_completed(futures):
                 result = future.result()
@@ -56,6 +51,11 @@ def in_order_of_completion(
         log.warning("a worker process died; %d pieces are run in this process", len(left))
         for piece in left.values():
             yield piece, function(piece)
+
+
+def workers_for(seconds: float) -> int:
+    """Processes that work of so many seconds on one core is worth: one per core, or one in all."""
+    return _usable_cores() if seconds > WORTHWHILE else 1
 
 
 def _end_with_parent() -> None:

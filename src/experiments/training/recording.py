@@ -121,13 +121,14 @@ class StepRecord:
 
 def _together(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors (R, ...) behind each other along the first axis; a view where they lie so already."""
-    first = tensors[0]
-    size = first.numel() * first.element_size()
-    if all(
-        t.is_contiguous()
-        and t.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
-        and t.data_ptr() == first.data_ptr() + k * size
-        for k, t in enumerate(tensors)
+    first, last = tensors[0], tensors[-1]
+    start, size = first.data_ptr(), first.numel() * first.element_size()
+    places = [tensor.data_ptr() for tensor in tensors]
+    # what lies between two ends of one storage is of that storage too
+    if (
+        places == list(range(start, start + len(tensors) * size, size))
+        and all(tensor.is_contiguous() for tensor in tensors)
+        and first.untyped_storage().data_ptr() == last.untyped_storage().data_ptr()
     ):
         shape = (len(tensors) * len(first), *first.shape[1:])
         return first.as_strided(shape, first.stride())

@@ -28,6 +28,10 @@ CPU_MEMORY, GPU_MEMORY = 256, 16384
 #: bytes that one operation of a stack should touch where nothing is said: what a CPU core's own
 #: cache holds. Fewer runs pay more for the start of an operation, more runs wait for memory.
 CPU_CACHE = 2**20
+#: what one CPU core does with narrow layers, all that surrounds the products included
+OPERATIONS_PER_SECOND = 4e10
+#: of a run that takes no step: drawing, measuring, writing its files
+SECONDS_OF_A_CELL = 0.02
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -107,14 +111,29 @@ class Stack:
                 _load(net, r, run.start)
         return net
 
-    def bytes_per_run(self, batch: int) -> int:
-        """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
-        parameters = sum(
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of one run."""
+        return sum(
             n * (n_prev + 1) for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
         )
+
+    def seconds_per_run(self, examples: int) -> float:
+        """What to expect of one CPU core, to a factor of two; for sharing work out.
+
+        Args:
+            examples: size of the training split, the batch where the settings have none.
+        """
+        batch = self.settings.batch_size or examples
+        # three products a layer, each a multiplication and an addition
+        step = 6 * batch * self.parameters / OPERATIONS_PER_SECOND
+        return SECONDS_OF_A_CELL + self.settings.max_steps * step
+
+    def bytes_per_run(self, batch: int) -> int:
+        """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
         size = torch.empty(0, dtype=self.dtype).element_size()
         # parameters, gradients and a moment; of every layer a and sigma', what a step reads twice
-        return size * (3 * parameters + 2 * batch * sum(self.widths))
+        return size * (3 * self.parameters + 2 * batch * sum(self.widths))
 
     def require_ready(self, examples: int) -> None:
         """Refuse what can be known to be impossible before anything is built.
