@@ -23,6 +23,8 @@ from experiments.initializers import Glorot, He
 from experiments.losses import HalfSquaredError
 from experiments.models import MLP
 
+Call = Callable[[], object]
+
 TWINS: dict[type[Activation], type[nn.Module]] = {
     Sigmoid: nn.Sigmoid,
     Tanh: nn.Tanh,
@@ -63,7 +65,7 @@ def twin(net: MLP) -> nn.Sequential:
     return nn.Sequential(*modules)
 
 
-def least_seconds(calls: Sequence[Callable[[], object]], budget: float) -> list[float]:
+def least_seconds(calls: Sequence[Call], budget: float) -> list[float]:
     """Processor seconds of the fastest call of each, in short turns, for ``budget`` seconds."""
     for call in calls:
         call()
@@ -78,10 +80,13 @@ def least_seconds(calls: Sequence[Callable[[], object]], budget: float) -> list[
     return best
 
 
-def compare(
-    sigma: type[Activation], width: int, depth: int, batch: int, budget: float = 1.0
-) -> Ratio:
-    """Measure one network: 16 inputs, ``depth`` hidden layers of ``width``, 10 outputs."""
+def passes(
+    sigma: type[Activation], width: int, depth: int, batch: int = 32
+) -> tuple[Call, Call, Call]:
+    """One whole pass of the same network: by hand in buffers, by hand in new memory, by autograd.
+
+    16 inputs, ``depth`` hidden layers of ``width``, 10 outputs.
+    """
     initializer = He() if sigma is ReLU else Glorot()
     net = MLP((16, *[width] * depth, 10), sigma(), initializer, seed=0)
     x, t, loss = torch.randn(batch, 16), torch.randn(batch, 10), HalfSquaredError()
@@ -91,14 +96,18 @@ def compare(
         torchs.zero_grad(set_to_none=True)
         (0.5 * (torchs(x) - t).square().sum(-1)).mean().backward()
 
-    seconds = least_seconds(
-        [
-            lambda: backpropagate(net, x, t, loss, buffers=buffers),
-            lambda: backpropagate(net, x, t, loss),
-            autograd,
-        ],
-        budget,
+    return (
+        lambda: backpropagate(net, x, t, loss, buffers=buffers),
+        lambda: backpropagate(net, x, t, loss),
+        autograd,
     )
+
+
+def compare(
+    sigma: type[Activation], width: int, depth: int, batch: int, budget: float = 1.0
+) -> Ratio:
+    """Measure one network."""
+    seconds = least_seconds(passes(sigma, width, depth, batch), budget)
     return Ratio(sigma.__name__, width, depth, batch, *seconds)
 
 

@@ -4,11 +4,12 @@ import importlib.util
 from collections.abc import Iterator
 
 import torch
+from backpropagation_speed import passes
 from torch import nn
 
 from benchmarks import ledger, peers, steps
 from benchmarks.timing import Row, compete
-from experiments.activations import Sigmoid
+from experiments.activations import Sigmoid, Tanh
 from experiments.core import operations
 from experiments.initializers import Glorot
 from experiments.layers import Dense
@@ -24,6 +25,7 @@ def cpu_rows(quick: bool) -> list[Row]:
     for part in (
         _elementary(),
         _layers(),
+        _passes(quick),
         _steps(quick),
         _sweeps(quick),
         _runs(quick),
@@ -77,6 +79,15 @@ def _layers() -> Iterator[Row]:
             "Dense, exact derivative": lambda m=ours, x=x: m(x).sum().backward(),
         }
         yield from compete(f"layer forward and backward, width {width}", contenders)
+
+
+def _passes(quick: bool) -> Iterator[Row]:
+    """Forward, deltas and all gradients of one network, without an optimiser."""
+    for width in (16, 64) if quick else (16, 64, 256, 1024):
+        for depth in (4,) if quick else (2, 4, 16, 64):
+            buffered, _, autograd = passes(Tanh, width, depth)
+            contenders = {"torch eager autograd": autograd, "ours, recursion in buffers": buffered}
+            yield from compete(f"one pass, depth {depth}, width {width}, batch 32", contenders)
 
 
 def _steps(quick: bool) -> Iterator[Row]:

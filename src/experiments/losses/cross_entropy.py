@@ -25,7 +25,7 @@ from torch import Tensor
 
 from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
-from experiments.core.target import TargetKind
+from experiments.core.target import TargetKind, readable
 
 Terms = tuple[Tensor, Tensor]
 
@@ -56,14 +56,16 @@ class CrossEntropy(Loss):
         if t.is_floating_point():
             at_z = SoftmaxOutput(z)
             return (t * at_z.surprise()).sum(-1), at_z.residual(t)
+        # a mapped function has no rule for scattering in place
+        put = Tensor.scatter_ if readable(z) and readable(t) else Tensor.scatter
         largest = z.amax(-1, keepdim=True)
         e = (z - largest).exp_()
         own = e.gather(-1, t)
-        e = e.scatter(-1, t, 0.0)
+        e = put(e, -1, t, 0.0)
         others = e.sum(-1, keepdim=True)
         gap = largest - z.gather(-1, t)
         cost = gap + torch.log1p(others + (own - 1))
-        return cost.squeeze(-1), e.scatter(-1, t, -others).div_(own + others)
+        return cost.squeeze(-1), put(e, -1, t, -others).div_(own + others)
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
         return terms[0]
