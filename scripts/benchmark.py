@@ -1,6 +1,6 @@
 """How fast: every row is a ratio between contenders timed in turns in this one process.
 
-    python scripts/benchmark.py                 all rows on the CPU, one thread, about ten minutes
+    python scripts/benchmark.py                 all rows on the CPU, one thread, about 15 minutes
     python scripts/benchmark.py --quick         fewer sizes, about two minutes
     python scripts/benchmark.py --device cuda   the rows that make sense on a GPU
 

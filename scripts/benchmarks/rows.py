@@ -128,7 +128,7 @@ def _sweeps(quick: bool) -> Iterator[Row]:
 def _command_line(quick: bool) -> Iterator[Row]:
     """A whole sweep, start-up, tables and report included; only the peer's start-up is left out."""
     runs = 64
-    for count in (200,) if quick else (1000, 5000):
+    for count in (200,) if quick else (1000, 5000, 20_000):
         contenders = {
             "Lightning + DataLoader + TensorBoard": lambda n=count: peers.lightning_seconds(
                 4, 32, min(n, 1000)
