@@ -88,7 +88,7 @@ def test_arithmetic_is_the_operator_s(size, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_products_and_sums_are_the_operator_s(runs, n, dtype):
     """Small and large, one matrix and a stack, contiguous and transposed."""
-    assert 7**3 < SMALL_PRODUCT < 100**3
+    assert SMALL_PRODUCT[0] < 7**3 < SMALL_PRODUCT[1] < 100**3
     assert 7**2 < SMALL_SUM < 100**2
     lead = () if runs is None else (runs,)
     left, right = torch.randn(2, *lead, n, n, dtype=dtype)
@@ -105,6 +105,22 @@ def test_products_and_sums_are_the_operator_s(runs, n, dtype):
         total = torch.empty(*lead, n, dtype=dtype)
         run(operations.sum_of_rows(A, total))
         torch.testing.assert_close(total.double(), A.double().sum(-2), **close)
+
+
+@pytest.mark.parametrize("runs", [None, 3])
+@pytest.mark.parametrize("n", [2, 20, 90_000])
+def test_one_example_is_a_column_times_a_row(runs, n):
+    """A batch of one: outer products, and a sum of one row."""
+    lead = () if runs is None else (runs,)
+    A, B = torch.randn(*lead, 1, n).mT, torch.randn(*lead, 1, 3)
+    out, other, total = torch.empty(*lead, n, 3), torch.empty(*lead, n, 3), torch.empty(*lead, 3)
+    run(operations.product(A, B, out))
+    with quiet():
+        operations.product_with(A, other)(B)
+    run(operations.sum_of_rows(B, total))
+    assert torch.equal(out, A * B)
+    assert torch.equal(other, A * B)
+    assert torch.equal(total, B.squeeze(-2))
 
 
 def test_an_operation_sees_what_its_memory_holds_when_it_is_called():

@@ -31,8 +31,9 @@ Operations = Sequence[Operation]
 
 #: the types that NumPy has vector loops and matrix products for
 VECTORISED = (torch.float32, torch.float64)
-#: multiply-adds of one matrix product that NumPy's BLAS does on the calling thread, by a small kernel
-SMALL_PRODUCT = 2**18
+#: multiply-adds of one matrix product: fewer, and torch's loop over a stack is the faster one; more,
+#: and NumPy's BLAS would no longer do it on the calling thread, by a kernel for small matrices
+SMALL_PRODUCT = (2**5, 2**18)
 #: elements up to which torch's own loops would stay on one thread too
 SMALL_LOOP = 2**15
 #: elements of a matrix whose rows NumPy's BLAS adds on the calling thread
@@ -75,7 +76,7 @@ def negative(z: Tensor, out: Tensor) -> Operation:
 
 
 def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:
-    """Out receives a * b, element by element; it may be either of them."""
+    """Out receives a * b, element by element and broadcast; it may be either of them."""
     return _arithmetic(np.multiply, torch.mul, a, b, out=out)
 
 
@@ -94,21 +95,23 @@ def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
         out: (m, n) or (R, m, n), sharing no memory with A and B.
     """
     if _is_small_product(A, out):
-        return partial(np.matmul, A.numpy(), B.numpy(), out=out.numpy())
+        return partial(_numpy_product(A), A.numpy(), B.numpy(), out=out.numpy())
     return partial(torch.bmm if A.dim() == 3 else torch.mm, A, B, out=out)
 
 
 def product_with(A: Tensor, out: Tensor) -> Callable[[Tensor], object]:
     """The same with B given at the call."""
     if _is_small_product(A, out):
-        left, room = A.numpy(), out.numpy()
-        return lambda B: np.matmul(left, B.numpy(), out=room)
-    multiplied = torch.bmm if A.dim() == 3 else torch.mm
-    return lambda B: multiplied(A, B, out=out)
+        multiplied, left, room = _numpy_product(A), A.numpy(), out.numpy()
+        return lambda B: multiplied(left, B.numpy(), out=room)
+    by_torch = torch.bmm if A.dim() == 3 else torch.mm
+    return lambda B: by_torch(A, B, out=out)
 
 
 def sum_of_rows(A: Tensor, out: Tensor) -> Operation:
     """Out receives the sum over A's second axis from the right: (m, n) -> (n,), (R, m, n) -> (R, n)."""
+    if A.shape[-2] == 1:
+        return partial(out.copy_, A.squeeze(-2))
     if _by_numpy(A) and A.shape[-2:].numel() <= SMALL_SUM:
         ones = A.new_ones(A.shape[-2]).numpy()
         return partial(np.dot if A.dim() == 2 else np.matmul, ones, A.numpy(), out=out.numpy())
@@ -120,7 +123,13 @@ def _by_numpy(*tensors: Tensor) -> bool:
 
 
 def _is_small_product(A: Tensor, out: Tensor) -> bool:
-    return _by_numpy(A) and A.shape[-1] * out.shape[-2:].numel() <= SMALL_PRODUCT
+    low, high = SMALL_PRODUCT
+    return _by_numpy(A) and low <= A.shape[-1] * out.shape[-2:].numel() <= high
+
+
+def _numpy_product(A: Tensor) -> np.ufunc:
+    """A column times a row is an outer product, which matmul is slow at."""
+    return np.multiply if A.shape[-1] == 1 else np.matmul
 
 
 def _elementary(ufunc: Any, operator: Callable[..., Tensor], z: Tensor, out: Tensor) -> Operation:
