@@ -13,7 +13,7 @@ from experiments.activations import Tanh
 from experiments.core import operations
 from experiments.core.operations import SMALL_LOOP, SMALL_PRODUCT, SMALL_SUM, quiet
 
-NAMES = ["tanh", "exp", "expm1", "cosh"]
+NAMES = ["tanh", "exp", "expm1"]
 every_function = pytest.mark.parametrize("name", NAMES)
 
 
@@ -68,19 +68,17 @@ def test_in_place_and_through_a_transposed_view(name):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [5, SMALL_LOOP + 1])
-def test_arithmetic_is_the_operator_s(size, dtype):
+def test_multiplication_is_the_operator_s(size, dtype):
     """Every entry, on both sides of the size where the library changes, overflow included."""
     a, b = torch.randn(2, size, dtype=dtype) * torch.finfo(dtype).max ** 0.5
     a[0], b[1] = 0.0, torch.nan
     out = torch.empty_like(a)
-    for operation, expected in (
-        (operations.multiply(a, b, out), a * b),
-        (operations.negative(a, out), -a),
-        (operations.reciprocal(a, out), 1 / a),
-    ):
+    expected = a * b
+    for operation in (operations.multiply(a, b, out), operations.multiply(a, b, a)):
         run(operation)
-        assert torch.equal(out.isnan(), expected.isnan())
-        assert torch.equal(out.nan_to_num(), expected.nan_to_num())
+    for found in (out, a):
+        assert torch.equal(found.isnan(), expected.isnan())
+        assert torch.equal(found.nan_to_num(), expected.nan_to_num())
 
 
 @pytest.mark.parametrize("runs", [None, 3])

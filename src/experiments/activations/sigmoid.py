@@ -103,7 +103,7 @@ class Sigmoid(Activation):
         # sigma' = sigma(z) sigma(-z): one pass fewer than s - s^2, and a is needed anyway
         return (
             partial(torch.sigmoid, z, out=a),
-            operations.negative(z, derivative),
+            partial(torch.neg, z, out=derivative),
             derivative.sigmoid_,
             operations.multiply(derivative, a, derivative),
         )

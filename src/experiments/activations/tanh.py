@@ -102,13 +102,8 @@ class Tanh(Activation):
         return torch.tanh(z)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        if has_fast_cosh(z):
-            return (  # sigma' = 1 / cosh^2; the square overflows where sigma' is subnormal
-                operations.tanh(z, a),
-                operations.cosh(z, derivative),
-                operations.multiply(derivative, derivative, derivative),
-                operations.reciprocal(derivative, derivative),
-            )
+        if has_fast_cosh(z):  # the square overflows where sigma' is subnormal
+            return (operations.tanh(z, a), operations.sech_squared(z, derivative))
         return (operations.tanh(z, a), partial(_fill_derivative, z, derivative))
 
 

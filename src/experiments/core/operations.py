@@ -60,9 +60,16 @@ def expm1(z: Tensor, out: Tensor) -> Operation:
     return _elementary(np.expm1, torch.expm1, z, out)
 
 
-def cosh(z: Tensor, out: Tensor) -> Operation:
-    """Out receives cosh z; it may be z itself."""
-    return _elementary(np.cosh, torch.cosh, z, out)
+def sech_squared(z: Tensor, out: Tensor) -> Operation:
+    """Out receives 1 / cosh(z)^2; z is kept. Where :func:`has_fast_cosh` holds, and nowhere else."""
+    at, room = z.numpy(), out.numpy()
+
+    def operation() -> None:
+        np.cosh(at, out=room)
+        np.multiply(room, room, out=room)
+        np.divide(1.0, room, out=room)
+
+    return operation
 
 
 def has_fast_cosh(z: Tensor) -> bool:
@@ -70,20 +77,13 @@ def has_fast_cosh(z: Tensor) -> bool:
     return _by_numpy(z) and np.cosh not in WITHOUT_VECTOR_LOOP
 
 
-def negative(z: Tensor, out: Tensor) -> Operation:
-    """Out receives -z; it may be z itself."""
-    return _arithmetic(np.negative, torch.neg, z, out=out)
-
-
 def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:
     """Out receives a * b, element by element and broadcast; it may be either of them."""
-    return _arithmetic(np.multiply, torch.mul, a, b, out=out)
-
-
-def reciprocal(z: Tensor, out: Tensor) -> Operation:
-    """Out receives 1 / z; it may be z itself."""
-    one = z.new_ones(())  # NumPy divides faster than it inverts
-    return _arithmetic(np.divide, torch.div, one, z, out=out)
+    if _by_numpy(out) and out.numel() <= SMALL_LOOP:
+        room = out.numpy()
+        left, right = (room if factor is out else factor.numpy() for factor in (a, b))
+        return partial(np.multiply, left, right, out=room)
+    return partial(torch.mul, a, b, out=out)
 
 
 def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
@@ -118,8 +118,8 @@ def sum_of_rows(A: Tensor, out: Tensor) -> Operation:
     return partial(torch.sum, A, -2, out=out)
 
 
-def _by_numpy(*tensors: Tensor) -> bool:
-    return all(tensor.is_cpu and tensor.dtype in VECTORISED for tensor in tensors)
+def _by_numpy(tensor: Tensor) -> bool:
+    return tensor.is_cpu and tensor.dtype in VECTORISED
 
 
 def _is_small_product(A: Tensor, out: Tensor) -> bool:
@@ -134,16 +134,9 @@ def _numpy_product(A: Tensor) -> np.ufunc:
 
 def _elementary(ufunc: Any, operator: Callable[..., Tensor], z: Tensor, out: Tensor) -> Operation:
     if _by_numpy(z) and ufunc not in WITHOUT_VECTOR_LOOP:
-        return partial(ufunc, z.numpy(), out=out.numpy())
+        room = out.numpy()
+        return partial(ufunc, room if z is out else z.numpy(), out=room)
     return partial(operator, z, out=out)
-
-
-def _arithmetic(
-    ufunc: Any, operator: Callable[..., Tensor], *operands: Tensor, out: Tensor
-) -> Operation:
-    if _by_numpy(out) and out.numel() <= SMALL_LOOP:
-        return partial(ufunc, *(operand.numpy() for operand in operands), out=out.numpy())
-    return partial(operator, *operands, out=out)
 
 
 def _without_vector_loop(*ufuncs: np.ufunc) -> frozenset[np.ufunc]:
