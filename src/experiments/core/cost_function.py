@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
+from experiments.core.elementwise import refuse_compiled_transform
 from experiments.core.signature import with_known_signature
 
 
@@ -84,16 +85,29 @@ class _CostForwardMode(_Cost):
 
 
 def delta_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
-    """delta^[L], differentiable: its gradient is the loss's ``curve``."""
+    """delta^[L], differentiable: its gradient is the loss's ``curve``.
+
+    Raises:
+        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore it.
+    """
     if not torch.is_grad_enabled():
         return loss.slope(loss.terms(z, t))
-    function = _Delta if torch.compiler.is_compiling() else _DeltaForwardMode
-    delta: Tensor = function.apply(z, t, loss)
+    delta: Tensor = _function(_Delta, _DeltaForwardMode).apply(z, t, loss)
     return delta
 
 
 def cost_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
-    """C_d, differentiable: its gradient is the loss's ``slope``."""
-    function = _Cost if torch.compiler.is_compiling() else _CostForwardMode
-    cost: Tensor = function.apply(z, t, loss)
+    """C_d, differentiable: its gradient is the loss's ``slope``.
+
+    Raises:
+        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore it.
+    """
+    cost: Tensor = _function(_Cost, _CostForwardMode).apply(z, t, loss)
     return cost
+
+
+def _function(compiled: type[Function], eager: type[Function]) -> type[Function]:
+    if torch.compiler.is_compiling():
+        refuse_compiled_transform()
+        return compiled
+    return eager

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import watched
+from experiments.core.elementwise import refuse_compiled_transform, watched
 from experiments.core.signature import with_known_signature
 from experiments.layers.record import LayerRecord
 
@@ -117,8 +117,14 @@ def dense(
     activation: Activation,
     record: LayerRecord | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(a, z) of one layer, differentiable in every mode that torch offers here."""
+    """(a, z) of one layer, differentiable in every mode that torch offers here.
+
+    Raises:
+        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore the
+            backward above.
+    """
     if torch.compiler.is_compiling():
+        refuse_compiled_transform()
         a, z = DenseFunction.apply(a_prev, weight, bias, activation, record)
     elif watched(a_prev, weight, bias):
         a, z = ForwardModeDenseFunction.apply(a_prev, weight, bias, activation, record)
