@@ -34,6 +34,30 @@ def test_it_is_autograds(widths: tuple[int, ...], output) -> None:
     torch.testing.assert_close(parameter_jacobian(net, x), expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("runs", [2, 3])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_stack_is_its_runs_alone(runs: int, shared: bool) -> None:
+    """Run r has torch's Jacobian of the network with run r's parameters; R = batch mixes nothing."""
+    stack = MLP((2, 3, 3, 2), [Tanh(), ELU()], Normal(0.8), runs=runs, seed=3).double()
+    x = torch.randn(*(() if shared else (runs,)), 2, 2, dtype=torch.float64)
+    found = parameter_jacobian(stack, x)
+    assert found.shape == (runs, 2, 2, 29)
+    for r in range(runs):
+
+        def outputs(*values, rows=x if shared else x[r]):
+            a = rows
+            for k, (W, b) in enumerate(zip(values[::2], values[1::2], strict=True)):
+                z = a @ W.T + b
+                a = (torch.tanh, torch.nn.functional.elu, torch.clone)[k](z)
+            return a
+
+        pairs = zip(stack.weights, stack.biases, strict=True)
+        theta = tuple(p[r].detach() for pair in pairs for p in pair)
+        expected = torch.autograd.functional.jacobian(outputs, theta)
+        expected = torch.cat([part.flatten(2) for part in expected], dim=-1)
+        torch.testing.assert_close(found[r], expected, rtol=1e-12, atol=1e-14)
+
+
 def test_weighted_by_the_costs_slope_it_is_the_gradient() -> None:
     """J^T (a - t), summed over examples, is the gradient of 1/2 sum ||a - t||^2."""
     net = MLP((2, 3, 2), Sigmoid(), Normal(0.8), output_activation=Sigmoid(), seed=1).double()

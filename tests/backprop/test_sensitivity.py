@@ -171,6 +171,38 @@ def test_impossible_widths_have_no_cost(widths):
         multiply_adds(widths)
 
 
+@pytest.mark.parametrize(("layers", "dtype"), [(40, torch.float32), (300, F64)])
+def test_a_difference_is_seen_where_gradients_vanish(layers, dtype):
+    """A deep sigmoid's difference quotient is 0 or noise, and its squares underflow: NumPy agrees."""
+    net = MLP((4, *([8] * layers), 1), Sigmoid(), Gaussian(1.0, 0.3), seed=0).to(dtype)
+    x = torch.ones(1, 4, dtype=dtype)
+    ways = {way.name: way.difference for way in gradient_agreement(net, x)}
+    product, a = np.eye(4, dtype=np.longdouble), x[0].numpy().astype(np.longdouble)
+    for k, (W, b) in enumerate(zip(arrays(net.weights), arrays(net.biases), strict=True)):
+        z = W @ a + b
+        a = z if k == layers else 1 / (1 + np.exp(-z))
+        product = (W if k == layers else (a * (1 - a))[:, None] * W) @ product
+    h = np.longdouble(torch.finfo(dtype).eps) ** (1 / np.longdouble(3))
+    assert np.abs(product).max() * h < torch.finfo(dtype).eps * abs(a[0]) / 8  # a never moves
+    assert ways["row"] < layers * torch.finfo(dtype).eps
+    assert ways["forward mode"] < layers * torch.finfo(dtype).eps
+    assert ways["finite differences"] == 1
+
+
+def test_a_difference_is_relative_to_the_gradient():
+    """A gradient of 5e-200, whose square is no float, is compared; where all are 0, all agree."""
+    net = MLP((2, 1), Identity(), Gaussian(1.0, 0.0), seed=0).double()
+    with torch.no_grad():
+        net.weights[0].copy_(torch.tensor([[3e-200, 4e-200]]))
+        net.biases[0].zero_()
+    x = torch.ones(1, 2, dtype=F64)
+    exact = {way.name: way.difference for way in gradient_agreement(net, x)}
+    assert exact["finite differences"] < 1e-9
+    net.weights[0].data.zero_()
+    zero = {way.name: way.difference for way in gradient_agreement(net, x)}
+    assert set(zero.values()) == {0.0}
+
+
 def test_four_ways_agree():
     """Reverse, row and forward mode agree to rounding, central differences to eps^(2/3)."""
     net = MLP((5, 20, 20, 1), [Tanh(), Sigmoid()], Gaussian(1.5, 0.1), runs=2, seed=0).double()

@@ -147,6 +147,22 @@ def test_a_network_as_a_program():
     assert torch.allclose(plain, net(x).detach(), rtol=1e-13)
 
 
+@pytest.mark.parametrize("other", [{"skip": True}, {"normalize": True}])
+def test_a_program_is_of_plain_layers(other):
+    """What the notes' layers do not describe is refused: the program would compute another net."""
+    net = MLP((2, 2, 2, 1), Sigmoid(), Glorot(), seed=0, **other).double()
+    with pytest.raises(ValueError, match="found an MLP with skip="):
+        ScalarNetwork(net)
+
+
+def test_a_program_has_derivatives():
+    """A module that is no Activation is refused by name."""
+    net = MLP((2, 2, 1), Sigmoid(), Glorot(), seed=0).double()
+    net.dense_layers[0].activation = torch.nn.Tanh()
+    with pytest.raises(ValueError, match="found Tanh, an activation without a derivative"):
+        ScalarNetwork(net)
+
+
 def test_reverse_mode_is_backpropagation():
     """One reverse pass over x and all parameters gives dC/dx, dC/dW and dC/db."""
     net = MLP((2, 2, 3, 1), Sigmoid(), Glorot(), output_activation=Tanh(), seed=0).double()

@@ -1,6 +1,7 @@
 """The 2-2-3-1 tutorial."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ F64 = torch.float64
 SCRIPT = Path(__file__).parents[2] / "scripts" / "step_through.py"
 
 
-def test_the_script_prints_the_published_numbers(capsys):
+def test_the_script_prints_the_published_numbers(capsys, monkeypatch):
     """scripts/step_through.py shows a^L, both orders of the input gradient, and the tape's."""
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     shown = capsys.readouterr().out
     assert "a_1^[4] = sigmoid(+1.340465) = 0.792566" in shown

@@ -21,7 +21,8 @@ class Way:
     Attributes:
         name: "reverse", "row", "forward mode" or "finite differences".
         difference: largest distance to the reverse order over runs and examples, each relative to
-            the norm of its own gradient; 0 for the reverse order itself.
+            the norm of its own gradient; 0 for the reverse order itself, and 1 where only one of
+            the two gradients is exactly 0.
         multiply_adds: for one example, the forward pass included.
     """
 
@@ -34,7 +35,9 @@ def gradient_agreement(net: MLP, x: Shaped[Tensor, "..."]) -> tuple[Way, ...]:
     """Compute grad a^[L](x) in four ways and compare.
 
     The central difference of a^[L] uses the step h = eps^(1/3) max(1, |x_i|), where truncation and
-    rounding are about equal; expect eps^(2/3), and more where a kink lies within the step.
+    rounding of an O(1) function are about equal. Expect the larger of eps^(2/3) and the rounding
+    eps |a^[L]| / (h ||grad a^[L]||), and more where a kink lies within the step: in a net whose
+    gradient vanishes, differences of 1 (a difference quotient of exactly 0) and beyond are the rule.
 
     Args:
         net: a network with one output neuron, or a stack of R.
@@ -82,6 +85,14 @@ def _central_difference(net: MLP, x: Tensor) -> Tensor:
 
 
 def _difference(gradient: Tensor, reference: Tensor) -> float:
-    distance = torch.linalg.vector_norm(gradient - reference, dim=-1)
-    size = torch.linalg.vector_norm(reference, dim=-1)
-    return float((distance / size.clamp(min=torch.finfo(size.dtype).tiny)).max())
+    distance, size = _norm(gradient.double() - reference.double()), _norm(reference.double())
+    whole = torch.where(size == 0, distance, size)
+    return float((distance / torch.where(whole == 0, 1.0, whole)).max())
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """The norm of every row, divided by its largest entry first: squares of 1e-200 are 0."""
+    largest = rows.abs().amax(-1)
+    scale = torch.where(largest == 0, 1.0, largest)
+    norm: Tensor = largest * torch.linalg.vector_norm(rows / scale.unsqueeze(-1), dim=-1)
+    return norm

@@ -16,16 +16,17 @@ from experiments.models import MLP
 
 
 def parameter_jacobian(
-    net: MLP, x: Shaped[Tensor, "batch n_in"]
-) -> Float[Tensor, "batch n_out parameters"]:
+    net: MLP, x: Shaped[Tensor, "..."]
+) -> Float[Tensor, "*runs_batch n_out parameters"]:
     """da^[L]/dtheta of every example, theta = (W^[2], b^[2], ..., W^[L], b^[L]), each row by row.
 
     Args:
-        net: one network.
-        x: (batch, n_1).
+        net: one network or a stack of R.
+        x: (batch, n_1), shared by all runs, or (R, batch, n_1).
 
     Returns:
-        (batch, n_L, P), P the number of parameters; column p belongs to entry p of theta.
+        (batch, n_L, P), with runs (R, batch, n_L, P), P the number of parameters of one network;
+        column p belongs to entry p of theta.
 
     Raises:
         ValueError: if the input does not fit.
@@ -51,8 +52,9 @@ def parameter_jacobian(
         G = torch.diag_embed(diagonals[-1])
         columns = []
         for k in range(len(layers) - 1, -1, -1):
-            dW = G.unsqueeze(-1) * inputs[k][:, None, None, :]
+            dW = G.unsqueeze(-1) * inputs[k][..., None, None, :]
             columns += [G, dW.flatten(-2)]
             if k:
-                G = (G @ layers[k].W) * diagonals[k - 1].unsqueeze(-2)
+                W = layers[k].W if net.runs is None else layers[k].W.unsqueeze(-3)
+                G = (G @ W) * diagonals[k - 1].unsqueeze(-2)
         return torch.cat(columns[::-1], dim=-1)

@@ -7,8 +7,8 @@ Slow on purpose: every multiplication is one line of the trace table.
 
 import torch
 
+from experiments.backprop.admission import Layer, layers_of
 from experiments.backprop.elementary import Elementary, Real, Traced, evaluate
-from experiments.core.activation import Activation
 from experiments.core.errors import describe
 from experiments.models import MLP
 
@@ -22,7 +22,8 @@ class ScalarNetwork:
             ``numbers``; otherwise they are constants.
 
     Raises:
-        ValueError: for a stack of networks.
+        ValueError: for a stack of networks, layers other than a = sigma(W a_prev + b), or an
+            activation without a derivative.
     """
 
     def __init__(self, net: MLP, parameters: bool = False) -> None:
@@ -30,9 +31,10 @@ class ScalarNetwork:
             found = f"a stack of runs={net.runs} networks"
             raise ValueError(describe(found, "one network", "build the MLP with runs=None"))
         self.parameters = parameters
-        self._weights = [weight.tolist() for weight in net.weights]
-        self._biases = [bias.tolist() for bias in net.biases]
-        self._sigmas = [_elementary(activation) for activation in net.activations]
+        layers = layers_of(net)
+        self._weights = [layer.W.tolist() for layer in layers]
+        self._biases = [layer.b.tolist() for layer in layers]
+        self._sigmas = [_elementary(layer) for layer in layers]
 
     @property
     def numbers(self) -> list[float]:
@@ -64,13 +66,14 @@ class ScalarNetwork:
         return a
 
 
-def _elementary(activation: Activation) -> Elementary:
-    """An activation as one elementary operation, in float64."""
+def _elementary(layer: Layer) -> Elementary:
+    """A layer's activation as one elementary operation, in float64."""
 
     def value(z: float) -> float:
-        return float(activation.value(torch.tensor(z, dtype=torch.float64)))
+        return float(layer.activation.value(torch.tensor(z, dtype=torch.float64)))
 
     def derivative(_: float, z: float) -> tuple[float]:
-        return (float(activation.derivative(torch.tensor(z, dtype=torch.float64))),)
+        return (float(layer.derivative(torch.tensor(z, dtype=torch.float64))),)
 
-    return Elementary(f"{type(activation).__name__.lower()}({{}})", value, derivative)
+    derivative(0.0, 0.0)  # a derivative that is missing is missed now, not called a kink later
+    return Elementary(f"{type(layer.activation).__name__.lower()}({{}})", value, derivative)
