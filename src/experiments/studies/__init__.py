@@ -10,6 +10,7 @@ from experiments.studies.few_samples import FewSamples
 from experiments.studies.finite_width import FiniteWidth
 from experiments.studies.higham import Higham
 from experiments.studies.higham_least_squares import HighamLeastSquares
+from experiments.studies.input_gradient import InputGradient
 from experiments.studies.label_noise import LabelNoise
 from experiments.studies.layer_speeds import LayerSpeeds
 from experiments.studies.learning_slowdown import LearningSlowdown
@@ -32,6 +33,7 @@ __all__ = [
     "FiniteWidth",
     "Higham",
     "HighamLeastSquares",
+    "InputGradient",
     "LabelNoise",
     "LayerSpeeds",
     "LearningSlowdown",
