@@ -12,6 +12,17 @@ half of the answer, and ``survival`` gives it.
 The forward pass carries an exponent too where it must and can: an activation that is positively
 homogeneous at the size reached (a ReLU network that explodes, a tanh network that dies out) passes
 powers of two through. Where it is not, a value beyond the floats is infinite, and says so.
+
+Limits, each of them float64's:
+
+* A sigma'(z) below the floats is 0 and the log10 below that layer -inf: sigmoid from \|z\| = 745 and
+  tanh from 372 on. So is a loss slope: cross-entropies, and any sigmoid or softmax link, when the
+  answer is right by 745 or more. ``survival`` counts such entries as underflow, not as zero.
+* The exponent is one per run, shared by its examples and neurons: what lies more than 2^1074 below the
+  largest of a layer is 0, and so is a bias that far below its layer.
+* A forward pass can be chaotic (tanh with sigma_w = 3: float64's rounding has grown to the size of
+  the activations by depth 100 to 200). The norms are then right for the network as float64
+  computes it, which is no longer the trajectory of exact arithmetic.
 """
 
 from copy import copy
@@ -50,7 +61,8 @@ class ScaledBackpropagation:
         log10_weight_gradient_norms: of dC/dW^[l].
         log10_bias_gradient_norms: of dC/db^[l].
 
-    A gradient that is exactly 0 has log10 norm -inf.
+    A gradient that is exactly 0 has log10 norm -inf, and so has one behind a single sigma' or loss
+    slope below float64 (the module's text has the limits; ``survival`` tells the two apart).
     """
 
     log10_delta_norms: list[Float64[Tensor, "*runs"]]
@@ -64,6 +76,9 @@ class ScaledPass:
 
     a: list[Scaled]
     deltas: list[Scaled]
+    z: list[Scaled]
+    derivatives: list[Tensor]
+    slope: Scaled
 
     def weight_gradient(self, k: int) -> Scaled:
         """dC/dW of list entry k."""
@@ -120,9 +135,10 @@ def scaled_pass(net: MLP, x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
     shape = () if net.runs is None else (net.runs,)
     x = x.double().expand(*shape, *x.shape[-2:])
     a = [Scaled(x, x.new_zeros((*shape, 1, 1)))]
-    derivatives = []
+    zs, derivatives = [], []
     for layer in layers:
         z = _passing(layer.activation, _affine(layer, a[-1]))
+        zs.append(z)
         a.append(Scaled(layer.activation.value(z.mantissa), z.exponent))
         derivatives.append(layer.derivative(z.mantissa))
     slope = _slope(loss, a[-1], t.double() if t.is_floating_point() else t)
@@ -131,7 +147,7 @@ def scaled_pass(net: MLP, x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
     for layer, derivative in zip(layers[:0:-1], derivatives[-2::-1], strict=True):
         delta = _normalised((delta.mantissa @ layer.W) * derivative, delta.exponent)
         deltas.append(delta)
-    return ScaledPass(a, deltas[::-1])
+    return ScaledPass(a, deltas[::-1], zs, derivatives, slope)
 
 
 def with_rule(activation: Activation, rule: DerivativeRule) -> Activation:
@@ -142,21 +158,22 @@ def with_rule(activation: Activation, rule: DerivativeRule) -> Activation:
 
 
 def _affine(layer: Layer, a_prev: Scaled) -> Scaled:
-    """W a + b, at the exponent of W a; at 0 where b would drown a value that is too small."""
+    """W a + b, at the exponent of W a; at 0 where b drowns a value too small, or W a is all 0."""
     if not bool(a_prev.exponent.any()):
         return Scaled(layer.affine(a_prev.mantissa), a_prev.exponent)
     product = a_prev.mantissa @ layer.W.mT
     b = layer.b.unsqueeze(-2)
     drowned = (a_prev.exponent < 0) & (b != 0).any(-1, keepdim=True)
-    exponent = torch.where(drowned, 0.0, a_prev.exponent)
+    # a layer that died keeps no size: its exponent would only drown b
+    exponent = torch.where(drowned | _all_zero(product), 0.0, a_prev.exponent)
     return Scaled(scaled(product, a_prev.exponent - exponent) + scaled(b, -exponent), exponent)
 
 
 def _passing(activation: Activation, z: Scaled) -> Scaled:
     """z at its true size, or within 2^-LIMIT .. 2^LIMIT of it where sigma lets powers of two pass."""
     largest = z.mantissa.abs().amax((-2, -1), keepdim=True)
-    usual = (largest > 2.0**-LIMIT) & (largest < 2.0**LIMIT) & (z.exponent == 0)
-    if bool((usual | (largest == 0)).all()):
+    usual = (largest == 0) | (largest > 2.0**-LIMIT) & (largest < 2.0**LIMIT)
+    if bool((usual & (z.exponent == 0)).all()):
         return z
     _, size = torch.frexp(largest)
     size = torch.where(torch.isfinite(largest) & (largest > 0), size + z.exponent, 0.0)
@@ -179,20 +196,33 @@ def _close(found: Tensor, expected: Tensor) -> Tensor:
 
 
 def _slope(loss: Loss, outputs: Scaled, t: Tensor) -> Scaled:
-    """delta^[L] at the output, for outputs that may be beyond the floats.
+    """delta^[L] at the output, for outputs that may be beyond the floats or below them.
 
-    There a loss either grows in proportion to the outputs (squared error) or has reached its limit
-    (a saturated link); which of the two is asked of the loss itself, at the largest size held.
+    There a loss either grows in proportion to the outputs (squared error; below, with targets 0)
+    or has reached its limit (a saturated link; the sign of an absolute error). Which of the two is
+    asked of the loss itself, at the size held; below, only for the entries that output 0 suits.
     """
     plain = scaled(outputs.mantissa, outputs.exponent)
     slope = loss.delta(plain, t)
     beyond = ~torch.isfinite(plain).all(-1, keepdim=True).all(-2, keepdim=True)
-    if not bool(beyond.any()):
+    below = outputs.exponent < 0
+    if not bool((beyond | below).any()):
         return Scaled(slope, torch.zeros_like(outputs.exponent))
-    held, half = loss.delta(outputs.mantissa, t), loss.delta(outputs.mantissa / 2, t)
-    grows, settled = _close(held, 2 * half), _close(held, half)
-    slope = torch.where(beyond & (grows | settled), held, slope)
-    return Scaled(slope, torch.where(beyond & grows & ~settled, outputs.exponent, 0.0))
+    asked = beyond | below & (loss.delta(torch.zeros_like(plain), t) == 0)
+    held = torch.where(asked, loss.delta(outputs.mantissa, t), 0.0)
+    half = torch.where(asked, loss.delta(outputs.mantissa / 2, t), 0.0)
+    settled = _close(held, half)
+    # an exponent is carried only if it is right for every entry that is not 0
+    whole = _all_zero(torch.where(asked, 0.0, slope))
+    grows = whole & ~settled & _close(held, 2 * half)
+    return Scaled(
+        torch.where(asked & (grows | settled), held, slope),
+        torch.where(grows, outputs.exponent, 0.0),
+    )
+
+
+def _all_zero(values: Tensor) -> Tensor:
+    return (values == 0).all(-1, keepdim=True).all(-2, keepdim=True)
 
 
 def _normalised(values: Tensor, exponent: Tensor) -> Scaled:
