@@ -100,14 +100,33 @@ def test_long_stacks_come_first_and_no_process_is_idle(tmp_path, monkeypatch) ->
         return iter(())
 
     monkeypatch.setattr(run, "in_order_of_completion", pretend)
-    base = cell("trainer.max_steps=1", runs_dir=tmp_path)
+    base = cell("trainer.max_steps=1000", runs_dir=tmp_path)
     depths, seeds = [1, 1, 1, 1, 9, 9, 9, 9], [0, 1, 2, 3, 0, 1, 2, 3]
     cells = vary(base, {"model.depth": depths, "seed": seeds})
     run.run_cells(cells, workers=2)
-    assert begun == [(9, 4), (1, 4)]
+    assert begun == [(9, 2), (9, 2), (1, 4)]
     begun.clear()
     run.run_cells([one for one in cells if one.config["model"]["depth"] == 9], workers=2)
     assert begun == [(9, 2), (9, 2)]
     begun.clear()
     run.run_cells(cells, workers=None)
-    assert asked == [2, 2, 1]
+    run.run_cells(cells[:1], workers=8)
+    assert asked == [2, 2, 1, 1]
+
+
+def test_the_long_group_is_divided_whatever_the_others_are(tmp_path, monkeypatch) -> None:
+    """Four long runs beside many short ones are two stacks for two processes."""
+    begun: list[list[int]] = []
+
+    def pretend(function, pieces, workers):
+        begun.extend([cell.config["model"]["depth"] for cell in piece] for piece in pieces)
+        return iter(())
+
+    monkeypatch.setattr(run, "in_order_of_completion", pretend)
+    base = cell("trainer.max_steps=100000", runs_dir=tmp_path)
+    short = cell("trainer.max_steps=1", runs_dir=tmp_path)
+    long_runs = vary(base, {"model.depth": [30] * 4, "seed": [0, 1, 2, 3]})
+    short_runs = vary(short, {"model.depth": [1] * 40, "seed": list(range(40))})
+    run.run_cells([*short_runs, *long_runs], workers=2)
+    assert begun[:2] == [[30, 30], [30, 30]]
+    assert sum(map(len, begun)) == 44

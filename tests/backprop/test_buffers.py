@@ -1,5 +1,7 @@
 """Buffers: the same numbers in memory that is reserved once."""
 
+import pickle
+
 import pytest
 import torch
 from tests.backprop.networks import close, mixed
@@ -102,7 +104,9 @@ def test_what_does_not_fit_is_refused():
     buffers = BackpropagationBuffers(net, 5)
     x, t = torch.randn(6, 4, dtype=F64), torch.randn(6, 3, dtype=F64)
     loss = HalfSquaredError()
-    with pytest.raises(ValueError, match="found 6 examples for buffers of 5"):
+    with pytest.raises(
+        ValueError, match=r"found 6 examples of torch\.float64 on cpu; expected 5 of"
+    ):
         backpropagate(net, x, t, loss, buffers=buffers)
     with pytest.raises(ValueError, match="an input of shape"):
         backpropagate(net, x[:5, :3], t[:5], loss, buffers=buffers)
@@ -114,3 +118,66 @@ def test_what_does_not_fit_is_refused():
         backpropagate(net, x[:5], t[:5], loss, activation_gradients=True, buffers=buffers)
     with pytest.raises(ValueError, match="gradient buffers"):
         BackpropagationBuffers(net, 5, weight_gradients=[torch.zeros(2, 2)])
+
+
+@pytest.mark.parametrize("runs", [None, 3])
+def test_memory_may_move_between_two_calls(runs):
+    """Gradients sent to another process, or given other memory: the next call writes where they are."""
+    net = mixed(3, runs=runs)
+    buffers = BackpropagationBuffers(net, 5)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    loss = HalfSquaredError()
+    expected = backpropagate(net, x, t, loss)
+
+    def agrees():
+        found = backpropagate(net, x, t, loss, buffers=buffers)
+        return close(
+            [*found.weight_gradients, *found.bias_gradients, *found.deltas],
+            [*expected.weight_gradients, *expected.bias_gradients, *expected.deltas],
+            1e-14,
+        )
+
+    assert agrees()
+    buffers.weight_gradients[1].share_memory_()
+    buffers.delta[0].share_memory_()
+    assert agrees()
+    buffers.bias_gradients[0].data = torch.zeros_like(buffers.bias_gradients[0])
+    buffers.bias_gradients[1].data = torch.zeros_like(buffers.bias_gradients[1])
+    assert agrees()
+    net.weights[1].data = net.weights[1].data.mT.contiguous().mT
+    assert agrees()
+    assert buffers.bias_gradients[0].any()
+
+
+def test_autograd_notices_that_a_gradient_was_overwritten():
+    """A result that was used in a graph and then overwritten is an error there, not a wrong number."""
+    net = mixed(2)
+    buffers = BackpropagationBuffers(net, 5)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    gradient = backpropagate(net, x, t, HalfSquaredError(), buffers=buffers).weight_gradients[0]
+    w = torch.ones_like(gradient, requires_grad=True)
+    product = (w * gradient).sum()
+    backpropagate(net, 2 * x, t, HalfSquaredError(), buffers=buffers)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.backward()
+
+
+def test_buffers_can_be_pickled():
+    """The copy has memory of its own, and the same numbers."""
+    net = mixed(2, runs=2)
+    buffers = BackpropagationBuffers(net, 5)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    copied = pickle.loads(pickle.dumps(buffers))
+    found = backpropagate(copied.net, x, t, HalfSquaredError(), buffers=copied)
+    expected = backpropagate(net, x, t, HalfSquaredError())
+    assert close(found.weight_gradients, expected.weight_gradients, 1e-14)
+
+
+def test_views_of_one_buffer_may_have_gaps():
+    """Bias gradients with a stride, of one network."""
+    net = mixed(2)
+    spread = [torch.zeros(2 * len(b), dtype=F64)[::2] for b in net.biases]
+    buffers = BackpropagationBuffers(net, 5, bias_gradients=spread)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    backpropagate(net, x, t, HalfSquaredError(), buffers=buffers)
+    assert close(spread, backpropagate(net, x, t, HalfSquaredError()).bias_gradients, 1e-14)

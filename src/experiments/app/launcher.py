@@ -1,5 +1,6 @@
 """The stacked launcher: a sweep's jobs become cells, and cells of one shape one computation."""
 
+import gc
 import logging
 from collections.abc import Sequence
 from typing import cast
@@ -38,6 +39,9 @@ class StackedLauncher(Launcher):
                     "number the processes from 0",
                 )
             )
+        if workers is not None and workers < 1:
+            found, remedy = f"workers={workers}", "set hydra.launcher.workers=1, or null"
+            raise ConfigurationError(describe(found, "1 or more, or null for one per core", remedy))
         self.workers = workers
         self.share = share
         self.shares = shares
@@ -59,6 +63,7 @@ class StackedLauncher(Launcher):
         from experiments.app.refusal import one_message
         from experiments.app.run import require_buildable, run_cells
 
+        gc.enable()  # see train.main
         assert self.config is not None  # noqa: S101  setup came first
         assert self.loader is not None  # noqa: S101
         setup_globals()

@@ -2,9 +2,10 @@
 
 import logging
 import math
-import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from experiments.app.build import group_key, loggers_of, stack_of
 from experiments.app.workers import in_order_of_completion, workers_for
@@ -106,31 +107,39 @@ def require_buildable(cells: Sequence[Cell]) -> None:
 
 
 def _shared_out(groups: list[list[Cell]], workers: int | None) -> tuple[list[list[Cell]], int]:
-    """Stacks, the longest first, and the number of processes that train them."""
-    sizes, seconds = zip(*map(_size_and_seconds, groups), strict=True) if groups else ((), ())
+    """Stacks, those expected to take longest first, and the number of processes that train them."""
+    plans = [_plan(group) for group in groups]
+    total = sum(plan.seconds(len(group)) for plan, group in zip(plans, groups, strict=True))
     if any(map(_on_gpu, groups)):
         workers = 1
     elif workers is None:
-        workers = workers_for(sum(map(operator.mul, seconds, map(len, groups))))
-    # no process without work
-    even = math.ceil(sum(map(len, groups)) / workers)
-    stacks = [
-        (one * len(part), part)
-        for group, size, one in zip(groups, sizes, seconds, strict=True)
-        for part in chunked(group, min(size, even))
-    ]
+        workers = workers_for(total)
+    stacks: list[tuple[float, list[Cell]]] = []
+    for plan, group in zip(plans, groups, strict=True):
+        # no stack is longer than one process's share of all
+        parts = (
+            math.ceil(workers * plan.seconds(len(group)) / total) if total and workers > 1 else 1
+        )
+        size = min(plan.largest, math.ceil(len(group) / parts))
+        stacks += [(plan.seconds(len(part)), part) for part in chunked(group, size)]
     stacks.sort(key=lambda stack: -stack[0])
-    return [part for _, part in stacks], workers
+    return [part for _, part in stacks], max(1, min(workers, len(stacks)))
 
 
-def _size_and_seconds(cells: list[Cell]) -> tuple[int, float]:
-    """How many of these cells one stack takes, and the seconds one needs; all, if they cannot be built."""
+class _Plan(NamedTuple):
+    """How many of a group's cells one stack takes, and the seconds that so many are expected to take."""
+
+    largest: int
+    seconds: Callable[[int], float]
+
+
+def _plan(cells: list[Cell]) -> _Plan:
     try:
         stack = stack_of(cells)
         examples = len(stack.dataset.load().train)
-        return stack.largest(examples), stack.seconds_per_run(examples)
+        return _Plan(stack.largest(examples), partial(stack.seconds, examples))
     except Exception:  # noqa: BLE001  run_stack meets it again and records it
-        return len(cells), 0.0
+        return _Plan(len(cells), lambda _: 0.0)
 
 
 def _alone_or_failed(cells: list[Cell], error: Exception, seconds: float) -> Ends:

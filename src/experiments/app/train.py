@@ -24,6 +24,7 @@ def task(config: DictConfig) -> str:
     from experiments.app.refusal import one_message
     from experiments.app.run import require_buildable, run_cells
 
+    gc.enable()
     meta = HydraConfig.get()
     cell = cell_or_refusal(plain(config), meta.runtime.choices)
     if meta.mode == RunMode.RUN:
@@ -36,9 +37,13 @@ def task(config: DictConfig) -> str:
 
 def main() -> None:
     """Run what the command line asks for; exit with 1 if a cell failed, 0 otherwise."""
-    # a sixth of the time that imports take is garbage collection, which finds nothing there
-    gc.set_threshold(100_000)
-    task()
+    # a sixth of the time that imports take is garbage collection, which finds nothing there; the
+    # task and the launcher turn it on again once everything is imported
+    gc.disable()
+    try:
+        task()
+    finally:
+        gc.enable()
     if not started:  # --help, --cfg and their like
         return
     announce()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from experiments.activations import Identity
 from experiments.backprop.admission import Layer, layers_of, require_shape
@@ -23,6 +24,11 @@ from experiments.core.operations import (
     sum_of_rows,
 )
 from experiments.models import MLP
+
+#: attributes that ``_bind`` makes
+_BOUND = frozenset(
+    ("_bound", "_places", "_returned", "_upward", "_downward", "_first", "_first_gradient")
+)
 
 
 class BackpropagationBuffers:
@@ -122,22 +128,25 @@ class BackpropagationBuffers:
         """
         if (x.shape, x.dtype, x.device) not in self._fitting:
             self._refuse(x)
-        if any(slot[name] is not p or p.data_ptr() != at for slot, name, p, at in self._bound):
+        if self._moved():
             self._bind()
         if x.dim() < self.z[0].dim():
             x = x.expand(*self.z[0].shape[:1], *x.shape)
-        if x.requires_grad:
-            x = x.detach()
+        if x.requires_grad or x.is_neg():
+            x = x.detach().resolve_neg()
         with quiet():
             b, W_columns, z = self._first
             self._affine(b, x, W_columns, out=z)
             for operation in self._upward:
                 operation()
-            cost, slope = loss.per_example_and_delta(self.a[-1], t)
+        cost, slope = loss.per_example_and_delta(self.a[-1], t)
+        with quiet():
             torch.div(slope, self.batch, out=self.delta[-1])
             for operation in self._downward:
                 operation()
             self._first_gradient(x)
+        # NumPy writes past torch's own count of changes, by which autograd knows what was overwritten
+        increment_version(self._returned)
         return Backpropagation(
             loss=cost.mean(-1),
             deltas=self.delta if self._kept else [],
@@ -154,15 +163,22 @@ class BackpropagationBuffers:
             expected = "the one that the buffers were made for"
             raise ValueError(describe(found, expected, "make new BackpropagationBuffers"))
         self._bound = [
-            (slot, name, slot[name], slot[name].data_ptr())
+            (slot, name, slot[name], slot[name].data_ptr(), slot[name].stride())
             for slot in self._slots
             for name in ("weight", "bias")
         ]
+        gradients = [*self.weight_gradients, *self.bias_gradients]
+        inner = [*self.z, *self.a, *self.derivative, *self.delta]
+        # of what lies in one piece of memory one tensor says where that is
+        pieces = {tensor.untyped_storage().data_ptr(): tensor for tensor in inner}
+        self._places = [(t, t.data_ptr()) for t in (*gradients, *pieces.values())]
+        returned = [*gradients, *self.delta] if self._kept else gradients
+        self._returned = [tensor for tensor in returned if not tensor.is_inference()]
         detached = [layer._replace(W=layer.W.detach(), b=layer.b.detach()) for layer in layers]
         self._upward = self._operations_upward(detached)
         self._downward = self._operations_downward(detached)
         self._first = (detached[0].b.unsqueeze(-2), detached[0].W.mT, self.z[0])
-        self._first_gradient = product_with(self.delta[0].mT, self.weight_gradients[0])
+        self._first_gradient = product_with(self.delta[0].mT, self.weight_gradients[0].detach())
 
     def _operations_upward(self, layers: list[Layer]) -> list[Operation]:
         """From z^[1], which the input's product has written, to a^[L]."""
@@ -185,16 +201,34 @@ class BackpropagationBuffers:
             delta = self.delta[k]
             if not self._linear[k]:
                 operations.append(multiply(delta, self.derivative[k], delta))
-            operations.append(sum_of_rows(delta, self.bias_gradients[k]))
+            operations.append(sum_of_rows(delta, self.bias_gradients[k].detach()))
             if k > 0:
-                operations.append(product(delta.mT, self.a[k - 1], self.weight_gradients[k]))
+                weight_gradient = self.weight_gradients[k].detach()
+                operations.append(product(delta.mT, self.a[k - 1], weight_gradient))
                 operations.append(product(delta, layers[k].W, self.delta[k - 1]))
         return operations
 
+    def _moved(self) -> bool:
+        """Whether a parameter was replaced, or memory that operations are bound to has moved."""
+        return any(
+            slot[name] is not p or p.data_ptr() != at or p.stride() != stride
+            for slot, name, p, at, stride in self._bound
+        ) or any(tensor.data_ptr() != at for tensor, at in self._places)
+
     def _refuse(self, x: Tensor) -> None:
         require_shape(self.net, x)
-        found = f"{x.shape[-2]} examples for buffers of {self.batch}"
-        raise ValueError(describe(found, "equal numbers", "make buffers for this batch size"))
+        found = f"{x.shape[-2]} examples of {x.dtype} on {x.device}"
+        own = self.z[0]
+        expected = f"{self.batch} of {own.dtype} on {own.device}, as the buffers were made for"
+        raise ValueError(describe(found, expected, "make new BackpropagationBuffers"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the operations, which belong to this process's memory."""
+        return {name: value for name, value in vars(self).items() if name not in _BOUND}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._bind()
 
 
 def _behind_each_other(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:

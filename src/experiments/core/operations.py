@@ -13,7 +13,7 @@ the time, have vector loops of their own for tanh and the exponentials (torch le
 vendor's library that is several times slower on some processors), and small matrices are multiplied
 by a BLAS with kernels for them. Everything else is torch's own operator.
 
-For loops that differentiate by hand: no graph, no new memory. Call them inside :func:`quiet`.
+For loops that differentiate by hand: no graph. Call them inside :func:`quiet`.
 """
 
 from collections.abc import Callable, Sequence
@@ -114,7 +114,9 @@ def sum_of_rows(A: Tensor, out: Tensor) -> Operation:
         return partial(out.copy_, A.squeeze(-2))
     if _by_numpy(A) and A.shape[-2:].numel() <= SMALL_SUM:
         ones = A.new_ones(A.shape[-2]).numpy()
-        return partial(np.dot if A.dim() == 2 else np.matmul, ones, A.numpy(), out=out.numpy())
+        # dot starts sooner, for one matrix and memory in one piece
+        total = np.dot if A.dim() == 2 and out.is_contiguous() else np.matmul
+        return partial(total, ones, A.numpy(), out=out.numpy())
     return partial(torch.sum, A, -2, out=out)
 
 

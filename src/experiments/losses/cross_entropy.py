@@ -56,10 +56,12 @@ class CrossEntropy(Loss):
         if t.is_floating_point():
             at_z = SoftmaxOutput(z)
             return (t * at_z.surprise()).sum(-1), at_z.residual(t)
-        # a mapped function has no rule for scattering in place
-        put = Tensor.scatter_ if readable(z) and readable(t) else Tensor.scatter
+        # a mapped function has no rule for scattering in place, and a graph would need what it lost
+        graph = torch.is_grad_enabled() and z.requires_grad
+        ordinary = readable(z) and readable(t) and not graph
+        put = Tensor.scatter_ if ordinary else Tensor.scatter
         largest = z.amax(-1, keepdim=True)
-        e = (z - largest).exp_()
+        e = torch.exp(z - largest)
         own = e.gather(-1, t)
         e = put(e, -1, t, 0.0)
         others = e.sum(-1, keepdim=True)

@@ -126,7 +126,7 @@ def _together(tensors: Sequence[Tensor]) -> Tensor:
     places = [tensor.data_ptr() for tensor in tensors]
     # what lies between two ends of one storage is of that storage too
     if (
-        places == list(range(start, start + len(tensors) * size, size))
+        places == [start + k * size for k in range(len(tensors))]
         and all(tensor.is_contiguous() for tensor in tensors)
         and first.untyped_storage().data_ptr() == last.untyped_storage().data_ptr()
     ):

@@ -28,10 +28,11 @@ CPU_MEMORY, GPU_MEMORY = 256, 16384
 #: bytes that one operation of a stack should touch where nothing is said: what a CPU core's own
 #: cache holds. Fewer runs pay more for the start of an operation, more runs wait for memory.
 CPU_CACHE = 2**20
-#: what one CPU core does with narrow layers, all that surrounds the products included
-OPERATIONS_PER_SECOND = 4e10
-#: of a run that takes no step: drawing, measuring, writing its files
-SECONDS_OF_A_CELL = 0.02
+#: what one CPU core does in float32, a step's start of a layer's operations and of all others, in
+#: seconds, and what a run without steps takes: drawing, measuring, writing its files
+OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.02
+#: how many times as long autograd takes to start a layer
+GRAPH = 8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -118,16 +119,24 @@ class Stack:
             n * (n_prev + 1) for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
         )
 
-    def seconds_per_run(self, examples: int) -> float:
-        """What to expect of one CPU core, to a factor of two; for sharing work out.
+    def seconds(self, examples: int, runs: int) -> float:
+        """What to expect of one CPU core for a stack of so many runs; for sharing work out.
+
+        Within a factor of about two for the recursions in float32 and float64; what else can differ
+        (subnormals, half precision, metrics, the ledger) is left out.
 
         Args:
             examples: size of the training split, the batch where the settings have none.
+            runs: of the stack.
         """
-        batch = self.settings.batch_size or examples
-        # three products a layer, each a multiplication and an addition
-        step = 6 * batch * self.parameters / OPERATIONS_PER_SECOND
-        return SECONDS_OF_A_CELL + self.settings.max_steps * step
+        settings = self.settings
+        batch = settings.batch_size or examples
+        # three products a layer, each a multiplication and an addition; wider numbers, longer rows
+        wider = torch.empty(0, dtype=self.dtype).element_size() / 4
+        arithmetic = 6 * batch * self.parameters * wider / OPERATIONS_PER_SECOND
+        layers = (len(self.widths) - 1) * LAYER_STARTS
+        starts = STEP_STARTS + layers * (1 if settings.engine == "recursion" else GRAPH)
+        return runs * CELL + settings.max_steps * (starts + runs * arithmetic)
 
     def bytes_per_run(self, batch: int) -> int:
         """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
