@@ -173,3 +173,15 @@ def test_a_lost_output_next_to_a_target_of_zero_is_underflow():
     net = MLP((3, *[3] * 400, 2), Tanh(), Gaussian(0.1, 0.0), seed=0)
     found = survival(net, torch.ones(1, 3), torch.tensor([[0.0, 1.0]]), HalfSquaredError())
     assert (float(found.deltas[-1].underflow), float(found.deltas[-1].kept)) == (0.5, 0.5)
+
+
+def test_examples_further_apart_than_the_floats_belong_in_separate_calls():
+    """Next to an example of 1e900, one of 0.5 is taken for dead; alone it is right."""
+    net = chain(ReLU(), *[10.0] * 900, 1.0)
+    x, t = torch.tensor([[1.0], [0.0]]).double(), torch.zeros(2, 1).double()
+    with torch.no_grad():
+        net.biases[899].fill_(0.5)
+    alone = held_to_the_oracle(net, x[1:], t[1:])
+    assert alone[-1] == pytest.approx(math.log10(0.5))
+    both = survival(net, x, t, HalfSquaredError())
+    assert float(both.deltas[-2].zero) == 0.5

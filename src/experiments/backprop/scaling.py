@@ -15,13 +15,15 @@ powers of two through. Where it is not, a value beyond the floats is infinite, a
 
 Limits, each of them float64's:
 
-* A sigma'(z) below the floats is 0 and the log10 below that layer -inf: sigmoid from \|z\| = 745 and
-  tanh from 372 on. So is a loss slope: cross-entropies, and any sigmoid or softmax link, when the
-  answer is right by 745 or more. ``survival`` counts such entries as underflow, not as zero.
-* The exponent is one per run, shared by its examples and neurons: what lies more than 2^1074 below the
-  largest of a layer is 0, and so is a bias that far below its layer.
-* A forward pass can be chaotic (tanh with sigma_w = 3: float64's rounding has grown to the size of
-  the activations by depth 100 to 200). The norms are then right for the network as float64
+* A sigma'(z) below the floats is 0 and the log10 of its layer and all below -inf: beyond \|z\| = 745
+  for sigmoid, 372 for tanh. So is a loss slope: cross-entropies, and any sigmoid or softmax link,
+  when the answer is right by more than 745. ``survival`` calls such entries underflow, not zero.
+* The exponent is one per run, shared by its examples and neurons: what lies more than 2^1074 below
+  the largest of its layer may be 0, a bias too, and a neuron or example that is alive on that alone
+  is then taken for dead. Examples that far apart belong in separate calls. A weight below 2^-174
+  can also take an activation below the floats in one product.
+* A forward pass can be chaotic (tanh with sigma_w = 3: rounding has grown to the size of the
+  activations between depth 100 and 200). The norms are then right for the network as float64
   computes it, which is no longer the trajectory of exact arithmetic.
 """
 
