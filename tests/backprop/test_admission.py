@@ -1,5 +1,8 @@
 """What the doors refuse: every message names what was found, what was expected, and the remedy."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from tests.backprop.networks import mixed
@@ -156,6 +159,72 @@ def test_parameters_that_do_not_chain_are_refused():
     net.dense_layers[1].weight = torch.nn.Parameter(torch.ones(8, 8, dtype=F64))
     with pytest.raises(ValueError, match=r"found W \(8, 8\) and b \(8,\) in layer_03; expected"):
         forward_pass(net, torch.ones(5, 4, dtype=F64))
+
+
+@pytest.mark.parametrize("leaf", ["weight", "bias"])
+def test_parameters_of_two_float_types_are_refused(leaf):
+    """A float32 layer in a float64 net is named, before torch complains about a product."""
+    net = mixed(2, n_out=1)
+    layer = net.dense_layers[1]
+    setattr(layer, leaf, torch.nn.Parameter(getattr(layer, leaf).detach().float()))
+    message = "torch.float32.* in layer_03; expected torch.float64 on cpu, as in layer_02; move"
+    for door in DOORS.values():
+        with pytest.raises(ValueError, match=message):
+            door(net, torch.ones(5, 4, dtype=F64))
+
+
+#: objects of another kind, and the beginning of the answer; the package is not type-checked here
+STRANGERS = {
+    "forward_pass(stranger, x)": "found Sequential as the network; expected an MLP",
+    "backpropagate(stranger, x, t, loss)": "found Sequential as the network; expected an MLP",
+    "input_gradient(stranger, x)": "found Sequential as the network; expected an MLP",
+    "fit(stranger, x, t, loss, 0.1, steps=1)": "found Sequential as the network; expected an MLP",
+    "ScalarNetwork(stranger)": "found Sequential as the network; expected an MLP",
+    "forward_pass(net, [[1.0, 2.0]])": "found x of type list; expected a tensor; convert x with",
+    "backpropagate(net, x.numpy(), t, loss)": "found x of type ndarray; expected a tensor",
+    "fit(net, x.tolist(), t, loss, 0.1, steps=1)": "found x of type list; expected a tensor",
+    "backpropagate(net, x, None, loss)": "found t of type NoneType; expected a tensor",
+    "backpropagate(net, x, [1.0] * 6, loss)": "found t of type list; expected a tensor",
+    "fit(net, x, None, loss, 0.1, steps=1)": "found t of type NoneType; expected a tensor",
+    "fit(net, x, t[0, 0], loss, 0.1, steps=1)": "found one number as targets for 6 examples",
+    "fit(net, x, t, MSELoss(), 0.1, steps=1)": "found MSELoss as the loss; expected a Loss",
+    "list(walkthrough(net, x[:1], t[:1], MSELoss()))": "found MSELoss as the loss; expected a Loss",
+    "list(walkthrough(net, None, t, loss))": "found x of type NoneType; expected a tensor",
+    "fit(net, x, t, loss, 'a', steps=1)": "found lr='a'; expected numbers; give lr one number",
+    "fit(net, x, t, loss, 0.1, steps=1, tolerance='a')": "found tolerance='a'; expected a number",
+    "fit(net, x, t, loss, 0.1, steps=1, method='mini-batch', batch_size=2.5)": (
+        "found batch_size=2.5; expected 1 to 6"
+    ),
+    "scalar_chain(1.0, [1.0], [0.0], Tanh())": "found Tanh, an activation without a derivative",
+    "scalar_chain('a', [1.0], [0.0], Sigmoid())": "found x=['a']; expected a sequence of numbers",
+    "multiply_adds((2.5, 1))": "found widths=(2.5, 1); expected (n_1, ..., n_L), at least two",
+}
+PREPARED = """
+import torch
+from torch.nn import Linear, MSELoss, Sequential, Tanh
+from experiments.activations import Sigmoid
+from experiments.backprop import *
+from experiments.initializers import Glorot
+from experiments.losses import HalfSquaredError
+from experiments.models import MLP
+
+net, loss = MLP((2, 3, 1), Sigmoid(), Glorot(), seed=0), HalfSquaredError()
+stranger, x, t = Sequential(Linear(2, 1)), torch.ones(6, 2), torch.ones(6, 1)
+"""
+
+
+def test_objects_of_another_kind_are_refused():
+    """A list, an array, None, torch's own loss or network: a ValueError with the remedy, not torch's."""
+    attempts = "\n".join(
+        f"try:\n    {call}\nexcept ValueError as error:\n    print(error)" for call in STRANGERS
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", PREPARED + attempts], capture_output=True, text=True, check=True
+    )
+    answers = ran.stdout.splitlines()
+    assert [a[: len(e)] for a, e in zip(answers, STRANGERS.values(), strict=True)] == [
+        *STRANGERS.values()
+    ]
 
 
 @pytest.mark.parametrize("transform", ["grad", "jvp", "vmap", "jacrev"])

@@ -97,3 +97,21 @@ def test_a_chain_needs_layers():
     with pytest.raises(ValueError, match="found 0 weights"):
         scalar_chain(1.0, [], [], Sigmoid())
     assert scalar_chain(0.0, [3.0], [0.0], Tanh())[0].derivative == 1.0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_numbers_of_a_chain_are_finite(bad):
+    """What is not finite is refused wherever it stands, and so is a window of such a weight."""
+    for x, w, b in ((bad, 1.0, 0.0), (1.0, bad, 0.0), (1.0, 1.0, bad)):
+        with pytest.raises(ValueError, match="expected finite numbers"):
+            scalar_chain(x, [1.0, w], [0.0, b], Sigmoid())
+    with pytest.raises(ValueError, match=f"found w with {bad} at place 0; expected finite"):
+        active_window(bad)
+
+
+def test_a_chain_takes_vectors():
+    """Weights and biases as tensors are the same chain as lists of them."""
+    w, b = torch.tensor([0.5, -2.0]), torch.tensor([0.25, 1.0])
+    assert scalar_chain(1.0, w, b, Sigmoid()) == scalar_chain(
+        1.0, w.tolist(), b.tolist(), Sigmoid()
+    )

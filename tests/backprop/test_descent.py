@@ -211,6 +211,14 @@ REFUSED = {
         {"lr": 0.1, "steps": 1, "method": "mini-batch", "batch_size": 7},
         "found batch_size=7; expected 1 to 6",
     ),
+    "batch of none": (
+        {"lr": 0.1, "steps": 1, "method": "mini-batch", "batch_size": 0},
+        "found batch_size=0; expected 1 to 6, the number of examples; give batch_size a whole",
+    ),
+    "batch of truth": (
+        {"lr": 0.1, "steps": 1, "method": "mini-batch", "batch_size": True},
+        "found batch_size=True; expected 1 to 6",
+    ),
     "tolerance": ({"lr": 0.1, "steps": 1, "tolerance": -1.0}, "found tolerance=-1.0"),
     "patience": ({"lr": 0.1, "steps": 1, "patience": 0}, "found patience=0"),
     "record_every": ({"lr": 0.1, "steps": 1, "record_every": 0}, "found record_every=0"),

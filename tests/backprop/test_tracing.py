@@ -199,6 +199,32 @@ def test_overflow_is_an_outcome():
     assert forward_derivative(exp, [1e4], [1.0]) == (math.inf, math.inf)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_program_starts_from_finite_numbers(bad):
+    """Inputs and directions that are not finite are refused at every door."""
+    doors = (
+        lambda x, v: forward_derivative(lambda a: a * a, [x], [v]),
+        lambda x, v: trace_table(lambda a: a * a, [x], direction=[v]),
+    )
+    for door in doors:
+        with pytest.raises(ValueError, match=f"found x with {bad} at place 0; expected finite"):
+            door(bad, 1.0)
+        with pytest.raises(ValueError, match=f"found direction with {bad} at place 0"):
+            door(1.0, bad)
+    for jacobian in (forward_jacobian, reverse_jacobian):
+        with pytest.raises(ValueError, match=f"found x with {bad}"):
+            jacobian(lambda a: a * a, [bad])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_powers_at_zero_are_torchs(n):
+    """x^n at 0 has a derivative for every whole n, and for n = 0 it is 0."""
+    x = torch.zeros((), dtype=F64, requires_grad=True)
+    (slope,) = torch.autograd.grad(x**n, x)
+    assert forward_derivative(lambda a: a**n, [0.0], [1.0]) == (0.0**n, float(slope))
+    assert reverse_jacobian(lambda a: a**n, [0.0]).rows == ((float(slope),),)
+
+
 def test_misuse_is_refused_by_name():
     """Domains, wrong counts and mixed modes: each error says what was found and expected."""
     with pytest.raises(ValueError, match=r"found sqrt\(-1.0\); expected operands in its domain"):

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.activations import Sigmoid
 from experiments.backprop import tutorial_network, walkthrough
+from experiments.initializers import Glorot
 from experiments.losses import HalfSquaredError
+from experiments.models import MLP
 
 F64 = torch.float64
 SCRIPT = Path(__file__).parents[2] / "scripts" / "step_through.py"
@@ -39,3 +42,6 @@ def test_one_example_at_a_time():
     x, t = torch.zeros(2, 2, dtype=F64), torch.zeros(2, 1, dtype=F64)
     with pytest.raises(ValueError, match="found 2 examples; expected one example"):
         list(walkthrough(tutorial_network(), x, t, HalfSquaredError()))
+    stack = MLP((2, 2, 1), Sigmoid(), Glorot(), runs=2, seed=0).double()
+    with pytest.raises(ValueError, match="found a stack of runs=2 networks; expected one network"):
+        list(walkthrough(stack, x[:1], t[:1], HalfSquaredError()))

@@ -1,5 +1,7 @@
 """What the functions of this floor accept, checked at their doors; broadcasting is refused."""
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor
 
 from experiments.core.activation import Activation
 from experiments.core.errors import describe
+from experiments.core.loss import Loss
 from experiments.core.shapes import layer_name
 from experiments.models import MLP
 
@@ -55,21 +58,19 @@ def layers_of(net: MLP) -> list[Layer]:
     """The layers with weights, from the first to the output.
 
     Raises:
-        ValueError: for an activation that cannot be differentiated by hand, or parameters whose
-            shapes do not chain.
+        ValueError: for another module than an MLP, an activation that cannot be differentiated by
+            hand, or parameters whose shapes do not chain or whose float types or devices differ.
     """
+    require_network(net)
     if not net.plain:
         found = f"an MLP with skip={net.skip}, normalize={net.normalize}"
         remedy = "differentiate such a network with autograd, or build it without them"
         raise ValueError(describe(found, "layers a = sigma(W a_prev + b) alone", remedy))
     runs = () if net.runs is None else (net.runs,)
-    layers = []
+    layers: list[Layer] = []
     for k, dense in enumerate(net.dense_layers):
         layer = Layer(dense.weight, dense.bias, dense.activation)
-        if not isinstance(layer.activation, Activation) or not hasattr(
-            layer.activation, "functions"
-        ):
-            raise _underivable(layer.activation)
+        require_activation(layer.activation)
         n_prev, n = net.widths[k : k + 2]
         if layer.W.shape != (*runs, n, n_prev) or layer.b.shape != (*runs, n):
             found = f"W {tuple(layer.W.shape)} and b {tuple(layer.b.shape)} in {layer_name(k)}"
@@ -77,15 +78,57 @@ def layers_of(net: MLP) -> list[Layer]:
             remedy = "give the layer parameters that chain with its neighbours, or rebuild the MLP"
             raise ValueError(describe(found, expected, remedy))
         layers.append(layer)
+        if k == 0:
+            dtype, device = layer.W.dtype, layer.W.device
+        if layer.W.dtype != dtype or layer.b.dtype != dtype or layer.b.device != device:
+            found = (
+                f"W {layer.W.dtype} and b {layer.b.dtype} on {layer.b.device} in {layer_name(k)}"
+            )
+            expected = f"{dtype} on {device}, as in {layer_name(0)}"
+            raise ValueError(describe(found, expected, "move the whole net with net.to(...)"))
     return layers
+
+
+def require_network(net: object) -> None:
+    """Refuse modules whose layers these recursions do not know.
+
+    Raises:
+        ValueError: for anything but an MLP.
+    """
+    if not isinstance(net, MLP):
+        remedy = "build it as experiments.models.MLP, or differentiate it with autograd"
+        raise ValueError(describe(f"{type(net).__name__} as the network", "an MLP", remedy))
+
+
+def require_activation(activation: object) -> None:
+    """Refuse modules without a derivative that is written by hand.
+
+    Raises:
+        ValueError: for anything but an Activation with its functions.
+    """
+    if not isinstance(activation, Activation) or not hasattr(activation, "functions"):
+        raise _underivable(activation)
+
+
+def require_loss(loss: object) -> None:
+    """Refuse costs without a delta that is written by hand.
+
+    Raises:
+        ValueError: for anything but a Loss.
+    """
+    if not isinstance(loss, Loss):
+        expected = "a Loss, whose delta is written by hand"
+        remedy = "use a room of experiments.losses, for instance MeanSquaredError()"
+        raise ValueError(describe(f"{type(loss).__name__} as the loss", expected, remedy))
 
 
 def require_input(net: MLP, x: Tensor) -> Tensor:
     """x as a plain tensor, (batch, n_1) or (R, batch, n_1), once it is known to fit.
 
     Raises:
-        ValueError: a shape that does not chain, another float type or device than the parameters',
-            an empty batch, numbers that are not finite, or a call from inside a torch.func transform.
+        ValueError: no MLP, no tensor, a shape that does not chain, another float type or device than
+            the parameters', an empty batch, numbers that are not finite, or a call from inside a
+            torch.func transform.
     """
     require_plain_call()
     require_shape(net, x)
@@ -102,6 +145,8 @@ def require_shape(net: MLP, x: Tensor) -> None:
     Raises:
         ValueError: as ``require_input``, except for the numbers themselves.
     """
+    require_network(net)
+    require_tensor("x", x)
     n_in = net.widths[0]
     wanted = f"(batch, {n_in})" + ("" if net.runs is None else f" or ({net.runs}, batch, {n_in})")
     runs = tuple(x.shape[:-2])
@@ -122,12 +167,24 @@ def require_shape(net: MLP, x: Tensor) -> None:
         raise ValueError(describe(found, expected, "move x with x.to(net.weights[0])"))
 
 
+def require_tensor(name: str, values: object) -> None:
+    """Refuse lists, arrays and None, which would be guesses at a float type and a device.
+
+    Raises:
+        ValueError: for anything but a tensor.
+    """
+    if not isinstance(values, Tensor):
+        remedy = f"convert {name} with torch.as_tensor({name})"
+        raise ValueError(describe(f"{name} of type {type(values).__name__}", "a tensor", remedy))
+
+
 def require_targets(t: Tensor) -> None:
     """Refuse target values that no loss can be right about; shapes and kinds are the loss's part.
 
     Raises:
-        ValueError: if a target value is not finite.
+        ValueError: for another object than a tensor, or if a target value is not finite.
     """
+    require_tensor("t", t)
     if t.is_floating_point() and not bool(torch.isfinite(t).all()):
         count = int((~torch.isfinite(t)).sum())
         found = f"{count} of {t.numel()} target values that are not finite"
@@ -138,11 +195,30 @@ def require_single_output(net: MLP) -> None:
     """Refuse nets whose gradient is a matrix.
 
     Raises:
-        ValueError: if n_L > 1.
+        ValueError: for another module than an MLP, or if n_L > 1.
     """
+    require_network(net)
     if net.widths[-1] != 1:
         found = f"n_L={net.widths[-1]} outputs"
         raise ValueError(describe(found, "n_L=1", "use input_jacobian for several outputs"))
+
+
+def require_numbers(name: str, values: Iterable[float | int | Tensor]) -> list[float]:
+    """The numbers of a sequence, vector or array as floats, once they are known to be finite.
+
+    Raises:
+        ValueError: for anything but numbers, or one that is not finite.
+    """
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        remedy = "give a flat list such as [0.5, -1.0]"
+        raise ValueError(describe(f"{name}={values!r}", "a sequence of numbers", remedy)) from error
+    for k, number in enumerate(numbers):
+        if not math.isfinite(number):
+            found = f"{name} with {number} at place {k}"
+            raise ValueError(describe(found, "finite numbers", f"clean or rescale {name}"))
+    return numbers
 
 
 def require_plain_call() -> None:

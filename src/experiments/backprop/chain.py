@@ -29,7 +29,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
+from experiments.backprop.admission import require_activation, require_numbers
 from experiments.core.activation import Activation
 from experiments.core.errors import describe
 
@@ -65,8 +67,8 @@ class ChainTerm:
 
 def scalar_chain(
     x: float,
-    weights: Sequence[float],
-    biases: Sequence[float],
+    weights: Sequence[float] | Tensor,
+    biases: Sequence[float] | Tensor,
     activation: Activation,
     output_activation: Activation | None = None,
 ) -> tuple[ChainTerm, ...]:
@@ -74,8 +76,8 @@ def scalar_chain(
 
     Args:
         x: the input.
-        weights: w_1, ..., w_L.
-        biases: b_1, ..., b_L.
+        weights: w_1, ..., w_L, a sequence or a vector.
+        biases: b_1, ..., b_L, likewise.
         activation: sigma of every layer but the last.
         output_activation: sigma_L; None means the same as the others. The note's f has Identity().
 
@@ -83,7 +85,8 @@ def scalar_chain(
         One term per layer; ``terms[-1].a`` is f and ``terms[0].gradient_w`` is df/dw_1.
 
     Raises:
-        ValueError: without layers, or with unequal numbers of weights and biases.
+        ValueError: without layers, with unequal numbers of weights and biases, numbers that are not
+            finite, or an activation without a derivative.
 
     Example:
         Nielsen's exploding chain, w = 100 and z = 0 everywhere:
@@ -93,17 +96,23 @@ def scalar_chain(
         >>> [term.factor for term in terms]
         [0.125, 25.0, 25.0, 25.0]
     """
+    (x,) = require_numbers("x", [x])
+    weights, biases = require_numbers("weights", weights), require_numbers("biases", biases)
     if not weights or len(weights) != len(biases):
         found = f"{len(weights)} weights and {len(biases)} biases"
-        raise ValueError(describe(found, "one of each for every layer", "give at least one layer"))
-    sigmas = [activation] * (len(weights) - 1) + [output_activation or activation]
-    z, a, derivatives = [], [float(x)], []
+        remedy = "give two lists of one length, from 1"
+        raise ValueError(describe(found, "one of each for every layer", remedy))
+    output_activation = activation if output_activation is None else output_activation
+    require_activation(activation)
+    require_activation(output_activation)
+    sigmas = [activation] * (len(weights) - 1) + [output_activation]
+    z, a, derivatives = [], [x], []
     for w, b, sigma in zip(weights, biases, sigmas, strict=True):
         z.append(w * a[-1] + b)
         at_z = torch.tensor(z[-1], dtype=torch.float64)
         a.append(float(sigma.value(at_z)))
         derivatives.append(float(sigma.derivative(at_z)))
-    multipliers = [float(x), *weights[1:]]
+    multipliers = [x, *weights[1:]]
     factors = [m * derivative for m, derivative in zip(multipliers, derivatives, strict=True)]
     up_to = list(accumulate(factors, _Product.times, initial=_Product()))
     above = list(accumulate(factors[:0:-1], _Product.times, initial=_Product()))[::-1]
@@ -111,8 +120,8 @@ def scalar_chain(
     return tuple(
         ChainTerm(
             layer=k + 1,
-            w=float(weights[k]),
-            b=float(biases[k]),
+            w=weights[k],
+            b=biases[k],
             z=z[k],
             a=a[k + 1],
             derivative=derivatives[k],
@@ -130,10 +139,14 @@ def active_window(w: float) -> float:
 
     It does not depend on b, which only moves the window.
 
+    Raises:
+        ValueError: if w is not finite.
+
     Example:
         >>> active_window(3.9), round(active_window(6.89415), 9)
         (0.0, 0.447743205)
     """
+    (w,) = require_numbers("w", [w])
     if abs(w) <= 4:
         return 0.0
     return 4 / abs(w) * math.atanh(math.sqrt(1 - 4 / abs(w)))

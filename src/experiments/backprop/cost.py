@@ -45,7 +45,7 @@ def multiply_adds(widths: Sequence[int]) -> MultiplyAdds:
         widths: (n_1, ..., n_L), as an MLP takes them.
 
     Raises:
-        ConfigurationError: for fewer than two widths, or one below 1.
+        ConfigurationError: for fewer than two widths, or one that is no integer from 1.
 
     Example:
         A 100-dimensional input, three hidden layers of 100, one output:
@@ -57,8 +57,9 @@ def multiply_adds(widths: Sequence[int]) -> MultiplyAdds:
     References:
         Baydin et al. (2018), section 3.2, for the two modes in general.
     """
-    if len(widths) < 2 or min(widths) < 1:
-        expected = "(n_1, ..., n_L), at least two positive numbers"
+    counts = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in widths)
+    if len(widths) < 2 or not counts:
+        expected = "(n_1, ..., n_L), at least two positive whole numbers"
         raise ConfigurationError(
             describe(f"widths={tuple(widths)}", expected, "give the net's widths, input first")
         )

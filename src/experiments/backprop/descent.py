@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import layers_of, require_input, require_targets
+from experiments.backprop.admission import (
+    layers_of,
+    require_input,
+    require_loss,
+    require_targets,
+    require_tensor,
+)
 from experiments.backprop.buffers import BackpropagationBuffers
 from experiments.backprop.examples import batch_of, drawn, gathered
 from experiments.backprop.flattening import FlatNetwork, flattened
@@ -87,6 +93,7 @@ def fit(
     References:
         Note 003, "Final algo"; note 004; Higham & Higham (2019), section 4 and ``netbp``.
     """
+    require_loss(loss)
     x = _whole(net, x, t)
     batch = batch_of(method, len(x), batch_size)
     epoch = math.ceil(len(x) / batch)
@@ -118,13 +125,15 @@ def fit(
 
 
 def _whole(net: MLP, x: Tensor, t: Tensor) -> Tensor:
+    layers_of(net)  # refused now: flattening would turn all parameters into one float type
+    require_tensor("x", x)
     if x.dim() != 2:
         expected = f"(examples, {net.widths[0]}), shared by all runs"
         remedy = "fit draws every run's own batches from one data set"
         raise ValueError(describe(f"data of shape {tuple(x.shape)}", expected, remedy))
     require_targets(t)
-    if len(t) != len(x):
-        found = f"{len(t)} targets for {len(x)} examples"
+    if t.shape[:1] != x.shape[:1]:
+        found = f"{len(t) if t.dim() else 'one number as'} targets for {len(x)} examples"
         raise ValueError(describe(found, "one target per example", "match the two"))
     return require_input(net, x)
 
@@ -145,7 +154,11 @@ def _count(name: str, value: int | None) -> int:
 
 def _per_run(name: str, value: PerRun, net: MLP, like: Tensor) -> Tensor:
     """A setting as a column, so that every run's row is multiplied by its own."""
-    column = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    try:
+        column = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        remedy = f"give {name} one number, or one for every run of the stack"
+        raise ConfigurationError(describe(f"{name}={value!r}", "numbers", remedy)) from error
     fits = column.shape == () or (net.runs is not None and column.shape == (net.runs,))
     if not fits or not bool((torch.isfinite(column) & (column >= 0)).all()):
         expected = "one finite number from 0" + ("" if net.runs is None else f", or {net.runs}")

@@ -12,6 +12,7 @@ References:
 from collections.abc import Callable, Sequence
 from typing import final
 
+from experiments.backprop.admission import require_numbers
 from experiments.backprop.elementary import Elementary, Real, Traced
 from experiments.core.errors import describe
 
@@ -60,13 +61,14 @@ def forward_derivative(
         direction: the tangent of every input.
 
     Raises:
-        ValueError: if x and direction differ in length.
+        ValueError: if x and direction differ in length, or a number of them is not finite.
 
     Example:
         >>> from experiments.backprop.elementary import exp
         >>> forward_derivative(lambda x: exp(x**2), [1.0], [1.0])
         (2.718281828459045, 5.43656365691809)
     """
+    x, direction = require_numbers("x", x), require_numbers("direction", direction)
     if len(x) != len(direction):
         found = f"{len(x)} inputs and a direction of {len(direction)}"
         raise ValueError(describe(found, "one tangent per input", "give both the same length"))

@@ -62,7 +62,8 @@ class Elementary:
 
 def _power_partials(v: float, a: float, n: float) -> tuple[float, float]:
     # a^n with a <= 0 has no derivative by its exponent; a constant exponent never asks for it
-    return n * math.pow(a, n - 1), v * math.log(a) if a > 0 else math.nan
+    # and a^0 is the constant 1, at 0 too
+    return n * math.pow(a, n - 1) if n else 0.0, v * math.log(a) if a > 0 else math.nan
 
 
 ADD = Elementary("{} + {}", lambda a, b: a + b, lambda *_: (1.0, 1.0))

@@ -31,11 +31,11 @@ def batch_of(method: str, examples: int, batch_size: int | None) -> int:
         )
     if batch_size is None:
         return examples if method == "full" else 1
-    if not 1 <= batch_size <= examples:
+    whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
+    if not whole or not 1 <= batch_size <= examples:
         expected = f"1 to {examples}, the number of examples"
-        raise ConfigurationError(
-            describe(f"batch_size={batch_size}", expected, "choose a smaller batch")
-        )
+        remedy = "give batch_size a whole number of that range"
+        raise ConfigurationError(describe(f"batch_size={batch_size!r}", expected, remedy))
     return batch_size
 
 

@@ -7,7 +7,7 @@ Slow on purpose: every multiplication is one line of the trace table.
 
 import torch
 
-from experiments.backprop.admission import Layer, layers_of
+from experiments.backprop.admission import Layer, layers_of, require_network
 from experiments.backprop.elementary import Elementary, Real, Traced, evaluate
 from experiments.core.errors import describe
 from experiments.models import MLP
@@ -27,6 +27,7 @@ class ScalarNetwork:
     """
 
     def __init__(self, net: MLP, parameters: bool = False) -> None:
+        require_network(net)
         if net.runs is not None:
             found = f"a stack of runs={net.runs} networks"
             raise ValueError(describe(found, "one network", "build the MLP with runs=None"))

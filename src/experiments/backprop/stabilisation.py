@@ -40,9 +40,12 @@ class DescentRecord:
     """
 
     def __init__(self, tolerance: float | None, patience: int) -> None:
-        if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+        number = isinstance(tolerance, (int, float))
+        if tolerance is not None and not (number and 0 <= tolerance < math.inf):
             remedy = "give a share of C such as 1e-6, or None"
-            raise ConfigurationError(describe(f"tolerance={tolerance}", "a number from 0", remedy))
+            raise ConfigurationError(
+                describe(f"tolerance={tolerance!r}", "a number from 0", remedy)
+            )
         self._tolerance = tolerance
         self._patience = patience
         self._steps: list[int] = []

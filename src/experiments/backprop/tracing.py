@@ -12,6 +12,7 @@ References:
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from experiments.backprop.admission import require_numbers
 from experiments.backprop.dual import Dual
 from experiments.backprop.elementary import Real, Traced
 from experiments.backprop.tape import Node, Tape
@@ -73,7 +74,8 @@ def trace_table(
         output: which result the adjoints belong to, from 0.
 
     Raises:
-        ValueError: if the program has no such output, or the direction not one number per input.
+        ValueError: if the program has no such output, the direction not one number per input, or a
+            number of x or the direction is not finite.
 
     Example:
         The first program of note 003, f = exp(x^2), at x = 1:
@@ -86,14 +88,14 @@ def trace_table(
         v_1  v_0^2        1              2              2.71828182846
         v_2  exp(v_1)     2.71828182846  5.43656365692  1
     """
-    tape = Tape()
+    x, tape = require_numbers("x", x), Tape()
     results = _results(program(*(tape.input(value) for value in x)))
     if not 0 <= output < len(results):
         found = f"output={output} of a program with {len(results)} results"
         raise ValueError(describe(found, "an existing output, counted from 0", "use output=0"))
     if direction is None:
         direction = [1.0] + [0.0] * (len(x) - 1)
-    tangents = tape.tangents(direction)
+    tangents = tape.tangents(require_numbers("direction", direction))
     chosen = results[output]
     adjoints = tape.adjoints(chosen) if isinstance(chosen, Node) else [0.0] * len(tangents)
     return TraceTable(
@@ -107,11 +109,14 @@ def trace_table(
 def forward_jacobian(program: Program, x: Sequence[Real]) -> SweptJacobian:
     """The Jacobian by dual numbers: one pass per input.
 
+    Raises:
+        ValueError: if a number of x is not finite.
+
     Example:
         >>> forward_jacobian(lambda x, y: (x * y, x + y, x / y), [6.0, 2.0])
         SweptJacobian(rows=((2.0, 6.0), (1.0, 1.0), (0.5, -1.5)), passes=2)
     """
-    columns = []
+    x, columns = require_numbers("x", x), []
     for i in range(len(x)):
         duals = (Dual(value, 1.0 if i == j else 0.0) for j, value in enumerate(x))
         results = _results(program(*duals))
@@ -122,11 +127,14 @@ def forward_jacobian(program: Program, x: Sequence[Real]) -> SweptJacobian:
 def reverse_jacobian(program: Program, x: Sequence[Real]) -> SweptJacobian:
     """The Jacobian by the tape: the program runs once, then one reverse sweep per output.
 
+    Raises:
+        ValueError: if a number of x is not finite.
+
     Example:
         >>> reverse_jacobian(lambda x, y: (x * y, x + y, x / y), [6.0, 2.0])
         SweptJacobian(rows=((2.0, 6.0), (1.0, 1.0), (0.5, -1.5)), passes=3)
     """
-    tape = Tape()
+    x, tape = require_numbers("x", x), Tape()
     results = _results(program(*(tape.input(value) for value in x)))
     rows = []
     for result in results:

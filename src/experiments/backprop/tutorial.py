@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from experiments.activations import Sigmoid
+from experiments.backprop.admission import require_loss, require_shape
 from experiments.backprop.cost import multiply_adds
 from experiments.backprop.recursion import backpropagate
 from experiments.backprop.scalar_network import ScalarNetwork
@@ -49,6 +50,11 @@ def walkthrough(net: MLP, x: Tensor, t: Tensor, loss: Loss, lr: float = 0.5) -> 
     Raises:
         ValueError: for a stack, several outputs, or more than one example.
     """
+    require_shape(net, x)
+    require_loss(loss)
+    if net.runs is not None:
+        found = f"a stack of runs={net.runs} networks"
+        raise ValueError(describe(found, "one network", "build the MLP with runs=None"))
     if len(x) != 1:
         remedy = "take one row, for instance x[:1]"
         raise ValueError(describe(f"{len(x)} examples", "one example", remedy))
