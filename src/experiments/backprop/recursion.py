@@ -4,7 +4,13 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import Layer, layers_of, require_input, require_targets
+from experiments.backprop.admission import (
+    Layer,
+    layers_of,
+    require_input,
+    require_loss,
+    require_targets,
+)
 from experiments.backprop.buffers import BackpropagationBuffers
 from experiments.backprop.gradients import Backpropagation
 from experiments.core.errors import describe
@@ -65,6 +71,7 @@ def backpropagate(
     """
     if buffers is None:
         x = require_input(net, x)
+        require_loss(loss)
         require_targets(t)
         return stored_backpropagation(layers_of(net), x, t, loss, activation_gradients)
     if buffers.net is not net or activation_gradients:

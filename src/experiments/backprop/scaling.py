@@ -34,7 +34,13 @@ import torch
 from jaxtyping import Float64, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import Layer, layers_of, require_input, require_targets
+from experiments.backprop.admission import (
+    Layer,
+    layers_of,
+    require_input,
+    require_loss,
+    require_targets,
+)
 from experiments.backprop.exponents import log10_norm, normalised, scaled
 from experiments.core.activation import Activation, DerivativeRule
 from experiments.core.loss import Loss
@@ -130,6 +136,7 @@ def scaled_backpropagate(
 def scaled_pass(net: MLP, x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
     """The recursion itself."""
     x = require_input(net, x)
+    require_loss(loss)
     require_targets(t)
     layers = [
         Layer(W.double(), b.double(), with_rule(sigma, "exact")) for W, b, sigma in layers_of(net)
