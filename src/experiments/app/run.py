@@ -109,7 +109,8 @@ def require_buildable(cells: Sequence[Cell]) -> None:
 def _shared_out(groups: list[list[Cell]], workers: int | None) -> tuple[list[list[Cell]], int]:
     """Stacks, those expected to take longest first, and the number of processes that train them."""
     plans = [_plan(group) for group in groups]
-    total = sum(plan.seconds(len(group)) for plan, group in zip(plans, groups, strict=True))
+    alone = (plan.seconds(len(group)) for plan, group in zip(plans, groups, strict=True))
+    total = sum(alone, start=0.0)
     if any(map(_on_gpu, groups)):
         workers = 1
     elif workers is None:
