@@ -23,7 +23,7 @@ def test_the_chunks_cover_every_step_once(max_steps, every, evaluations) -> None
 @given(*ARGUMENTS)
 def test_records_fall_on_multiples(max_steps, every, evaluations) -> None:
     """Step 0 and every k-th step before the end; the end itself is always recorded."""
-    found = [chunk.start for chunk in plan(max_steps, every, evaluations) if chunk.record]
+    found = [step for chunk in plan(max_steps, every, evaluations) for step in chunk.records]
     assert found == [
         step for step in range(max_steps) if step == 0 or (every and step % every == 0)
     ]
@@ -41,6 +41,6 @@ def test_evaluations_are_evenly_spaced(max_steps, every, evaluations) -> None:
 def test_no_steps_are_one_empty_chunk() -> None:
     """Lightning needs something to iterate over; the end's record and evaluation do the rest."""
     chunks = list(plan(0, 10, 5))
-    assert [(chunk.start, chunk.stop, chunk.record, chunk.evaluate) for chunk in chunks] == [
-        (0, 0, False, False)
+    assert [(chunk.start, chunk.stop, chunk.records, chunk.evaluate) for chunk in chunks] == [
+        (0, 0, (), False)
     ]

@@ -87,9 +87,9 @@ class StackModule(pl.LightningModule):
         if not self.alive or not steps:
             return
         losses = []
-        for k, (x, t) in enumerate(self._batches(steps)):
-            if k == 0 and chunk.record and self.stack.ledger.columns:
-                losses.append(self._recorded_step(chunk.start, x, t))
+        for step, (x, t) in enumerate(self._batches(steps), chunk.start):
+            if step in chunk.records and self.stack.ledger.columns:
+                losses.append(self._recorded_step(step, x, t))
             else:
                 losses.append(self._step(x, t))
         self._drop_diverged(torch.stack(losses), chunk.start)
@@ -223,7 +223,9 @@ class StackModule(pl.LightningModule):
         for r in torch.nonzero(gone).flatten().tolist():
             outcome = self.outcomes[self.alive[r]]
             outcome.status = "diverged"
-            outcome.diverged_at = start + int(bad[:, r].int().argmax())
+            at = outcome.diverged_at = start + int(bad[:, r].int().argmax())
+            # what the chunk's later records saw is no training
+            outcome.recorded = [(step, table) for step, table in outcome.recorded if step <= at]
         self._losses.append(host)
         if gone.any():
             self._leave([self.alive[r] for r in torch.nonzero(gone).flatten().tolist()], None)

@@ -10,11 +10,11 @@ LONGEST_CHUNK = 100
 
 
 class Chunk(NamedTuple):
-    """Steps ``start`` .. ``stop - 1``, and what is looked at before the first of them."""
+    """Steps ``start`` .. ``stop - 1``, which of them are recorded, and whether the first is evaluated."""
 
     start: int
     stop: int
-    record: bool
+    records: tuple[int, ...]
     evaluate: bool
 
 
@@ -32,21 +32,28 @@ class Plan:
 
 
 def plan(max_steps: int, record_every: int | None, evaluations: int) -> Plan:
-    """Cut ``max_steps`` steps at every record, every evaluation, and every LONGEST_CHUNK steps.
+    """Cut ``max_steps`` steps at every evaluation, and every LONGEST_CHUNK steps.
 
-    The state after the last step is not in the list: it is always recorded and evaluated.
+    A record does not end a chunk: Lightning's part in one takes as long as the record. The state
+    after the last step is not in the list: it is always recorded and evaluated.
 
-    >>> [(c.start, c.stop, c.record, c.evaluate) for c in plan(10, 4, 2)]
-    [(0, 4, True, True), (4, 5, True, False), (5, 8, False, True), (8, 10, True, False)]
+    >>> [(c.start, c.stop, list(c.records), c.evaluate) for c in plan(10, 4, 2)]
+    [(0, 5, [0, 4], True), (5, 10, [8], True)]
     """
-    records = set(range(0, max_steps, record_every)) if record_every else {0}
+    every = record_every or max(1, max_steps)
     evaluated = {max_steps * e // evaluations for e in range(evaluations)}
     if max_steps == 0:
-        return Plan((Chunk(0, 0, False, False),))
-    cuts = sorted({0, *records, *evaluated, *range(0, max_steps, LONGEST_CHUNK)} | {max_steps})
+        return Plan((Chunk(0, 0, (), False),))
+    cuts = sorted({0, *evaluated, *range(0, max_steps, LONGEST_CHUNK)} | {max_steps})
     return Plan(
         tuple(
-            Chunk(start, stop, start in records, start in evaluated)
+            Chunk(
+                start,
+                stop,
+                # the multiples of ``every`` from ``start`` on
+                records=tuple(range(-(-start // every) * every, stop, every)),
+                evaluate=start in evaluated,
+            )
             for start, stop in itertools.pairwise(cuts)
         )
     )
