@@ -61,11 +61,16 @@ def draw_deep(axes: Axes) -> None:
     x, t = torch.ones(4, 4), torch.zeros(4, 1)
     layers = range(2, 1003)
     scaled = scaled_backpropagate(net, x, t, HalfSquaredError()).log10_delta_norms
-    axes.plot(layers, [float(v) for v in scaled], label="carried exponent")
-    for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
+    # one upon the other where they agree: a broad line, a dashed one on it, a thin one on both
+    axes.plot(layers, [float(v) for v in scaled], label="carried exponent", linewidth=6, alpha=0.3)
+    styles = {torch.float64: ("float64", "--", 2.5), torch.float32: ("float32", "-", 1.2)}
+    for dtype, (name, dashes, width) in styles.items():
         deltas = backpropagate(net.to(dtype), x.to(dtype), t.to(dtype), HalfSquaredError()).deltas
         logs = [_log10_norm(delta.double()) for delta in deltas]
-        axes.plot(layers, logs, label=f"{name}: 0 below layer {layers[_first_alive(logs)]}")
+        end = _first_alive(logs)
+        label = f"{name}: 0 below layer {layers[end]}"
+        (line,) = axes.plot(layers, logs, dashes, linewidth=width, label=label)
+        axes.plot([layers[end]], [logs[end]], "o", color=line.get_color())
     axes.set(xlabel="layer l", ylabel="log10 ||delta^[l]||")
     axes.set_title("Sigmoid, Glorot, 1,000 hidden layers of 16")
     axes.legend()

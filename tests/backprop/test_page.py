@@ -22,9 +22,19 @@ def test_every_function_named_on_the_page_exists():
     """A name in backticks that looks like one of the package's is exported by it."""
     text = PAGE.read_text(encoding="utf-8")
     called = set(re.findall(r"`([a-z_]+)\(", text)) | set(re.findall(r"`([A-Z][A-Za-z]+)`", text))
-    called |= set(re.findall(r"\(`([a-z_]+)`\)", text))
+    called |= set(re.findall(r"\(\[?`([a-z_]+)`", text))
     assert len(called) > 12
     assert called <= set(package.__all__) | {"ValueError"}
+
+
+def test_links_lead_to_where_a_function_is_written():
+    """The file behind a name defines it."""
+    text = PAGE.read_text(encoding="utf-8")
+    links = re.findall(r"\[`([A-Za-z_]+)[^\]]*\]\(([^)]*backprop/[^)]*)\)", text)
+    assert len(links) > 15
+    for name, target in links:
+        written = (PAGE.parent / target).read_text(encoding="utf-8")
+        assert re.search(rf"^(def|class) {name}\b", written, re.MULTILINE), name
 
 
 def test_every_public_function_is_on_the_page():
