@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -115,9 +116,7 @@ class Stack:
     @property
     def parameters(self) -> int:
         """Weights and biases of one run."""
-        return sum(
-            n * (n_prev + 1) for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
-        )
+        return sum(n * (n_prev + 1) for n_prev, n in pairwise(self.widths))
 
     def seconds(self, examples: int, runs: int) -> float:
         """What to expect of one CPU core for a stack of so many runs; for sharing work out.
@@ -132,7 +131,7 @@ class Stack:
         settings = self.settings
         batch = settings.batch_size or examples
         # three products a layer, each a multiplication and an addition; wider numbers, longer rows
-        wider = torch.empty(0, dtype=self.dtype).element_size() / 4
+        wider = self.dtype.itemsize / torch.float32.itemsize
         arithmetic = 6 * batch * self.parameters * wider / OPERATIONS_PER_SECOND
         layers = (len(self.widths) - 1) * LAYER_STARTS
         starts = STEP_STARTS + layers * (1 if settings.engine == "recursion" else GRAPH)
@@ -140,9 +139,8 @@ class Stack:
 
     def bytes_per_run(self, batch: int) -> int:
         """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
-        size = torch.empty(0, dtype=self.dtype).element_size()
         # parameters, gradients and a moment; of every layer a and sigma', what a step reads twice
-        return size * (3 * self.parameters + 2 * batch * sum(self.widths))
+        return self.dtype.itemsize * (3 * self.parameters + 2 * batch * sum(self.widths))
 
     def require_ready(self, examples: int) -> None:
         """Refuse what can be known to be impossible before anything is built.
@@ -186,10 +184,8 @@ class Stack:
 
     def _bytes_per_operation(self, batch: int) -> int:
         """One run's share of the largest matrix product: inputs, weights, outputs of a layer."""
-        size = torch.empty(0, dtype=self.dtype).element_size()
-        return size * max(
-            batch * (n_prev + n) + n_prev * n
-            for n_prev, n in zip(self.widths[:-1], self.widths[1:], strict=True)
+        return self.dtype.itemsize * max(
+            batch * (n_prev + n) + n_prev * n for n_prev, n in pairwise(self.widths)
         )
 
 
