@@ -15,44 +15,15 @@ from torch import Tensor
 
 from experiments.activations import Sigmoid
 from experiments.backprop import (
-    active_window,
     backpropagate,
-    multiply_adds,
-    scalar_chain,
     scaled_backpropagate,
     survival,
-    widest_window,
 )
 from experiments.initializers import Gaussian, Glorot
 from experiments.losses import HalfSquaredError
 from experiments.models import MLP
-
-
-def draw_chain(axes: Axes) -> None:
-    """log10 of the running product of a scalar chain, for three weights."""
-    for w in (1.0, 6.89415, 100.0):
-        b = -w / 2  # z = 0 where a = 1/2, the most that a sigmoid can do
-        terms = scalar_chain(0.5, [w] * 30, [b] * 30, Sigmoid())
-        axes.plot(
-            [term.layer for term in terms],
-            [term.log10_product for term in terms],
-            label=f"w = {w:g}: factor {terms[-1].factor:.3g} a layer",
-        )
-    axes.set(xlabel="layer l", ylabel="log10 of the first l factors of df/dw_1")
-    axes.set_title("The scalar chain (note 003), z = 0 in every layer")
-    axes.legend()
-
-
-def draw_window(axes: Axes) -> None:
-    """The width of the inputs for which |w sigma'(w a + b)| >= 1."""
-    w = np.linspace(3, 40, 800)
-    axes.plot(w, [active_window(float(v)) for v in w])
-    best, width = widest_window()
-    axes.plot([best], [width], "o", label=f"widest: {width:.6f} at |w| = {best:.5f}")
-    axes.axvline(4, linestyle=":", color="grey", label="|w| = 4")
-    axes.set(xlabel="|w|", ylabel="width in a")
-    axes.set_title("Where a sigmoid neuron does not shrink the gradient")
-    axes.legend()
+from experiments.reporting.standalone import write_figures
+from experiments.studies.input_gradient_notes import cost_figures, notes_figures
 
 
 def draw_deep(axes: Axes) -> None:
@@ -88,17 +59,6 @@ def draw_survival(axes: Axes) -> None:
     axes.legend(loc="lower right")
 
 
-def draw_cost(axes: Axes) -> None:
-    """Multiply-adds of the input gradient, by way and width, three hidden layers."""
-    widths = [2**k for k in range(2, 11)]
-    counts = [multiply_adds((n, n, n, n, 1)) for n in widths]
-    for name in ("reverse", "row", "forward_mode", "finite_differences"):
-        axes.loglog(widths, [getattr(c, name) for c in counts], label=name.replace("_", " "))
-    axes.set(xlabel="width n (input included)", ylabel="multiply-adds for one example")
-    axes.set_title("grad a^[L](x), n-n-n-n-1")
-    axes.legend()
-
-
 def _log10_norm(values: Tensor) -> float:
     """Of floats near the smallest there are, whose squares would be 0."""
     largest = values.abs().max()
@@ -110,16 +70,17 @@ def _first_alive(logs: list[float]) -> int:
 
 
 def main(folder: Path) -> None:
-    """Write one SVG file for every figure."""
+    """Write one SVG file for every figure; those of study=input_gradient are that report's own."""
     folder.mkdir(parents=True, exist_ok=True)
     # the same numbers give the same file
     mpl.rcParams["svg.hashsalt"] = "backpropagation"
-    for draw in (draw_chain, draw_window, draw_deep, draw_survival, draw_cost):
+    for draw in (draw_deep, draw_survival):
         figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
         torch.default_generator.manual_seed(0)
         draw(axes)
         figure.savefig(folder / f"{draw.__name__[5:]}.svg", metadata={"Date": None})
         plt.close(figure)
+    write_figures([*notes_figures(), *cost_figures()], folder)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.backprop.networks import mixed, names
+from tests.backprop.networks import mixed
+from tests.backprop.scaling_oracle import held_to_the_oracle
 from tests.oracles.backprop_high_precision import log10_norms
 
 from experiments.activations import ELU, Identity, ReLU, Sigmoid, Tanh
@@ -66,19 +67,8 @@ def test_a_thousand_layers_in_float32(make, at_zero):
     net = make()
     x = torch.zeros(1, 2) if at_zero else torch.tensor([[0.3, -0.7]])
     t = torch.tensor([[-1.0]])
-    found = scaled_backpropagate(net, x, t, HalfSquaredError())
-    deltas, gradients = log10_norms(
-        [W.tolist() for W in net.weights],
-        [b.tolist() for b in net.biases],
-        names(net),
-        x.tolist(),
-        t.tolist(),
-    )
+    deltas = held_to_the_oracle(net, x, t)
     assert max(map(abs, deltas)) > 300  # beyond float32, and for most cases beyond float64
-    assert [float(v) for v in found.log10_delta_norms] == pytest.approx(deltas, abs=1e-9)
-    assert [float(v) for v in found.log10_weight_gradient_norms] == pytest.approx(
-        gradients, abs=1e-9
-    )
 
 
 @pytest.mark.parametrize("runs", [None, 3])
