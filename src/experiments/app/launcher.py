@@ -1,6 +1,5 @@
 """The stacked launcher: a sweep's jobs become cells, and cells of one shape one computation."""
 
-import gc
 import logging
 from collections.abc import Sequence
 from typing import cast
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from experiments.app.callbacks import announce
 from experiments.app.compose import CachingLoader, plain
+from experiments.app.imports import uncollected
 from experiments.core.errors import ConfigurationError, describe
 
 log = logging.getLogger(__name__)
@@ -59,11 +59,11 @@ class StackedLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from experiments.app.build import cell_or_refusal
-        from experiments.app.refusal import one_message
-        from experiments.app.run import require_buildable, run_cells
+        with uncollected():
+            from experiments.app.build import cell_or_refusal
+            from experiments.app.refusal import one_message
+            from experiments.app.run import require_buildable, run_cells
 
-        gc.enable()  # see train.main
         assert self.config is not None  # noqa: S101  setup came first
         assert self.loader is not None  # noqa: S101
         setup_globals()

@@ -1,6 +1,5 @@
 """The command line: one run, a sweep, or a whole study, then its tables, report and verdict."""
 
-import gc
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from experiments.app.callbacks import announce, started
 from experiments.app.conf_dir import conf_dir
+from experiments.app.imports import uncollected
 from experiments.app.schema import register
 
 register()
@@ -19,12 +19,12 @@ register()
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def task(config: DictConfig) -> str:
     """Train the one cell that ``config`` describes and return its identity."""
-    from experiments.app.build import cell_or_refusal
-    from experiments.app.compose import plain
-    from experiments.app.refusal import one_message
-    from experiments.app.run import require_buildable, run_cells
+    with uncollected():
+        from experiments.app.build import cell_or_refusal
+        from experiments.app.compose import plain
+        from experiments.app.refusal import one_message
+        from experiments.app.run import require_buildable, run_cells
 
-    gc.enable()
     meta = HydraConfig.get()
     cell = cell_or_refusal(plain(config), meta.runtime.choices)
     if meta.mode == RunMode.RUN:
@@ -37,13 +37,7 @@ def task(config: DictConfig) -> str:
 
 def main() -> None:
     """Run what the command line asks for; exit with 1 if a cell failed, 0 otherwise."""
-    # a sixth of the time that imports take is garbage collection, which finds nothing there; the
-    # task and the launcher turn it on again once everything is imported
-    gc.disable()
-    try:
-        task()
-    finally:
-        gc.enable()
+    task()
     if not started:  # --help, --cfg and their like
         return
     announce()
