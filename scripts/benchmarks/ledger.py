@@ -1,12 +1,15 @@
 """A stack's training with and without the ledger."""
 
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from experiments.activations import Tanh
 from experiments.data import Digits
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.probes import Ledger
+from experiments.training.loggers import TensorBoard
 from experiments.training.optimizers import SGD
 from experiments.training.settings import ModelSettings, TrainerSettings
 from experiments.training.stack import Run, Stack
@@ -27,9 +30,13 @@ def stack(runs: int, depth: int, width: int, steps: int, every: int | None) -> S
     )
 
 
-def seconds(runs: int, depth: int, width: int, steps: int, every: int | None) -> float:
-    """Seconds that ``train`` takes."""
+def seconds(
+    runs: int, depth: int, width: int, steps: int, every: int | None, tensorboard: bool = False
+) -> float:
+    """Seconds that ``train`` takes, with event files of every layer's numbers or without."""
     whole = stack(runs, depth, width, steps, every)
-    began = time.perf_counter()
-    train(whole)
-    return time.perf_counter() - began
+    with TemporaryDirectory() as folder:
+        opened = [[TensorBoard().open(Path(folder) / str(run), "")] for run in range(runs)]
+        began = time.perf_counter()
+        train(whole, opened if tensorboard else None)
+        return time.perf_counter() - began

@@ -184,10 +184,11 @@ def _runs(quick: bool) -> Iterator[Row]:
 
 def _ledger(quick: bool) -> Iterator[Row]:
     """What recording costs, at depth 50."""
-    count = 50 if quick else 200
+    count, rounds = (50, 5) if quick else (400, 15)
     contenders = {
         "no ledger": lambda: ledger.seconds(8, 50, 32, count, None),
         "ledger every 10 steps": lambda: ledger.seconds(8, 50, 32, count, 10),
+        "the same and TensorBoard": lambda: ledger.seconds(8, 50, 32, count, 10, tensorboard=True),
     }
     work = "8 networks, depth 50, width 32 (per network and step)"
-    yield from compete(work, contenders, count * 8, rounds=5, at_least=0.0)
+    yield from compete(work, contenders, count * 8, rounds=rounds, at_least=0.0)

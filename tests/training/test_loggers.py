@@ -94,6 +94,27 @@ def test_tensorboard_thins_the_layers(tmp_path, layers, shown) -> None:
     assert not events.Tags()["histograms"]
 
 
+def test_the_last_of_a_hundred_layers_is_an_end(tmp_path) -> None:
+    """Layers are numbers: layer_100 comes after layer_99."""
+    logger = TensorBoard("ends", histograms=False).open(tmp_path, "cell")
+    logger.scalars(0, {f"delta_norm/layer_{layer:02d}": 1.0 for layer in range(2, 101)})
+    logger.close({}, {})
+    tags = {tag for tag in read_events(tmp_path).Tags()["scalars"] if "/layer_" in tag}
+    assert tags == {"delta_norm/layer_02", "delta_norm/layer_100"}
+
+
+def test_curves_can_be_read_while_they_grow(tmp_path) -> None:
+    """A step is in the file as soon as it is said, and its numbers are that step's."""
+    logger = TensorBoard(histograms=False).open(tmp_path, "cell")
+    for step in range(4):
+        logger.scalars(step, {"train/loss": 1.0 / (step + 1), **LAYERS})
+        found = read_events(tmp_path).Scalars("train/loss")
+        assert [(point.step, point.value) for point in found] == [
+            (s, pytest.approx(1.0 / (s + 1))) for s in range(step + 1)
+        ]
+    logger.close({}, {})
+
+
 def test_an_unknown_choice_of_layers_is_refused() -> None:
     """The message lists the three."""
     with pytest.raises((ConfigurationError, TypeError), match=r"all.*ends.*none"):

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from experiments.core.reductions import are_safe, norms
+
 LOG10_2 = math.log10(2.0)
 
 #: powers of two up to this exponent are normal float64 numbers, and so are their inverses
@@ -52,9 +54,13 @@ def scaled(values: Tensor, exponent: Tensor) -> Tensor:
 
 def log10_norm(mantissa: Tensor, exponent: Tensor) -> Tensor:
     """log10 of the Frobenius norm of mantissa * 2^exponent over the last two axes; float64."""
-    mantissa, shift = normalised(mantissa, dims=2)
-    logs: Tensor = torch.linalg.matrix_norm(mantissa).log10()
-    return logs + (exponent + shift).reshape(logs.shape) * LOG10_2
+    runs = mantissa.shape[:-2]
+    found = norms(mantissa.reshape(runs.numel(), -1))
+    if not are_safe(found, mantissa.dtype):  # squares beyond the floats, or below them, or all 0
+        mantissa, shift = normalised(mantissa, dims=2)
+        found, exponent = torch.linalg.matrix_norm(mantissa), exponent + shift
+    logs = found.view(runs).log10()
+    return logs + exponent.reshape(runs) * LOG10_2
 
 
 def _power_of_two(exponent: Tensor) -> Tensor:

@@ -6,7 +6,13 @@ import torch
 from jaxtyping import Float64, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import Layer, layers_of
+from experiments.backprop.admission import (
+    Layer,
+    layers_of,
+    require_input,
+    require_loss,
+    require_targets,
+)
 from experiments.backprop.exponents import scaled
 from experiments.backprop.recursion import stored_backpropagation
 from experiments.backprop.scaling import ScaledPass, scaled_pass, with_rule
@@ -75,11 +81,14 @@ def survival(
         >>> float(found.deltas[0].rounded_rule), float(found.deltas[1].kept)
         (1.0, 1.0)
     """
-    true = scaled_pass(net, x, t, loss)
+    x = require_input(net, x)
+    require_loss(loss)
+    require_targets(t)
     layers = layers_of(net)
+    true = scaled_pass(layers, x, t, loss)
     exact, native = (
         stored_backpropagation(
-            [Layer(W, b, with_rule(sigma, rule)) for W, b, sigma in layers], x.detach(), t, loss
+            [Layer(W, b, with_rule(sigma, rule)) for W, b, sigma in layers], x, t, loss
         )
         for rule in ("exact", "native")
     )

@@ -120,7 +120,15 @@ def scaled_backpropagate(
         >>> -700 < found.log10_delta_norms[0] < -500
         tensor(True)
     """
-    passed = scaled_pass(net, x, t, loss)
+    x = require_input(net, x)
+    require_loss(loss)
+    require_targets(t)
+    return scaled_norms(layers_of(net), x, t, loss)
+
+
+def scaled_norms(layers: list[Layer], x: Tensor, t: Tensor, loss: Loss) -> ScaledBackpropagation:
+    """The same on layers and input that are known to fit."""
+    passed = scaled_pass(layers, x, t, loss)
     gradients = [passed.weight_gradient(k) for k in range(len(passed.deltas))]
     return ScaledBackpropagation(
         log10_delta_norms=[_log10(delta) for delta in passed.deltas],
@@ -133,15 +141,10 @@ def scaled_backpropagate(
 
 
 @torch.no_grad()
-def scaled_pass(net: MLP, x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
+def scaled_pass(layers: list[Layer], x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
     """The recursion itself."""
-    x = require_input(net, x)
-    require_loss(loss)
-    require_targets(t)
-    layers = [
-        Layer(W.double(), b.double(), with_rule(sigma, "exact")) for W, b, sigma in layers_of(net)
-    ]
-    shape = () if net.runs is None else (net.runs,)
+    layers = [Layer(W.double(), b.double(), with_rule(sigma, "exact")) for W, b, sigma in layers]
+    shape = layers[0].b.shape[:-1]
     x = x.double().expand(*shape, *x.shape[-2:])
     a = [Scaled(x, x.new_zeros((*shape, 1, 1)))]
     zs, derivatives = [], []

@@ -1,4 +1,4 @@
-"""Contract of a probe: one layer's pass in, named numbers out, one per run."""
+"""Contract of a probe: what a step left in every layer in, named numbers out, per layer and run."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -6,38 +6,35 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from experiments.core.per_layer import PerLayer
+
 
 @dataclass(frozen=True)
-class LayerPass:
-    """What a quantity may look at: one layer l of a stack of R runs, at one step.
-
-    Layers of one shape may lie behind each other along the run axis, since no quantity mixes what
-    lies along it: then R stands for layers times runs, layer by layer.
+class StepPass:
+    """What a quantity may look at: every layer of a stack of R runs, at one step.
 
     Attributes:
-        layers: which layers, as list entries from 0 (layer l = 2).
         z: z^[l], (R, batch, n).
         a: a^[l], (R, batch, n).
         delta: dC/dz^[l] of the mean cost C (1/batch included), (R, batch, n).
-        derivative: sigma'(z^[l]), (R, batch, n).
+        derivative: sigma'(z^[l]), (R, batch, n); the layers of a block have one max_derivative.
         weight: W^[l] before the update, (R, n, n_prev).
         weight_gradient: dC/dW^[l], (R, n, n_prev).
         bias_gradient: dC/db^[l], (R, n).
         update: the change of W^[l] by the optimiser's step that follows, (R, n, n_prev); None where
             no step follows.
-        max_derivative: the activation's bound on |sigma'|.
+        max_derivative: the activation's bound on |sigma'|, of every layer.
     """
 
-    layers: tuple[int, ...]
-    z: Tensor
-    a: Tensor
-    delta: Tensor
-    derivative: Tensor
-    weight: Tensor
-    weight_gradient: Tensor
-    bias_gradient: Tensor
-    update: Tensor | None
-    max_derivative: float
+    z: PerLayer
+    a: PerLayer
+    delta: PerLayer
+    derivative: PerLayer
+    weight: PerLayer
+    weight_gradient: PerLayer
+    bias_gradient: PerLayer
+    update: PerLayer | None
+    max_derivative: tuple[float, ...]
 
 
 class Quantity(ABC):
@@ -47,5 +44,5 @@ class Quantity(ABC):
     columns: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        """One tensor (R,) per column."""
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        """One tensor (layers, R) per column."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.probe import LayerPass, Quantity
+from experiments.core.probe import Quantity, StepPass
 from experiments.probes.quantities import (
     ActivationMoments,
     BiasGradientSize,
@@ -70,15 +70,6 @@ class Ledger:
         """Names along the last axis of a record."""
         return tuple(name for quantity in self.quantities for name in quantity.columns)
 
-    def record(self, layers: Sequence[LayerPass]) -> Tensor:
-        """(layers, R, columns), float64, on the CPU: one transfer for the whole record.
-
-        Args:
-            layers: every layer of the network, in passes of one or of several layers each.
-        """
-        rows: dict[int, Tensor] = {}
-        for some in layers:
-            numbers = [number.double() for q in self.quantities for number in q(some)]
-            table = torch.stack(numbers, dim=-1).view(len(some.layers), -1, len(numbers))
-            rows.update(zip(some.layers, table, strict=True))
-        return torch.stack([rows[k] for k in sorted(rows)]).cpu()
+    def record(self, step: StepPass) -> Tensor:
+        """(layers, R, columns), float64, on the CPU: one transfer for the whole record."""
+        return torch.stack([number for q in self.quantities for number in q(step)], dim=-1).cpu()

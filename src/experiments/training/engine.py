@@ -49,7 +49,7 @@ class Engine(ABC):
 
     @abstractmethod
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        """The same, and what the pass left in every layer."""
+        """The same, and what the pass left in every layer: one list where the places are the same."""
 
 
 @final
@@ -67,19 +67,19 @@ class RecursionEngine(Engine):
         super().__init__(net, loss, parameters)
         self._batch = batch
         self.buffers = self._reserved(keep=False)
-        self._kept: BackpropagationBuffers | None = None
+        self._keeping: BackpropagationBuffers | None = None
+        self._traces: list[Trace] = []
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        b = self._kept = self._kept or self._reserved(keep=True)
-        cost = b.backpropagate(x, t, self.loss).loss
-        traces = [
-            Trace(z, a, derivative, delta)
-            for z, a, derivative, delta in zip(b.z, b.a, b.derivative, b.delta, strict=True)
-        ]
-        return cost, traces
+        if self._keeping is None:
+            self._keeping = self._reserved(keep=True)
+            b = self._keeping
+            places = zip(b.z, b.a, b.derivative, b.delta, strict=True)
+            self._traces = [Trace(*parts) for parts in places]
+        return self._keeping.backpropagate(x, t, self.loss).loss, self._traces
 
     def _reserved(self, keep: bool) -> BackpropagationBuffers:
         home = self.parameters

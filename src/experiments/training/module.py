@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,14 +12,15 @@ from torch import Tensor
 
 from experiments.core.dataset import Splits
 from experiments.core.logger import CellLogger
-from experiments.core.probe import LayerPass
+from experiments.core.probe import StepPass
 from experiments.core.shapes import layer_name
 from experiments.training.batches import BatchOrder
+from experiments.training.below_floats import BelowFloats
 from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.evaluation import evaluate
 from experiments.training.outcome import Outcome
 from experiments.training.parameters import StackParameters
-from experiments.training.recording import BelowFloats, StepRecord
+from experiments.training.recording import Recorder
 from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
 
@@ -60,7 +62,6 @@ class StackModule(pl.LightningModule):
         self._best = np.full(len(stack.runs), np.inf)
         self._waited = np.zeros(len(stack.runs), int)
         self._losses: list[Tensor] = []
-        self._last_loss: Tensor | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """None of torch's: the stack's own optimiser is driven by hand."""
@@ -70,7 +71,7 @@ class StackModule(pl.LightningModule):
         """Take the buffers, once Lightning has put the network on its device."""
         self.began = time.perf_counter()
         self.parameter_home = StackParameters(self.net)
-        self.engine = self._engine()
+        self._reserve()
         self.optimizer = self.stack.optimizer()
         parts = (self.splits.train, self.splits.val, self.splits.test)
         self.data = Splits(*(part.to(self.stack.dtype, self.device) for part in parts))
@@ -103,6 +104,24 @@ class StackModule(pl.LightningModule):
                 ((x, t),) = self._batches(1)
                 self._recorded_step(step, x, t, update=False)
         self._leave(self.alive, step)
+
+    def _reserve(self) -> None:
+        """Memory for the runs that are left; the recorder's when first asked for."""
+        self.engine = self._engine()
+        vars(self).pop("recorder", None)
+
+    @cached_property
+    def tags(self) -> list[str]:
+        """What a logger calls the numbers of a record: column by column, every layer."""
+        layers = [layer_name(k) for k in range(len(self.net.dense_layers))]
+        return [f"{name}/{layer}" for name in self.stack.ledger.columns for layer in layers]
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """What hands a recorded step to the ledger."""
+        settings = self.stack.settings
+        penalised = bool(settings.l1 or settings.l2)
+        return Recorder(self.parameter_home, self.net.activations, penalised)
 
     def _engine(self) -> Engine:
         """The recursions, in buffers for the runs that are left.
@@ -155,42 +174,33 @@ class StackModule(pl.LightningModule):
     def _recorded_step(self, step: int, x: Tensor, t: Tensor, update: bool = True) -> Tensor:
         cost, traces = self.engine.recorded(x, t)
         with torch.no_grad():
-            settings = self.stack.settings
-            penalised = bool(settings.l1 or settings.l2)
-            record = StepRecord(traces, self.parameter_home, self.net.activations, penalised)
+            record = self.recorder.before_update(traces, followed=update)
             exact = BelowFloats(record, self.net, x, t, self.stack.loss)
             if update:
                 self._update()
-            self._record(step, record.passes(update), exact)
+                self.recorder.after_update()
+            self._record(step, record, exact)
         return cost
 
-    def _record(self, step: int, passes: Sequence[LayerPass], exact: BelowFloats) -> None:
+    def _record(self, step: int, record: StepPass, exact: BelowFloats) -> None:
         ledger = self.stack.ledger
-        table = exact.fill(ledger.record(passes).numpy(), ledger.columns)
+        table = exact.fill(ledger.record(record).numpy(), ledger.columns)
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
             if not self.loggers_of_runs[run]:
                 continue
-            numbers = {
-                f"{name}/{layer_name(k)}": float(table[k, r, c])
-                for c, name in enumerate(ledger.columns)
-                for k in range(len(table))
-            }
+            numbers = dict(zip(self.tags, table[:, r].T.ravel().tolist(), strict=True))
             for logger in self.loggers_of_runs[run]:
                 logger.scalars(step, numbers)
                 if step in (0, self.stack.settings.max_steps):
-                    self._histograms(logger, step, passes, r)
+                    self._histograms(logger, step, record, r)
 
-    def _histograms(
-        self, logger: CellLogger, step: int, passes: Sequence[LayerPass], r: int
-    ) -> None:
+    def _histograms(self, logger: CellLogger, step: int, record: StepPass, r: int) -> None:
         """Activations and weight gradients of every layer of the stack's r-th run."""
-        for some in passes:
-            for row, k in enumerate(some.layers):
-                at = row * len(self.alive) + r
-                logger.histogram(step, f"activation/{layer_name(k)}", some.a[at])
-                gradient = some.weight_gradient[at]
-                logger.histogram(step, f"weight_gradient/{layer_name(k)}", gradient)
+        for k in range(len(record.max_derivative)):
+            logger.histogram(step, f"activation/{layer_name(k)}", record.a[k][r])
+            gradient = record.weight_gradient[k][r]
+            logger.histogram(step, f"weight_gradient/{layer_name(k)}", gradient)
 
     def _evaluate(self, step: int) -> None:
         measured = {"train/loss": self._mean_batch_loss(), **self._measure("val")}
@@ -274,7 +284,7 @@ class StackModule(pl.LightningModule):
         if keep:
             index = torch.tensor(keep, device=self.device)
             self.parameter_home.select(index)
-            self.engine = self._engine()
+            self._reserve()
             self.optimizer.select(index)
 
 

@@ -2,11 +2,9 @@
 
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import rms_per_run, scratch
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -15,10 +13,5 @@ class ActivationMoments(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("activation_mean", "activation_variance")
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        a = layer.a.flatten(1)
-        a = a.float() if a.element_size() < 4 else a
-        mean = a.mean(1, keepdim=True)
-        # centred first: where units agree, as in deep layers, a difference of squares has no digits
-        rest = torch.sub(a, mean, out=scratch(a))
-        return mean[:, 0].double(), rms_per_run(rest).square()
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        return step.a.mean, step.a.variance

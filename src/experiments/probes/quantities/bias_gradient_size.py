@@ -4,8 +4,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import norm_per_run
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -14,5 +13,5 @@ class BiasGradientSize(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("bias_gradient_norm",)
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        return (norm_per_run(layer.bias_gradient),)
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        return (step.bias_gradient.norm,)

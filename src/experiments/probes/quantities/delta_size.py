@@ -5,13 +5,11 @@
 over all examples and units of the layer; delta = dC/dz of the mean cost C, 1/batch included.
 """
 
-import math
 from typing import ClassVar, final
 
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import norm_per_run
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -20,6 +18,6 @@ class DeltaSize(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("delta_rms", "delta_norm", "log10_delta_norm")
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        norm = norm_per_run(layer.delta)
-        return norm / math.sqrt(layer.delta[0].numel()), norm, norm.log10()
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        norm = step.delta.norm
+        return step.delta.rms, norm, norm.log10()

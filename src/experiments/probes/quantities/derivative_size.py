@@ -9,8 +9,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import mean_per_run, rms_per_run
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -19,5 +18,5 @@ class DerivativeSize(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("derivative_mean", "derivative_rms")
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        return mean_per_run(layer.derivative), rms_per_run(layer.derivative)
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        return step.derivative.mean, step.derivative.rms

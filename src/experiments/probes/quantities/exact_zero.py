@@ -4,8 +4,8 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import share_equal
+from experiments.core.probe import Quantity, StepPass
+from experiments.core.reductions import shares_of_zeros
 
 
 @final
@@ -14,5 +14,5 @@ class ExactZero(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("exact_zero",)
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        return (share_equal(layer.delta, 0.0),)
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        return (step.delta.reduced(shares_of_zeros),)

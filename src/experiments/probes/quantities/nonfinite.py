@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -15,9 +15,11 @@ class Nonfinite(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("nonfinite",)
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        parts = [part.flatten(1) for part in (layer.z, layer.a, layer.delta, layer.weight_gradient)]
-        # on a CPU a sum is quick and its value at hand: where it is finite, so is every entry
-        if layer.z.is_cpu and math.isfinite(torch.stack([part.sum() for part in parts]).sum()):
-            return (torch.zeros(len(parts[0]), dtype=torch.float64),)
-        return (torch.stack([(~part.isfinite()).sum(1) for part in parts]).sum(0).double(),)
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        parts = (step.z, step.a, step.delta, step.weight_gradient)
+        # on a CPU values are at hand: where a sum is finite, so is everything that went into it
+        sums = (step.z.mean, step.a.mean, step.delta.norm, step.weight_gradient.norm)
+        if step.z.mean.is_cpu and all(math.isfinite(found.numpy().sum()) for found in sums):
+            return (torch.zeros_like(sums[0]),)
+        counts = [part.reduced(lambda rows: (~rows.isfinite()).sum(1)) for part in parts]
+        return (torch.stack(counts).sum(0),)

@@ -6,13 +6,15 @@
 A rectifier's inactive half counts as saturated; only a unit that is off for all examples is dead.
 """
 
+import math
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import mean_per_run, scratch, share_below
+from experiments.core.per_layer import Block
+from experiments.core.probe import Quantity, StepPass
+from experiments.core.reductions import scratch, shares_below, shares_of_zeros
 
 #: the flat part: below this share of the largest slope
 FLAT = 0.05
@@ -24,7 +26,23 @@ class Saturation(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("saturated", "dead")
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        slope = torch.abs(layer.derivative, out=scratch(layer.derivative))
-        dead = mean_per_run((slope.amax(dim=1) == 0).to(slope.dtype))
-        return share_below(slope, FLAT * layer.max_derivative), dead
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        found = [
+            _saturation(block, FLAT * step.max_derivative[block.layers[0]])
+            for block in step.derivative.blocks
+        ]
+        saturated, dead = zip(*found, strict=True)
+        return step.derivative.assembled(saturated), step.derivative.assembled(dead)
+
+
+def _saturation(block: Block, flat: float) -> tuple[Tensor, Tensor]:
+    """Both shares, of every layer and run of a block."""
+    slopes = block.rows
+    least = float(slopes.min()) if slopes.is_cpu else -math.inf  # a GPU is not waited for
+    if not least >= 0:
+        slopes = torch.abs(slopes, out=scratch(slopes, slopes.dtype))
+    saturated = shares_below(slopes, flat)
+    if least > 0:
+        return saturated, torch.zeros_like(saturated)
+    steepest = slopes.view(block.tensor.shape).amax(dim=1)
+    return saturated, shares_of_zeros(steepest)

@@ -8,8 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import norm_per_run
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -18,8 +17,8 @@ class UpdateRatio(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("update_ratio",)
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        size = norm_per_run(layer.weight)
-        if layer.update is None:
-            return (torch.full_like(size, torch.nan),)
-        return (norm_per_run(layer.update) / size,)
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        size = step.weight.norm
+        return (
+            torch.full_like(size, torch.nan) if step.update is None else step.update.norm / size,
+        )

@@ -4,8 +4,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
-from experiments.core.probe import LayerPass, Quantity
-from experiments.probes.quantities.per_run import norm_per_run
+from experiments.core.probe import Quantity, StepPass
 
 
 @final
@@ -14,6 +13,6 @@ class WeightGradientSize(Quantity):
 
     columns: ClassVar[tuple[str, ...]] = ("weight_gradient_norm", "log10_weight_gradient_norm")
 
-    def __call__(self, layer: LayerPass) -> tuple[Tensor, ...]:
-        norm = norm_per_run(layer.weight_gradient)
+    def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
+        norm = step.weight_gradient.norm
         return norm, norm.log10()

@@ -7,11 +7,12 @@ from typing import Literal, final
 
 import numpy as np
 import torch
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.event_file import EventFile
 from experiments.core.logger import CellLogger
 
 #: buckets of a histogram
@@ -40,62 +41,76 @@ class TensorBoard(CellLogger):
             )
         self.layers = layers
         self.histograms = histograms
-        self._writer: SummaryWriter | None = None
-        self._cell = ""
+        self._file: EventFile | None = None
+        #: by tags, which come again and again: an event to fill in, and the places of its numbers
+        self._events: dict[tuple[str, ...], tuple[Summary, list[int]]] = {}
 
     def open(self, folder: Path, cell: str) -> "TensorBoard":
         opened = TensorBoard(self.layers, self.histograms)
-        opened._cell = cell
         for old in (folder / "tensorboard").glob("events.out.tfevents.*"):
             old.unlink()  # a cell that is run again replaces its curves
-        opened._writer = SummaryWriter(str(folder / "tensorboard"), max_queue=1000)
+        opened._file = EventFile(folder / "tensorboard")
         return opened
 
     def scalars(self, step: int, numbers: Mapping[str, float]) -> None:
-        assert self._writer is not None  # noqa: S101
-        names = [name for name in numbers if "/layer_" in name]
-        last = max((name.rsplit("_", 1)[1] for name in names), default="")
-        for name, value in numbers.items():
-            if "/layer_" in name and not self._wanted(name.rsplit("_", 1)[1], last):
-                continue
-            self._writer.add_scalar(name, value, step)
+        tags = tuple(numbers)
+        if tags not in self._events:
+            places = self._wanted(tags)
+            empty = Summary(value=[Summary.Value(tag=tags[place]) for place in places])
+            self._events[tags] = (empty, places)
+        summary, places = self._events[tags]
+        values = list(numbers.values())
+        for scalar, place in zip(summary.value, places, strict=True):
+            scalar.simple_value = values[place]
+        self._add(summary, step)
 
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
-        assert self._writer is not None  # noqa: S101
         if not self.histograms:
             return
         finite = values[torch.isfinite(values)].float().cpu()
-        lost = values.numel() - finite.numel()
-        if lost:
-            self._writer.add_scalar(f"{tag}/nonfinite", lost, step)
+        summary = Summary()
+        if lost := values.numel() - finite.numel():
+            summary.value.add(tag=f"{tag}/nonfinite", simple_value=lost)
         if finite.numel():
-            numbers = finite.double().numpy()
-            counts, edges = np.histogram(numbers, bins=BINS)
-            self._writer.add_histogram_raw(
-                tag,
-                min=float(numbers.min()),
-                max=float(numbers.max()),
-                num=len(numbers),
-                sum=float(numbers.sum()),
-                sum_squares=float(np.square(numbers).sum()),
-                bucket_limits=edges[1:].tolist(),
-                bucket_counts=counts.tolist(),
-                global_step=step,
-            )
+            summary.value.add(tag=tag, histo=_histogram(finite.double().numpy()))
+        self._add(summary, step)
 
     def close(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:
-        assert self._writer is not None  # noqa: S101
         shown = {
             key: value if isinstance(value, bool | int | float | str) else str(value)
             for key, value in axes.items()
         }
         finite = {f"final/{k}": v for k, v in metrics.items() if math.isfinite(v)}
-        # add_hparams of the writer would open a second event file and show a second run
         for summary in hparams(shown, finite):
-            self._writer._get_file_writer().add_summary(summary)
-        for tag, value in finite.items():
-            self._writer.add_scalar(tag, value, 0)
-        self._writer.close()
+            self._add(summary, 0)
+        self.scalars(0, finite)
+        assert self._file is not None  # noqa: S101
+        self._file.close()
 
-    def _wanted(self, layer: str, last: str) -> bool:
-        return self.layers == "all" or (self.layers == "ends" and layer in ("02", last))
+    def _add(self, summary: Summary, step: int) -> None:
+        assert self._file is not None  # noqa: S101
+        if summary.value:
+            self._file.add(summary, step)
+
+    def _wanted(self, tags: tuple[str, ...]) -> list[int]:
+        """The places of the tags that are kept."""
+        layers = [int(tag.rsplit("_", 1)[1]) if "/layer_" in tag else None for tag in tags]
+        ends = (2, max((layer for layer in layers if layer is not None), default=2))
+        return [
+            place
+            for place, layer in enumerate(layers)
+            if layer is None or self.layers == "all" or (self.layers == "ends" and layer in ends)
+        ]
+
+
+def _histogram(numbers: np.ndarray) -> HistogramProto:
+    counts, edges = np.histogram(numbers, bins=BINS)
+    return HistogramProto(
+        min=float(numbers.min()),
+        max=float(numbers.max()),
+        num=len(numbers),
+        sum=float(numbers.sum()),
+        sum_squares=float(np.square(numbers).sum()),
+        bucket_limit=edges[1:].tolist(),
+        bucket=counts.tolist(),
+    )
