@@ -1,5 +1,6 @@
 """A stack's training with and without the ledger."""
 
+import itertools
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +37,12 @@ def seconds(
     """Seconds that ``train`` takes, with event files of every layer's numbers or without."""
     whole = stack(runs, depth, width, steps, every)
     with TemporaryDirectory() as folder:
-        opened = [[TensorBoard().open(Path(folder) / str(run), "")] for run in range(runs)]
         began = time.perf_counter()
-        train(whole, opened if tensorboard else None)
+        opened = [
+            [TensorBoard().open(Path(folder) / str(run), "")] if tensorboard else []
+            for run in range(runs)
+        ]
+        train(whole, opened)
+        for logger in itertools.chain(*opened):
+            logger.close({}, {})
         return time.perf_counter() - began

@@ -33,7 +33,7 @@ def test_files_of_one_folder_do_not_meet(tmp_path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
     one.close()
     other.close()
-    with pytest.raises(ValueError, match="closed file"):
+    with pytest.raises(ValueError, match="make a new EventFile"):
         one.add(summary(0.0))
 
 

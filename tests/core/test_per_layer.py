@@ -1,5 +1,7 @@
 """Reductions per layer and run against float64 definitions, at every size that floats can have."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -92,13 +94,103 @@ def test_a_run_of_zeros_has_norm_zero_and_what_is_not_finite_stays_with_its_run(
         assert bad.nonzero().flatten().tolist() == [4, 8]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_units_that_agree_keep_their_variance(dtype) -> None:
-    """A spread of 1e-4 around 1000 (1e-9 in float64): no digits would be left of a difference."""
-    size = 1e-3 if dtype == torch.float32 else 1e-9
-    values = drawn(dtype, 10, 16, 8, size=size, shift=1000.0 if size < 1e-6 else 1.0)
+@pytest.mark.parametrize("entries", [128, 4096, 3 * SMALL_SUM + 7])
+@pytest.mark.parametrize(
+    ("dtype", "mean", "spread"),
+    [
+        (torch.float32, 0.693, 1e-6),
+        (torch.float32, 1000.0, 1e-3),
+        (torch.float32, 0.1, 0.0),
+        (torch.float64, 1000.0, 1e-9),
+        (torch.float64, 0.1, 0.0),
+    ],
+)
+def test_units_that_agree_keep_their_variance(dtype, mean, spread, entries) -> None:
+    """Where all entries are nearly one number, no digits would be left of a difference of squares."""
+    values = drawn(dtype, 10, entries, size=spread, shift=mean)
     wanted = rows_of(values).var(1).reshape(5, 2).astype(float)
-    np.testing.assert_allclose(in_two_blocks(values).variance, wanted, rtol=1e-3)
+    np.testing.assert_allclose(in_two_blocks(values).variance, wanted, rtol=1e-4, atol=1e-36)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["norm", "rms", "mean", "variance"])
+def test_a_number_depends_on_its_own_run_alone(dtype, name) -> None:
+    """The same bits beside runs of any size: small, huge, constant, not finite."""
+    values = drawn(dtype, 10, 16, 8)
+    alone = getattr(in_two_blocks(values), name)
+    values[1] *= 1e-30
+    values[3] *= 1e30
+    values[5] = 7
+    values[7, 0, 0] = torch.inf
+    beside = getattr(in_two_blocks(values), name)
+    assert torch.equal(beside[:, 0], alone[:, 0])
+
+
+def test_overflow_is_an_outcome_and_no_warning() -> None:
+    """Sums beyond the type are taken in float64; where that is too small, infinite."""
+    values = torch.full((4, 64, 64), 3e38)
+    values[1::2] *= -1
+    found = PerLayer([Block((0, 1), values)])
+    np.testing.assert_allclose(found.mean, [[3e38, -3e38]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(found.norm, 64 * 3e38, rtol=1e-6)
+    wide = PerLayer([Block((0, 1), drawn(torch.float64, 4, 64, size=1e200))])
+    assert torch.isfinite(wide.norm).all()
+    assert (wide.variance == torch.inf).all()
+
+
+@pytest.mark.parametrize("entries", [SMALL_SUM - 1, SMALL_SUM, SMALL_SUM + 1, 2**20])
+def test_long_rows_keep_their_digits(entries) -> None:
+    """Single precision is added up in pieces."""
+    values = drawn(torch.float32, 2, entries, shift=1.0)
+    found, rows = PerLayer([Block((0,), values)]), rows_of(values)
+    np.testing.assert_allclose(found.norm[0], np.sqrt((rows**2).sum(1)).astype(float), rtol=1e-7)
+    np.testing.assert_allclose(found.mean[0], rows.mean(1).astype(float), rtol=1e-6)
+    np.testing.assert_allclose(found.variance[0], rows.var(1).astype(float), rtol=1e-6)
+
+
+def test_layers_of_different_shapes_that_alternate() -> None:
+    """Rows of two lengths, in blocks that lie in another order than the layers."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [torch.randn(2, 4, (6, 5)[k % 2], generator=generator) for k in range(5)]
+    parts = [(1, 3), (0, 2, 4)]
+    found = PerLayer([Block(ks, torch.cat([layers[k] for k in ks])) for ks in parts])
+    for name, wanted in (
+        ("norm", [layer.flatten(1).norm(dim=1) for layer in layers]),
+        ("rms", [layer.flatten(1).square().mean(1).sqrt() for layer in layers]),
+        ("mean", [layer.flatten(1).mean(1) for layer in layers]),
+        ("variance", [layer.flatten(1).var(1, correction=0) for layer in layers]),
+    ):
+        np.testing.assert_allclose(getattr(found, name), torch.stack(wanted), rtol=1e-5, atol=1e-7)
+
+
+def test_numbers_that_the_processor_flushes_are_zeros() -> None:
+    """With subnormal numbers flushed, as in training, a row of them has norm 0 and no surprise."""
+    values = drawn(torch.float32, 4, 64)
+    values[1] *= 1e-41
+    torch.set_flush_denormal(True)
+    try:
+        found = PerLayer([Block((0, 1), values)])
+        assert found.norm[0, 1] == 0
+        assert found.variance[0, 1] == 0
+        assert shares_of_zeros(values)[1] == 1
+        assert torch.isfinite(found.norm).all()
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_scratch_memory_is_a_thread_s_own() -> None:
+    """Two threads that count at once count right, and inference mode leaves nothing behind."""
+    with torch.inference_mode():
+        PerLayer([Block((0,), torch.ones(2, 64))]).variance  # noqa: B018
+    assert PerLayer([Block((0,), torch.ones(2, 64))]).variance.tolist() == [[0.0, 0.0]]
+    values = [torch.full((50, 4096), value) for value in (-1.0, 1.0)]
+    with ThreadPoolExecutor(2) as pool:
+        for below, found in zip((1.0, 0.0), pool.map(_counted, values), strict=True):
+            assert found == {below}
+
+
+def _counted(values: torch.Tensor) -> set[float]:
+    return {share for _ in range(200) for share in shares_below(values, 0.0).tolist()}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,5 +1,6 @@
 """Runs that leave a stack: diverged ones, and those whose loss has stopped falling."""
 
+import csv
 import dataclasses
 import itertools
 import math
@@ -10,6 +11,7 @@ import torch
 from tests.app.composing import cell, trained, vary
 
 from experiments.app.build import stack_of
+from experiments.training.loggers import CSV
 from experiments.training.outcome import Outcome
 from experiments.training.train import train
 
@@ -62,6 +64,24 @@ def test_all_runs_may_diverge() -> None:
         assert 0 < outcome.diverged_at < 10
         assert outcome.history["step"] == [0.0]
         assert not math.isfinite(outcome.metrics["train/loss"])
+
+
+def test_curves_end_with_the_divergence(tmp_path) -> None:
+    """A logger is shown the records that the ledger keeps, and none of what came after the loss."""
+    settings = ("optimizer.lr=1e20", "trainer.max_steps=50", "probe=ledger", "probe.every=1")
+    cells = vary(cell(*FALLING, *settings), {"optimizer.lr": (1e20, 0.01), "seed": (0, 1)})
+    loggers = [[CSV().open(tmp_path / str(r), "cell")] for r in range(2)]
+    outcomes = train(stack_of(cells), loggers)
+    assert outcomes[0].diverged_at < 10
+    for r, outcome in enumerate(outcomes):
+        loggers[r][0].close({}, {})
+        with (tmp_path / str(r) / "metrics.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["tag"] == "delta_norm/layer_02"]
+        kept = outcome.ledger(stack_of(cells).ledger.columns)
+        first = kept["layer"] == 2
+        assert [int(row["step"]) for row in rows] == kept["step"][first].tolist()
+        shown = [float(row["value"]) for row in rows]
+        np.testing.assert_array_equal(shown, kept["delta_norm"][first])
 
 
 def test_a_run_lost_in_its_last_step_has_diverged() -> None:

@@ -11,6 +11,7 @@ from tests.oracles.backprop_high_precision import log10_norms
 from tests.oracles.training import Network, cost
 
 from experiments.app.build import stack_of
+from experiments.training import below_floats
 from experiments.training.batches import BatchOrder
 from experiments.training.cells import Cell
 
@@ -177,6 +178,70 @@ def test_a_gradient_below_all_floats_has_a_logarithm(subnormals) -> None:
     assert deltas[0] < -60
     np.testing.assert_allclose(found["log10_delta_norm"], deltas, atol=1e-4)
     np.testing.assert_allclose(found["log10_weight_gradient_norm"], gradients, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", ["null", "4"])
+def test_only_some_runs_are_below_the_floats(batch) -> None:
+    """In a stack every run has its own log10 norms, by its own weights, with shared data or not."""
+    settings = ("initializer=gaussian", "loss=half_squared_error", "trainer.max_steps=0")
+    like = cell("probe=ledger", *settings, "model.depth=16", f"trainer.batch_size={batch}")
+    sizes = (1.0, 1e-3, 1.5, 2e-3)
+    cells = vary(like, {"initializer.sigma_w": sizes, "seed": (0, 1, 2, 3)})
+    columns = stack_of(cells).ledger.columns
+    small = 0
+    for one, outcome in zip(cells, trained(cells), strict=True):
+        found = outcome.ledger(columns)
+        split = stack_of([one]).dataset.load().train
+        size = len(split) if batch == "null" else int(batch)
+        index = (
+            torch.arange(size)
+            if batch == "null"
+            else BatchOrder(one.config["seed"], len(split), size).take(1)[0]
+        )
+        depth = len(outcome.state) // 2
+        deltas, gradients = log10_norms(
+            [outcome.state[f"layers.{k}.weight"].tolist() for k in range(depth)],
+            [outcome.state[f"layers.{k}.bias"].tolist() for k in range(depth)],
+            ["tanh"] * (depth - 1) + ["identity"],
+            split.x[index].tolist(),
+            torch.nn.functional.one_hot(split.t[index], 3).tolist(),
+        )
+        np.testing.assert_allclose(found["log10_delta_norm"], deltas, atol=1e-4)
+        np.testing.assert_allclose(found["log10_weight_gradient_norm"], gradients, atol=1e-4)
+        small += found["delta_norm"][0] < 1e-30
+    assert small == 2
+
+
+def test_a_ledger_without_logarithms_computes_none(monkeypatch) -> None:
+    """The scaled recursion costs ten steps; it runs for the columns that need it."""
+
+    def refused(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(below_floats, "scaled_norms", refused)
+    vanishing = ("initializer=gaussian", "initializer.sigma_w=1e-3", "model.depth=16")
+    quantities = "probe.quantities=[{_target_:experiments.probes.quantities.Saturation}]"
+    outcome = trained([cell("probe=ledger", *vanishing, quantities)])[0]
+    assert outcome.recorded
+    with pytest.raises(AssertionError):
+        trained([cell("probe=ledger", *vanishing)])
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_an_explosion_is_recorded_without_a_warning(precision) -> None:
+    """Warnings are errors in these tests; numbers beyond the floats are infinite, none is NaN."""
+    wild = ("initializer=gaussian", "initializer.sigma_w=1e30", "activation=relu", "model.depth=10")
+    cells = vary(
+        cell("probe=ledger", *wild, "loss=half_squared_error", f"trainer.precision={precision}"),
+        {"initializer.sigma_w": (1e30, 1.0), "seed": (0, 1)},
+    )
+    exploded, tame = trained(cells)
+    assert exploded.status == "diverged"
+    columns = stack_of(cells).ledger.columns
+    assert (exploded.ledger(columns)["nonfinite"][-1] > 0) or precision == "64-true"
+    alone = trained([cells[1]])[0].ledger(columns)
+    for name, values in tame.ledger(columns).items():
+        np.testing.assert_allclose(values, alone[name], rtol=1e-4, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize(

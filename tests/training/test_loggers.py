@@ -83,6 +83,17 @@ def test_tensorboard_holds_scalars_and_histograms(tmp_path) -> None:
     assert events.Scalars("final/test/loss")[0].value == 1.5
 
 
+def test_a_histogram_leaves_out_what_no_float32_holds(tmp_path) -> None:
+    """TensorBoard draws single precision: larger numbers are counted with the other lost ones."""
+    logger = TensorBoard().open(tmp_path, "cell")
+    numbers = torch.tensor([1e100, 1.0, torch.nan], dtype=torch.float64)
+    logger.histogram(0, "activation/layer_02", numbers)
+    logger.close({}, {})
+    events = read_events(tmp_path)
+    assert events.Scalars("activation/layer_02/nonfinite")[0].value == 2
+    assert events.Histograms("activation/layer_02")[0].histogram_value.num == 1
+
+
 @pytest.mark.parametrize(
     ("layers", "shown"), [("all", {2, 3, 4}), ("ends", {2, 4}), ("none", set())]
 )

@@ -12,7 +12,6 @@ from experiments.app.workers import in_order_of_completion, workers_for
 from experiments.core.cell import Status
 from experiments.core.errors import ConfigurationError
 from experiments.training.cells import Cell, write_config, write_failure, write_outcome
-from experiments.training.module import close_loggers
 from experiments.training.stack import chunked
 from experiments.training.train import train
 
@@ -76,7 +75,8 @@ def run_stack(cells: list[Cell]) -> Ends:
         return _alone_or_failed(cells, error, time.perf_counter() - began)
     ends: Ends = {}
     for cell, outcome, mine in zip(cells, outcomes, loggers, strict=True):
-        close_loggers(mine, cell.axes, outcome)
+        for logger in mine:
+            logger.close(cell.axes, outcome.metrics)
         write_outcome(cell, outcome, stack.ledger.columns)
         ends[cell.id] = outcome.status
     return ends

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from experiments.core.reductions import are_safe, norms
+from experiments.core.reductions import norms
 
 LOG10_2 = math.log10(2.0)
 
@@ -55,12 +55,8 @@ def scaled(values: Tensor, exponent: Tensor) -> Tensor:
 def log10_norm(mantissa: Tensor, exponent: Tensor) -> Tensor:
     """log10 of the Frobenius norm of mantissa * 2^exponent over the last two axes; float64."""
     runs = mantissa.shape[:-2]
-    found = norms(mantissa.reshape(runs.numel(), -1))
-    if not are_safe(found, mantissa.dtype):  # squares beyond the floats, or below them, or all 0
-        mantissa, shift = normalised(mantissa, dims=2)
-        found, exponent = torch.linalg.matrix_norm(mantissa), exponent + shift
-    logs = found.view(runs).log10()
-    return logs + exponent.reshape(runs) * LOG10_2
+    logs = norms(mantissa.reshape(runs.numel(), -1)).log10()
+    return logs.view(runs) + exponent.reshape(runs) * LOG10_2
 
 
 def _power_of_two(exponent: Tensor) -> Tensor:

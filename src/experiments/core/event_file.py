@@ -17,6 +17,8 @@ import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from experiments.core.errors import describe
+
 _FILES = itertools.count()
 
 
@@ -32,7 +34,7 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         own = f"{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
         path = folder / f"events.out.tfevents.{int(time.time()):010d}.{own}"
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open("xb")
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def add(self, summary: Summary, step: int = 0) -> None:
@@ -44,9 +46,13 @@ class EventFile:
         self._file.close()
 
     def _append(self, event: Event) -> None:
+        if self._file.closed:
+            found, remedy = "an event for a closed file", "make a new EventFile"
+            raise ValueError(describe(found, "none after close()", remedy))
         data = event.SerializeToString()
         length = struct.pack("<Q", len(data))
         self._file.write(length + _checksum(length) + data + _checksum(data))
+        self._file.flush()
 
 
 def _checksum(data: bytes) -> bytes:

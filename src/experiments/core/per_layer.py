@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.core.reductions import (
-    NO_CANCELLATION,
-    are_safe,
-    means,
-    norms,
-    spreads,
-    wide_norms,
-)
+from experiments.core.operations import quiet
+from experiments.core.reductions import means, norms, variances
+
+#: how much of the mean square the squared mean may be for their difference to keep all its bits but
+#: one
+NO_CANCELLATION = 0.5
 
 
 @final
@@ -61,45 +59,52 @@ class PerLayer:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = tuple(blocks)
         order = [layer for block in self.blocks for layer in block.layers]
-        self._order = None if order == sorted(order) else np.argsort(order)
+        self._layers = len(order)
+        self._in_order = order == sorted(order)
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the numbers are at hand, with no device to wait for."""
+        return self.blocks[0].tensor.is_cpu
 
     def __getitem__(self, layer: int) -> Tensor:
         """The tensor of one layer, (R, ...)."""
-        for layers, tensor in ((block.layers, block.tensor) for block in self.blocks):
-            if layer in layers:
-                return tensor.view(len(layers), -1, *tensor.shape[1:])[layers.index(layer)]
+        for block in self.blocks:
+            if layer in block.layers:
+                own: Tensor = block.tensor.unflatten(0, (len(block.layers), -1))
+                return own[block.layers.index(layer)]
         raise IndexError(layer)
 
     def assembled(self, found: Sequence[Tensor]) -> Tensor:
         """One tensor (layers of the block * R,) per block as (layers, R), float64, first to last."""
-        if found[0].is_cpu:
+        if self._in_order and self.is_cpu:
             numbers = np.concatenate([part.numpy() for part in found], dtype=np.float64)
-            together = torch.from_numpy(numbers)
-        else:
-            together = torch.cat(list(found)).double()
-        table = together.view(sum(len(block.layers) for block in self.blocks), -1)
-        return table if self._order is None else table[self._order]
+            return torch.from_numpy(numbers).view(self._layers, -1)
+        if self._in_order:
+            return torch.cat(list(found)).double().view(self._layers, -1)
+        rows: dict[int, Tensor] = {}
+        for block, part in zip(self.blocks, found, strict=True):
+            rows.update(zip(block.layers, part.view(len(block.layers), -1), strict=True))
+        return torch.stack([rows[layer] for layer in sorted(rows)]).double()
 
     def reduced(self, reduction: Callable[[Tensor], Tensor]) -> Tensor:
         """Every row (n,) to one number, by a function of the rows of a block, (rows, n)."""
         return self.assembled([reduction(block.rows) for block in self.blocks])
 
     @cached_property
+    def _norms(self) -> list[Tensor]:
+        return [norms(block.rows) for block in self.blocks]
+
+    @cached_property
     def norm(self) -> Tensor:
-        """Euclidean (Frobenius) norms, whose squares neither underflow nor overflow."""
-        rows = self.blocks[0].rows
-        if rows.is_cpu:
-            found = self.reduced(norms)
-            if are_safe(found, rows.dtype):
-                return found
-        return self.reduced(wide_norms)
+        """Euclidean (Frobenius) norms."""
+        return self.assembled(self._norms)
 
     @cached_property
     def rms(self) -> Tensor:
         """Roots of the means of the squares."""
-        sizes = {k: block.rows.shape[1] for block in self.blocks for k in block.layers}
-        entries = [math.sqrt(sizes[k]) for k in sorted(sizes)]
-        return self.norm / self.norm.new_tensor(entries)[:, None]
+        pairs = zip(self._norms, self.blocks, strict=True)
+        return self.assembled([found / math.sqrt(block.rows.shape[1]) for found, block in pairs])
 
     @cached_property
     def mean(self) -> Tensor:
@@ -109,9 +114,13 @@ class PerLayer:
     @cached_property
     def variance(self) -> Tensor:
         """Population variances over examples and units."""
-        if self.mean.is_cpu:
+        if not self.is_cpu:
+            return self.reduced(variances)
+        with quiet():
             squared_mean, mean_square = np.square(self.mean.numpy()), np.square(self.rms.numpy())
-            if (squared_mean <= NO_CANCELLATION * mean_square).all():
-                return torch.from_numpy(mean_square - squared_mean)
+            quick = mean_square - squared_mean
         # where units agree, as in deep layers, a difference of squares has no digits
-        return self.reduced(spreads).square()
+        kept = (squared_mean <= NO_CANCELLATION * mean_square) & np.isfinite(quick)
+        if kept.all():
+            return torch.from_numpy(quick)
+        return torch.from_numpy(np.where(kept, quick, self.reduced(variances).numpy()))

@@ -29,14 +29,28 @@ class BelowFloats:
         x: the step's inputs, (R, batch, n_1), or (batch, n_1) where the runs share them.
         t: the step's targets, with a run axis if x has one.
         loss: the loss.
+        columns: of the ledger; nothing is computed for one without logarithms.
     """
 
-    def __init__(self, record: StepPass, net: MLP, x: Tensor, t: Tensor, loss: Loss) -> None:
-        sizes = (record.delta.norm, record.weight_gradient.norm)
-        usual = [_is_usual(size.cpu().numpy()).all(0) for size in sizes]
-        self.runs = np.flatnonzero(~(usual[0] & usual[1]))
+    def __init__(
+        self,
+        record: StepPass,
+        net: MLP,
+        x: Tensor,
+        t: Tensor,
+        loss: Loss,
+        columns: Sequence[str],
+    ) -> None:
+        self._columns = list(columns)
+        self._norms: dict[str, list[Tensor]] = {}
+        sizes = {"delta_norm": record.delta, "weight_gradient_norm": record.weight_gradient}
+        usual = [
+            _is_usual(values.norm.cpu().numpy()).all(0)
+            for name, values in sizes.items()
+            if name in columns
+        ]
+        self.runs = np.flatnonzero(~np.all(usual, axis=0)) if usual else np.empty(0, int)
         if not net.plain or not len(self.runs):
-            self._norms: dict[str, list[Tensor]] = {}
             return
         layers = [
             layer._replace(W=layer.W[self.runs], b=layer.b[self.runs]) for layer in layers_of(net)
@@ -49,17 +63,16 @@ class BelowFloats:
             "weight_gradient_norm": found.log10_weight_gradient_norms,
         }
 
-    def fill(self, table: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    def fill(self, table: np.ndarray) -> np.ndarray:
         """Put the scaled norms into the ledger's log10 columns where the plain ones are no use.
 
         Args:
             table: (layers, R, columns) of one record; changed in place and returned.
-            columns: their names.
         """
         for name, logarithms in self._norms.items():
-            if name in columns:
-                plain = table[:, self.runs, columns.index(name)]
-                at = columns.index(f"log10_{name}")
+            if name in self._columns:
+                plain = table[:, self.runs, self._columns.index(name)]
+                at = self._columns.index(f"log10_{name}")
                 exact = torch.stack(logarithms).cpu().numpy()
                 table[:, self.runs, at] = np.where(_is_usual(plain), table[:, self.runs, at], exact)
         return table

@@ -7,7 +7,7 @@ the layers' hand-written backward, which mixed precision needs.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -38,6 +38,9 @@ class Engine(ABC):
     every run's own gradient.
     """
 
+    #: whether every recorded step leaves its traces where the last one did
+    steady: ClassVar[bool]
+
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters) -> None:
         self.net = net
         self.loss = loss
@@ -49,7 +52,7 @@ class Engine(ABC):
 
     @abstractmethod
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        """The same, and what the pass left in every layer: one list where the places are the same."""
+        """The same, and what the pass left in every layer."""
 
 
 @final
@@ -62,6 +65,8 @@ class RecursionEngine(Engine):
         parameters: receives the gradients.
         batch: examples a step.
     """
+
+    steady = True
 
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters, batch: int) -> None:
         super().__init__(net, loss, parameters)
@@ -99,6 +104,8 @@ class GraphEngine(Engine):
         plain: the engine whose kernels are captured; it also serves the recorded steps.
     """
 
+    steady = True
+
     def __init__(self, plain: RecursionEngine) -> None:
         super().__init__(plain.net, plain.loss, plain.parameters)
         self.plain = plain
@@ -133,6 +140,8 @@ class GraphEngine(Engine):
 @final
 class AutogradEngine(Engine):
     """Autograd through the layers; under autocast the step computes in half precision."""
+
+    steady = False
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self._differentiate(self.loss(self.net(x), t))

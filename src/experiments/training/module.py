@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,9 +13,9 @@ from torch import Tensor
 from experiments.core.dataset import Splits
 from experiments.core.logger import CellLogger
 from experiments.core.probe import StepPass
-from experiments.core.shapes import layer_name
 from experiments.training.batches import BatchOrder
 from experiments.training.below_floats import BelowFloats
+from experiments.training.curves import Curves
 from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.evaluation import evaluate
 from experiments.training.outcome import Outcome
@@ -48,7 +48,8 @@ class StackModule(pl.LightningModule):
         self.stack = stack
         self.net = stack.build()
         self.splits = splits
-        self.loggers_of_runs = loggers
+        columns, layers = stack.ledger.columns, len(self.net.dense_layers)
+        self.curves = [Curves(mine, columns, layers) for mine in loggers]
         self.outcomes = [Outcome() for _ in stack.runs]
         size = stack.settings.batch_size
         examples = len(splits.train)
@@ -103,6 +104,7 @@ class StackModule(pl.LightningModule):
             if self.stack.ledger.columns:
                 ((x, t),) = self._batches(1)
                 self._recorded_step(step, x, t, update=False)
+                self._show_records()
         self._leave(self.alive, step)
 
     def _reserve(self) -> None:
@@ -111,17 +113,11 @@ class StackModule(pl.LightningModule):
         vars(self).pop("recorder", None)
 
     @cached_property
-    def tags(self) -> list[str]:
-        """What a logger calls the numbers of a record: column by column, every layer."""
-        layers = [layer_name(k) for k in range(len(self.net.dense_layers))]
-        return [f"{name}/{layer}" for name in self.stack.ledger.columns for layer in layers]
-
-    @cached_property
     def recorder(self) -> Recorder:
         """What hands a recorded step to the ledger."""
         settings = self.stack.settings
         penalised = bool(settings.l1 or settings.l2)
-        return Recorder(self.parameter_home, self.net.activations, penalised)
+        return Recorder(self.parameter_home, self.net.activations, penalised, self.engine.steady)
 
     def _engine(self) -> Engine:
         """The recursions, in buffers for the runs that are left.
@@ -175,7 +171,7 @@ class StackModule(pl.LightningModule):
         cost, traces = self.engine.recorded(x, t)
         with torch.no_grad():
             record = self.recorder.before_update(traces, followed=update)
-            exact = BelowFloats(record, self.net, x, t, self.stack.loss)
+            exact = BelowFloats(record, self.net, x, t, self.stack.loss, self.stack.ledger.columns)
             if update:
                 self._update()
                 self.recorder.after_update()
@@ -183,32 +179,23 @@ class StackModule(pl.LightningModule):
         return cost
 
     def _record(self, step: int, record: StepPass, exact: BelowFloats) -> None:
-        ledger = self.stack.ledger
-        table = exact.fill(ledger.record(record).numpy(), ledger.columns)
+        table = exact.fill(self.stack.ledger.record(record).numpy())
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
-            if not self.loggers_of_runs[run]:
-                continue
-            numbers = dict(zip(self.tags, table[:, r].T.ravel().tolist(), strict=True))
-            for logger in self.loggers_of_runs[run]:
-                logger.scalars(step, numbers)
-                if step in (0, self.stack.settings.max_steps):
-                    self._histograms(logger, step, record, r)
+            if step in (0, self.stack.settings.max_steps):
+                self.curves[run].distributions(step, record, r)
 
-    def _histograms(self, logger: CellLogger, step: int, record: StepPass, r: int) -> None:
-        """Activations and weight gradients of every layer of the stack's r-th run."""
-        for k in range(len(record.max_derivative)):
-            logger.histogram(step, f"activation/{layer_name(k)}", record.a[k][r])
-            gradient = record.weight_gradient[k][r]
-            logger.histogram(step, f"weight_gradient/{layer_name(k)}", gradient)
+    def _show_records(self) -> None:
+        """Draw what was recorded, once it is known to be training and no divergence."""
+        for run in self.alive:
+            self.curves[run].recorded(self.outcomes[run].recorded)
 
     def _evaluate(self, step: int) -> None:
         measured = {"train/loss": self._mean_batch_loss(), **self._measure("val")}
         for r, run in enumerate(self.alive):
             numbers = {name: float(values[r]) for name, values in measured.items()}
             self.outcomes[run].evaluated(step, numbers)
-            for logger in self.loggers_of_runs[run]:
-                logger.scalars(step, numbers)
+            self.curves[run].evaluated(step, numbers)
 
     def _measure(self, part: str) -> dict[str, np.ndarray]:
         """Loss and accuracy of every run on one split; every metric too, but for training data."""
@@ -237,6 +224,7 @@ class StackModule(pl.LightningModule):
             # what the chunk's later records saw is no training
             outcome.recorded = [(step, table) for step, table in outcome.recorded if step <= at]
         self._losses.append(host)
+        self._show_records()
         if gone.any():
             self._leave([self.alive[r] for r in torch.nonzero(gone).flatten().tolist()], None)
 
@@ -286,11 +274,3 @@ class StackModule(pl.LightningModule):
             self.parameter_home.select(index)
             self._reserve()
             self.optimizer.select(index)
-
-
-def close_loggers(
-    loggers: Sequence[CellLogger], axes: Mapping[str, object], outcome: Outcome
-) -> None:
-    """Give every logger of one run its last word."""
-    for logger in loggers:
-        logger.close(axes, outcome.metrics)

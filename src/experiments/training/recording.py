@@ -18,18 +18,24 @@ _Supply = tuple[tuple[int, ...], Callable[[], Tensor]]
 class Recorder:
     """What the ledger looks at, of one recorded step after the other.
 
-    Where the layers of one shape lie behind each other is found out once, for a step leaves them
-    where the last one did.
+    Layers of one shape are looked at together. Where they lie behind each other is found out once
+    where steps leave them in the same places.
 
     Args:
         parameters: the stack's, updated in place.
         activations: sigma of every layer.
         penalised: whether an update adds penalties to the weights' gradients in place.
+        steady: whether a step leaves its traces where the last one did.
     """
 
     def __init__(
-        self, parameters: StackParameters, activations: Sequence[Activation], penalised: bool
+        self,
+        parameters: StackParameters,
+        activations: Sequence[Activation],
+        penalised: bool,
+        steady: bool,
     ) -> None:
+        self._steady = steady
         self._penalised = penalised
         self._max_derivative = tuple(sigma.max_derivative for sigma in activations)
         self._weights = self._supplied(parameters.weights)
@@ -37,7 +43,7 @@ class Recorder:
         self._bias_gradients = self._supplied(parameters.bias_gradients)
         self._weights_before = [torch.empty_like(at()) for _, at in self._weights]
         self._updates = [torch.empty_like(before) for before in self._weights_before]
-        self._traces: Sequence[Trace] = ()
+        self._found: list[list[_Supply]] = []
 
     def before_update(self, traces: Sequence[Trace], followed: bool) -> StepPass:
         """The step, to be looked at before the next recorded one.
@@ -46,19 +52,19 @@ class Recorder:
             traces: what the step left; the gradients of the mean cost are in the parameters.
             followed: whether an update follows; its change is there after ``after_update``.
         """
-        if traces is not self._traces:
-            self._traces = traces
-            self._z = self._supplied([trace.z for trace in traces])
-            self._a = self._supplied([trace.a for trace in traces])
-            self._delta = self._supplied([trace.delta for trace in traces])
-            self._derivative = self._supplied([trace.derivative for trace in traces])
+        found = self._found or [
+            self._supplied(parts)
+            for parts in zip(*((t.z, t.a, t.delta, t.derivative) for t in traces), strict=True)
+        ]
+        self._found = found if self._steady else []  # others are let go with their step
+        z, a, delta, derivative = (_per_layer(supplies) for supplies in found)
         for (_, at), before in zip(self._weights, self._weights_before, strict=True):
             before.copy_(at())
         return StepPass(
-            z=_per_layer(self._z),
-            a=_per_layer(self._a),
-            delta=_per_layer(self._delta),
-            derivative=_per_layer(self._derivative),
+            z=z,
+            a=a,
+            delta=delta,
+            derivative=derivative,
             weight=self._as_weights(self._weights_before),
             weight_gradient=_per_layer(self._weight_gradients, copied=self._penalised),
             bias_gradient=_per_layer(self._bias_gradients),

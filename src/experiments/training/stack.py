@@ -140,7 +140,12 @@ class Stack:
     def bytes_per_run(self, batch: int) -> int:
         """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
         # parameters, gradients and a moment; of every layer a and sigma', what a step reads twice
-        return self.dtype.itemsize * (3 * self.parameters + 2 * batch * sum(self.widths))
+        parameters, activations = 3, 2
+        if self.ledger.columns:  # weights before and their change; all four parts of a kept pass
+            parameters, activations = parameters + 2, activations + 4
+        return self.dtype.itemsize * (
+            parameters * self.parameters + activations * batch * sum(self.widths)
+        )
 
     def require_ready(self, examples: int) -> None:
         """Refuse what can be known to be impossible before anything is built.

@@ -1,8 +1,8 @@
 """Overflow as a counted outcome: NaN and infinite entries of z, a, delta and dC/dW."""
 
-import math
 from typing import ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,9 +17,9 @@ class Nonfinite(Quantity):
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         parts = (step.z, step.a, step.delta, step.weight_gradient)
-        # on a CPU values are at hand: where a sum is finite, so is everything that went into it
-        sums = (step.z.mean, step.a.mean, step.delta.norm, step.weight_gradient.norm)
-        if step.z.mean.is_cpu and all(math.isfinite(found.numpy().sum()) for found in sums):
-            return (torch.zeros_like(sums[0]),)
+        if step.z.is_cpu:  # values are at hand: where a sum is finite, so is what went into it
+            sums = (step.z.mean, step.a.mean, step.delta.norm, step.weight_gradient.norm)
+            if all(np.isfinite(found.numpy()).all() for found in sums):
+                return (torch.zeros_like(sums[0]),)
         counts = [part.reduced(lambda rows: (~rows.isfinite()).sum(1)) for part in parts]
         return (torch.stack(counts).sum(0),)

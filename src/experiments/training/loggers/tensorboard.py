@@ -67,7 +67,8 @@ class TensorBoard(CellLogger):
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
         if not self.histograms:
             return
-        finite = values[torch.isfinite(values)].float().cpu()
+        values = values.float()  # as TensorBoard shows them: beyond float32 is not finite
+        finite = values[torch.isfinite(values)].cpu()
         summary = Summary()
         if lost := values.numel() - finite.numel():
             summary.value.add(tag=f"{tag}/nonfinite", simple_value=lost)
