@@ -12,7 +12,7 @@ from tests.oracles.backprop_high_precision import log10_norms
 
 from experiments.activations import ELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.backprop import backpropagate, scaled_backpropagate, survival
-from experiments.backprop.exponents import log10_norm, normalised, scaled
+from experiments.backprop.exponents import Scaled, normalised, scaled
 from experiments.initializers import Gaussian, Glorot
 from experiments.losses import CrossEntropy, HalfSquaredError
 from experiments.models import MLP
@@ -168,7 +168,7 @@ def test_scaling_by_powers_of_two_is_exact(value, exponent):
     mantissa, shift = normalised(values, dims=2)
     assert 0.5 <= mantissa.abs().max() < 1
     assert torch.equal(scaled(mantissa, shift), values)
-    logs = log10_norm(mantissa, shift + exponent)
+    logs = Scaled(mantissa, shift + exponent).log10_norm
     assert float(logs) == pytest.approx(
         math.log10(abs(value)) + exponent * math.log10(2), rel=1e-12
     )

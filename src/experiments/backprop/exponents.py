@@ -7,6 +7,8 @@ exponent is a float64 tensor that holds an integer (exact up to 2^53), one per r
 """
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -17,6 +19,30 @@ LOG10_2 = math.log10(2.0)
 
 #: powers of two up to this exponent are normal float64 numbers, and so are their inverses
 LARGEST_STEP = 1000
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """mantissa * 2^exponent: (*runs, m, n) and (*runs, 1, 1), float64."""
+
+    mantissa: Tensor
+    exponent: Tensor
+
+    @cached_property
+    def norm(self) -> Tensor:
+        """The Frobenius norm of the mantissa, (*runs, 1, 1), whatever its size."""
+        found = norms(self.mantissa.reshape(self.exponent.numel(), -1))
+        return found.view(self.exponent.shape)
+
+    @property
+    def log10_norm(self) -> Tensor:
+        """log10 of the Frobenius norm, (*runs)."""
+        return (self.norm.log10() + self.exponent * LOG10_2).squeeze((-2, -1))
+
+    def lies_within(self, low: int, high: int) -> bool:
+        """Whether every run's mantissa has a norm between 2^low and 2^high."""
+        least, largest = self.norm.aminmax()
+        return 2.0**low < float(least) and float(largest) < 2.0**high
 
 
 def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:
@@ -50,13 +76,6 @@ def scaled(values: Tensor, exponent: Tensor) -> Tensor:
         values = values * _power_of_two(step)
         exponent = exponent - step
     return values
-
-
-def log10_norm(mantissa: Tensor, exponent: Tensor) -> Tensor:
-    """log10 of the Frobenius norm of mantissa * 2^exponent over the last two axes; float64."""
-    runs = mantissa.shape[:-2]
-    logs = norms(mantissa.reshape(runs.numel(), -1)).log10()
-    return logs.view(runs) + exponent.reshape(runs) * LOG10_2
 
 
 def _power_of_two(exponent: Tensor) -> Tensor:

@@ -2,8 +2,8 @@ r"""Gradients smaller, or larger, than any float: the delta recursion with a car
 
     delta^[l] = D^[l] (W^[l+1])^T delta^[l+1],    delta^[l] = mantissa * 2^exponent
 
-After every layer the mantissa is brought back to [1/2, 1) by a power of two, which adds no rounding,
-and the exponent is counted, one per run. A norm is then reported as its log10.
+Where a layer's mantissa has left the middle of the floats' range it is brought back by a power of two,
+which adds no rounding, and the exponent is counted, one per run. A norm is then reported as its log10.
 
 The arithmetic is float64 and the derivative the exact one, whatever the network's own are: what is
 reported is the mathematical size of the gradient. What the network's floats make of it is the other
@@ -18,7 +18,7 @@ Limits, each of them float64's:
 * A sigma'(z) below the floats is 0 and the log10 of its layer and all below -inf: beyond \|z\| = 745
   for sigmoid, 372 for tanh. So is a loss slope: cross-entropies, and any sigmoid or softmax link,
   when the answer is right by more than 745. ``survival`` calls such entries underflow, not zero.
-* The exponent is one per run, shared by its examples and neurons: what lies more than 2^1074 below
+* The exponent is one per run, shared by its examples and neurons: what lies more than 2^1000 below
   the largest of its layer may be 0, a bias too, and a neuron or example that is alive on that alone
   is then taken for dead. Examples that far apart belong in separate calls. A weight below 2^-174
   can also take an activation below the floats in one product.
@@ -27,6 +27,7 @@ Limits, each of them float64's:
   computes it, which is no longer the trajectory of exact arithmetic.
 """
 
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 
@@ -41,23 +42,19 @@ from experiments.backprop.admission import (
     require_loss,
     require_targets,
 )
-from experiments.backprop.exponents import log10_norm, normalised, scaled
+from experiments.backprop.exponents import Scaled, normalised, scaled
 from experiments.core.activation import Activation, DerivativeRule
 from experiments.core.loss import Loss
 from experiments.models import MLP
 
 #: forward values keep their true size between 2^-LIMIT and 2^LIMIT
 LIMIT = 900
+#: mantissas of deltas have norms between 2^-REACH and 2^REACH, or are all 0
+REACH = 64
+#: sigma' is a normal number for all |z| below this, whatever the activation
+EVALUATED = 300.0
 #: how closely an activation must follow sigma(2z) = 2 sigma(z) to let an exponent pass
 TOLERANCE = 2.0**-40
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """mantissa * 2^exponent: (*runs, batch, n) and (*runs, 1, 1), float64."""
-
-    mantissa: Tensor
-    exponent: Tensor
 
 
 @dataclass(frozen=True)
@@ -87,12 +84,6 @@ class ScaledPass:
     z: list[Scaled]
     derivatives: list[Tensor]
     slope: Scaled
-
-    def weight_gradient(self, k: int) -> Scaled:
-        """dC/dW of list entry k."""
-        delta, a_prev = self.deltas[k], self.a[k]
-        product = delta.mantissa.mT @ a_prev.mantissa
-        return Scaled(product, delta.exponent + a_prev.exponent)
 
 
 def scaled_backpropagate(
@@ -126,40 +117,75 @@ def scaled_backpropagate(
     return scaled_norms(layers_of(net), x, t, loss)
 
 
+@torch.no_grad()
 def scaled_norms(layers: list[Layer], x: Tensor, t: Tensor, loss: Loss) -> ScaledBackpropagation:
-    """The same on layers and input that are known to fit."""
-    passed = scaled_pass(layers, x, t, loss)
-    gradients = [passed.weight_gradient(k) for k in range(len(passed.deltas))]
-    return ScaledBackpropagation(
-        log10_delta_norms=[_log10(delta) for delta in passed.deltas],
-        log10_weight_gradient_norms=[_log10(gradient) for gradient in gradients],
-        log10_bias_gradient_norms=[
-            _log10(Scaled(delta.mantissa.sum(-2, keepdim=True), delta.exponent))
-            for delta in passed.deltas
-        ],
-    )
+    """The same on layers and input that are known to fit.
+
+    Of every layer only a and sigma' are kept on the way down: memory that is new costs more than the
+    products.
+    """
+    layers = _exact(layers)
+    a, derivatives = [_input(layers, x)], []
+    for _, above, derivative in _upward(layers, a[0]):
+        a.append(above)
+        derivatives.append(derivative)
+    slope = _slope(loss, a[-1], t)
+    found = ScaledBackpropagation([], [], [])
+    for delta, a_prev in zip(_downward(layers, derivatives, slope), a[-2::-1], strict=True):
+        gradient = delta.mantissa.mT @ a_prev.mantissa
+        bias_gradient = delta.mantissa.sum(-2, keepdim=True)
+        exponent = delta.exponent + a_prev.exponent
+        found.log10_delta_norms.insert(0, delta.log10_norm)
+        found.log10_weight_gradient_norms.insert(0, Scaled(gradient, exponent).log10_norm)
+        found.log10_bias_gradient_norms.insert(0, Scaled(bias_gradient, delta.exponent).log10_norm)
+    return found
 
 
 @torch.no_grad()
 def scaled_pass(layers: list[Layer], x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
-    """The recursion itself."""
-    layers = [Layer(W.double(), b.double(), with_rule(sigma, "exact")) for W, b, sigma in layers]
-    shape = layers[0].b.shape[:-1]
-    x = x.double().expand(*shape, *x.shape[-2:])
-    a = [Scaled(x, x.new_zeros((*shape, 1, 1)))]
-    zs, derivatives = [], []
+    """The recursion with everything it comes by."""
+    layers = _exact(layers)
+    start = _input(layers, x)
+    z, a, derivatives = (list(part) for part in zip(*_upward(layers, start), strict=True))
+    slope = _slope(loss, a[-1], t)
+    deltas = list(_downward(layers, derivatives, slope))
+    return ScaledPass([start, *a], deltas[::-1], z, derivatives, slope)
+
+
+def _exact(layers: list[Layer]) -> list[Layer]:
+    return [Layer(W.double(), b.double(), with_rule(sigma, "exact")) for W, b, sigma in layers]
+
+
+def _input(layers: list[Layer], x: Tensor) -> Scaled:
+    runs = layers[0].b.shape[:-1]
+    x = x.double().expand(*runs, *x.shape[-2:])
+    return Scaled(x, x.new_zeros((*runs, 1, 1)))
+
+
+def _upward(layers: list[Layer], a: Scaled) -> Iterator[tuple[Scaled, Scaled, Tensor]]:
+    """z, a and sigma'(z) of every layer, first to last."""
     for layer in layers:
-        z = _passing(layer.activation, _affine(layer, a[-1]))
-        zs.append(z)
-        a.append(Scaled(layer.activation.value(z.mantissa), z.exponent))
-        derivatives.append(layer.derivative(z.mantissa))
-    slope = _slope(loss, a[-1], t.double() if t.is_floating_point() else t)
-    delta = _normalised(slope.mantissa / x.shape[-2] * derivatives[-1], slope.exponent)
-    deltas = [delta]
+        z = _passing(layer.activation, _affine(layer, a))
+        above, derivative = _evaluated(layer, z.mantissa)
+        a = Scaled(above, z.exponent)
+        yield z, a, derivative
+
+
+def _downward(layers: list[Layer], derivatives: list[Tensor], slope: Scaled) -> Iterator[Scaled]:
+    """delta of every layer, last to first."""
+    batch = slope.mantissa.shape[-2]
+    delta = _near(slope.mantissa / batch * derivatives[-1], slope.exponent)
+    yield delta
     for layer, derivative in zip(layers[:0:-1], derivatives[-2::-1], strict=True):
-        delta = _normalised((delta.mantissa @ layer.W) * derivative, delta.exponent)
-        deltas.append(delta)
-    return ScaledPass(a, deltas[::-1], zs, derivatives, slope)
+        delta = _near((delta.mantissa @ layer.W) * derivative, delta.exponent)
+        yield delta
+
+
+def _evaluated(layer: Layer, z: Tensor) -> tuple[Tensor, Tensor]:
+    """sigma(z) and sigma'(z); together, which is quicker, where none of them can be subnormal."""
+    if bool(z.abs().max() < EVALUATED):
+        return layer.evaluate(z)
+    return layer.activation.value(z), layer.derivative(z)
 
 
 def with_rule(activation: Activation, rule: DerivativeRule) -> Activation:
@@ -183,6 +209,8 @@ def _affine(layer: Layer, a_prev: Scaled) -> Scaled:
 
 def _passing(activation: Activation, z: Scaled) -> Scaled:
     """z at its true size, or within 2^-LIMIT .. 2^LIMIT of it where sigma lets powers of two pass."""
+    if z.lies_within(-LIMIT // 2, LIMIT) and not bool(z.exponent.any()):
+        return z
     largest = z.mantissa.abs().amax((-2, -1), keepdim=True)
     usual = (largest == 0) | (largest > 2.0**-LIMIT) & (largest < 2.0**LIMIT)
     if bool((usual & (z.exponent == 0)).all()):
@@ -214,6 +242,7 @@ def _slope(loss: Loss, outputs: Scaled, t: Tensor) -> Scaled:
     or has reached its limit (a saturated link; the sign of an absolute error). Which of the two is
     asked of the loss itself, at the size held; below, only for the entries that output 0 suits.
     """
+    t = t.double() if t.is_floating_point() else t
     plain = scaled(outputs.mantissa, outputs.exponent)
     slope = loss.delta(plain, t)
     beyond = ~torch.isfinite(plain).all(-1, keepdim=True).all(-2, keepdim=True)
@@ -237,10 +266,10 @@ def _all_zero(values: Tensor) -> Tensor:
     return (values == 0).all(-1, keepdim=True).all(-2, keepdim=True)
 
 
-def _normalised(values: Tensor, exponent: Tensor) -> Scaled:
+def _near(values: Tensor, exponent: Tensor) -> Scaled:
+    """The same numbers, with a mantissa that is neither small nor large."""
+    found = Scaled(values, exponent)
+    if found.lies_within(-REACH, REACH):
+        return found
     mantissa, shift = normalised(values, dims=2)
     return Scaled(mantissa, exponent + shift)
-
-
-def _log10(value: Scaled) -> Tensor:
-    return log10_norm(value.mantissa, value.exponent)
