@@ -9,7 +9,7 @@ from experiments.activations import Identity, ReLU, Sigmoid, Softplus, Tanh
 from experiments.initializers import Gaussian, Glorot, He
 from experiments.losses import CrossEntropy, HalfSquaredError
 from experiments.models import MLP
-from experiments.theory import BatchMoments, critical, mean_field
+from experiments.theory import BatchMoments, critical, finite_width, mean_field
 from experiments.theory.advice import advise
 from experiments.theory.kernel import stable_learning_rates, tangent_kernel
 
@@ -104,7 +104,11 @@ def test_advice_for_tanh_is_the_critical_start_and_its_numbers() -> None:
     for end in advice.sigma_w_range:
         point = mean_field.fixed_point(Tanh(), end, advice.start.sigma_b)
         assert 6 * point.xi_c == pytest.approx(60, rel=0.1)
-    assert advice.beta == pytest.approx(60 / advice.fluctuation_depth)
+    layers = finite_width.gradient_scatter(
+        Tanh(), advice.start.sigma_w, advice.start.sigma_b, 70, float(x.square().mean())
+    )
+    assert advice.beta == pytest.approx(layers[59] / 256)
+    assert layers[int(advice.fluctuation_depth) - 1] < 256 < layers[int(advice.fluctuation_depth)]
     assert advice.optimal_depth == pytest.approx(256 * (4 / (20 + 3 * CLASSES)) / (2 / 3))
     assert 0 < advice.adam[0] < advice.adam[1] < 0.01
     assert 0 < advice.sgd.safe < advice.sgd.limit

@@ -3,12 +3,14 @@ r"""Advice for one network: a start, the depth it can carry, and the learning ra
     start             chi = 1 at the critical (sigma_w, sigma_b)             mean_field
     trainable depth   6 xi_c layers                                          Schoenholz et al. (2017)
     its range         all sigma_w with 6 xi_c >= depth at the same sigma_b
-    scatter           beta = depth (3 mu_2 / mu_1^2 - 1) / width             Hanin & Nica (2020)
+    scatter           beta = variance over draws of ln of the squared        finite_width.gradient_scatter
+                      gradient, about in proportion to depth / width
     learning rate     2 / lambda of the tangent kernel (SGD)                 Karakida et al. (2019)
                       0.001 to 0.01 times the RMS of a weight (Adam)         update-to-weight rule
 
 Everything holds at initialisation. Where mean field sets no limit (on the critical line xi_c is
-infinite), width does: at beta = 1 the gradients of two draws differ by a factor of about e.
+infinite), width does: at beta = 1 the gradient norms of two draws differ by a factor of about 2
+(e^sqrt(beta / 2) in root mean square).
 """
 
 import math
@@ -26,11 +28,14 @@ from experiments.initializers import Glorot, He, LeCun, Orthogonal, TorchDefault
 from experiments.theory.batch import BatchMoments
 from experiments.theory.critical_start import TRAINABLE, StartingPoint, critical, starting_points
 from experiments.theory.criticality import NoCriticalPointError
-from experiments.theory.finite_width import fluctuation_rate, optimal_aspect_ratio
+from experiments.theory.finite_width import (
+    fluctuation_rate,
+    gradient_scatter,
+    optimal_aspect_ratio,
+)
 from experiments.theory.kernel import LearningRates, stable_learning_rates, tangent_kernel
-from experiments.theory.length import LARGEST, SMALLEST
-from experiments.theory.mean_field import FixedPoint, phase_diagram
-from experiments.theory.quadrature import Quadrature, ValueAndDerivative
+from experiments.theory.mean_field import phase_diagram
+from experiments.theory.quadrature import ValueAndDerivative
 
 #: Shares of a weight's RMS that one step of Adam should move it by.
 ADAM_SHARES = (1e-3, 1e-2)
@@ -59,8 +64,9 @@ class Advice:
         start: where it lies on the phase diagram.
         critical: whether chi = 1 there.
         sigma_w_range: sigma_w at the same sigma_b at which 6 xi_c reaches the depth; None if none does.
-        beta: variance over draws of ln of the squared gradient at the first layer.
-        fluctuation_depth: depth at which beta = 1.
+        beta: variance over draws of ln of the squared gradient at the first layer, to leading order in
+            1 / width, for an example of the data's mean square.
+        fluctuation_depth: depth at which beta = 1, between layers linearly.
         optimal_depth: r* times the width, Roberts, Yaida & Hanin's balance; None where nu is unknown.
         sgd: bounds on the learning rate of plain gradient descent.
         adam: range of learning rates of Adam.
@@ -129,8 +135,8 @@ def advise(
     common = tuple(starting_points({"": activation}, COMMON, width))
     initializer, is_critical = _recommended(activation, common)
     start = starting_points({"": activation}, {"recommended": initializer}, width)[0]
-    rate = _scatter_rate(activation, start.point)
     batch = BatchMoments.of(x[:EXAMPLES], torch.ones(len(x[:EXAMPLES]), n_out))
+    beta, fluctuation_depth = _scatter(activation, start, depth, width, batch.inputs)
     widths = (x.shape[-1], *[width] * depth, n_out)
     kernel = tangent_kernel(widths, activation, initializer, batch)
     size = start.sigma_w / math.sqrt(width)
@@ -139,8 +145,8 @@ def advise(
         start=start,
         critical=is_critical,
         sigma_w_range=sigma_w_range(activation, start, depth),
-        beta=depth * rate / width,
-        fluctuation_depth=width / rate,
+        beta=beta,
+        fluctuation_depth=fluctuation_depth,
         optimal_depth=_optimal_depth(activation, width, n_out),
         sgd=stable_learning_rates(kernel, loss, t, n_out),
         adam=(ADAM_SHARES[0] * size, ADAM_SHARES[1] * size),
@@ -193,11 +199,16 @@ def _recommended(
         return COMMON[best.initializer], False
 
 
-def _scatter_rate(activation: ValueAndDerivative, point: FixedPoint) -> float:
-    """3 mu_2 / mu_1^2 - 1: n times the variance of ln of the squared gradient, a layer."""
-    q = torch.tensor([min(max(point.q, SMALLEST), LARGEST)], dtype=torch.float64)
-    quadrature = Quadrature(activation)
-    return 3 * float(quadrature.slope_squared(q)) / float(quadrature.single(q).slope) ** 2 - 1
+def _scatter(
+    activation: ValueAndDerivative, start: StartingPoint, depth: int, width: int, inputs: float
+) -> tuple[float, float]:
+    """beta at a depth, and the depth at which it is 1: a layer adds at least 2 / width to it."""
+    layers = max(depth, math.ceil(width / 2) + 1)
+    each = gradient_scatter(activation, start.sigma_w, start.sigma_b, layers, inputs)
+    betas = [0.0, *(v / width for v in each)]
+    above = next(k for k, beta in enumerate(betas) if beta >= 1)
+    below = betas[above - 1]
+    return betas[depth], above - 1 + (1 - below) / (betas[above] - below)
 
 
 def _optimal_depth(activation: ValueAndDerivative, width: int, n_out: int) -> float | None:
@@ -225,8 +236,8 @@ def _notes(advice: Advice, depth: int, width: int) -> Iterator[str]:
             "for this activation without skips or normalisation."
         )
     if advice.beta > 1:
+        enough = math.ceil(round(width * advice.beta, 6))
         yield (
-            f"At width {width} the gradients of two draws differ by a factor of about "
-            f"{math.exp(math.sqrt(advice.beta)):.2g}: take {math.ceil(width * advice.beta)} neurons a "
-            "layer, or fewer layers."
+            f"At width {width} the gradient norms of two draws differ by a factor of about "
+            f"{math.exp(math.sqrt(advice.beta / 2)):.2g}: take {enough} neurons a layer, or fewer layers."
         )

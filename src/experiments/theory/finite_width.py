@@ -21,6 +21,7 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.fluctuations import (
     fluctuation_rate,
     four_point,
+    gradient_scatter,
     optimal_aspect_ratio,
     residual_nu,
 )
@@ -34,8 +35,10 @@ __all__ = [
     "beta",
     "fluctuation_rate",
     "four_point",
+    "gradient_scatter",
     "jacobian_entry_moments",
     "largest_squared_singular_value",
+    "linear_log_gain",
     "log_gain",
     "log_norm_law",
     "optimal_aspect_ratio",
@@ -97,6 +100,32 @@ def log_gain(width: int) -> LogGain:
     spread = float((chance * (psi - mean) ** 2).sum())
     within = float((chance * polygamma(1, [k / 2 for k in active])).sum())
     return LogGain(mean + math.log(4 / width), within + spread, dead)
+
+
+def linear_log_gain(width: int) -> LogGain:
+    """Log statistics of the squared-norm gain of one linear layer, exact at any width.
+
+    Formula (normal weights, Var W = 1 / n, no biases)::
+
+        G = ||W x||^2 / ||x||^2 = chi^2_n / n
+        E ln G = psi(n / 2) + ln(2 / n),    Var ln G = psi'(n / 2)        about -1 / n and 2 / n
+
+    Layers multiply as those of ``log_gain`` do; none is ever dead.
+
+    Args:
+        width: n, at least 1.
+
+    Raises:
+        ConfigurationError: for a width below 1.
+
+    Example:
+        >>> gain = linear_log_gain(100)
+        >>> round(gain.mean, 6), round(gain.variance, 6)
+        (-0.010033, 0.020201)
+    """
+    _require_widths((width,))
+    mean = float(digamma(width / 2)) + math.log(2 / width)
+    return LogGain(mean, float(polygamma(1, width / 2)), 0.0)
 
 
 def beta(

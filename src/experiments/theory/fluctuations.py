@@ -1,19 +1,137 @@
-r"""Fluctuations of a critical network, and the depth that balances them.
+r"""Fluctuations: how far draws scatter, and the depth that balances it.
 
-nu is the one number of an activation that matters: the relative four-point fluctuation, V / (n K^2),
-grows like nu l / n. The book that derives it trades this against what depth gains.
+``gradient_scatter`` is for any activation and start: the variance over draws of ln of the squared gradient.
+nu is the one number of a critical activation: the relative four-point fluctuation, V / (n K^2), grows like
+nu l / n. The book that derives it trades this against what depth gains.
 
 References:
     Roberts, Yaida & Hanin (2022), *The Principles of Deep Learning Theory*.
 """
 
+import math
+from typing import NamedTuple
+
 import torch
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.theory.length import LARGEST, SMALLEST
 from experiments.theory.quadrature import Quadrature, Scale, ValueAndDerivative
 
 #: nu of odd activations that are critical at q = 0 (tanh, sin).
 NU_ODD = 2 / 3
+#: A length that moves by no more than this share of itself has arrived.
+ARRIVED = 1e-12
+
+
+def gradient_scatter(
+    activation: ValueAndDerivative,
+    sigma_w: Scale,
+    sigma_b: Scale,
+    depth: int,
+    inputs: Scale = 1.0,
+) -> tuple[float, ...]:
+    r"""n times the variance over draws of ln of the squared gradient, through 1, 2, ..., ``depth`` layers.
+
+    A layer's gain scatters for two reasons: its own draws, and a length q that earlier layers have left
+    above or below its mean. With u ~ N(0, q_j), mu_k = E[phi'(u)^(2k)], and everything relative to q::
+
+        ln gain_j          = eps_j + s_j x_j,       x_{j+1} = chi_j x_j + eta_j,       x = delta q / q
+        n Var eps_j        = A_j = 3 mu_2 / mu_1^2 - 1
+        n Var eta_j        = V_j = sigma_w^4 Var[phi^2] / q_{j+1}^2
+        n Cov(eps_j, eta_j) = C_j = sigma_w^2 Cov(phi^2, phi'^2) / (mu_1 q_{j+1})
+        s_j = d ln mu_1 / d ln q = (E[u^2 phi'^2] / (q mu_1) - 1) / 2,       chi_j = d ln q_{j+1} / d ln q_j
+
+    Entry k is n Var(ln gain_1 + ... + ln gain_k), from x_1 = 0: the first layer's length is that of the
+    input. Where q has arrived at q* and chi < 1, an entry soon exceeds the one before by::
+
+        A + s^2 V / (1 - chi)^2 + 2 s C / (1 - chi)
+
+    s = 0 for ReLU and linear networks, which leaves A: 5 and 2. Lengths are followed from the input, not
+    set to q*, since q* may be 0 or infinite. Tanh at its critical point without biases has q_l of about
+    1 / (2 l) and chi -> 1: the closed form has no limit there, the sum has, and its terms count.
+
+    Validity: leading order in 1 / n, so ``depth`` small against n; n neurons in every hidden layer; normal
+    weights; one example, the same in all draws; the gradient independent of the forward pass.
+
+    Args:
+        activation: of every hidden layer.
+        sigma_w: sqrt(n_{l-1} Var W).
+        sigma_b: standard deviation of a bias.
+        depth: number of layers that the gradient passes, from 0.
+        inputs: mean square of the input's components, above 0.
+
+    Raises:
+        ConfigurationError: for a negative depth, or inputs or a sigma_w that are not above 0.
+
+    Example:
+        >>> from experiments.activations import ReLU, Tanh
+        >>> [round(v, 9) for v in gradient_scatter(ReLU(), 2**0.5, 0, 3)]
+        [5.0, 10.0, 15.0]
+        >>> all_layers = gradient_scatter(Tanh(), 1.760954640**0.5, 0.05**0.5, 40)
+        >>> round(all_layers[-1] - all_layers[-2], 3)
+        3.994
+
+    References:
+        Hanin & Nica (2020) for A; the rest is the linear response of the length map.
+    """
+    if depth < 0 or not inputs > 0 or not sigma_w > 0:
+        raise ConfigurationError(
+            describe(
+                f"depth={depth}, inputs={inputs}, sigma_w={sigma_w}",
+                "a depth from 0, inputs and sigma_w above 0",
+                "give the number of layers and a signal to follow",
+            )
+        )
+    quadrature = Quadrature(activation)
+    log_q = math.log(sigma_w**2 * inputs + sigma_b**2)
+    variance = covariance = length = 0.0  # of the logs so far, of them with x, of x
+    found, layer = list[float](), _layer(quadrature, log_q, sigma_w, sigma_b)
+    for _ in range(depth):
+        variance += layer.own + 2 * layer.slope * covariance + layer.slope**2 * length
+        covariance = layer.keeps * (covariance + layer.slope * length) + layer.shared
+        length = layer.keeps**2 * length + layer.fresh
+        found.append(variance)
+        if abs(layer.next_log_q - log_q) > ARRIVED:
+            log_q = layer.next_log_q
+            layer = _layer(quadrature, log_q, sigma_w, sigma_b)
+    return tuple(found)
+
+
+class _Layer(NamedTuple):
+    """A, V, C, s and chi of ``gradient_scatter``, and ln q of the next layer, which may leave the floats."""
+
+    own: float
+    fresh: float
+    shared: float
+    slope: float
+    keeps: float
+    next_log_q: float
+
+
+def _layer(quadrature: Quadrature, log_q: float, sigma_w: Scale, sigma_b: Scale) -> _Layer:
+    # far out and near 0 the averages are those of a homogeneous function
+    q = min(max(math.exp(min(log_q, 500.0)), SMALLEST), LARGEST, quadrature.ceiling)
+    u, weight = (x[0] for x in quadrature.nodes(torch.tensor([q], dtype=torch.float64)))
+    u = u / math.sqrt(q)
+    phi = quadrature.activation.value(u * math.sqrt(q)) / math.sqrt(q)
+    slope = quadrature.activation.derivative(u * math.sqrt(q))
+
+    def mean(x: torch.Tensor) -> float:
+        return float(weight @ x)
+
+    moment, mu_1 = mean(phi**2), mean(slope**2)
+    log_kept = math.log(sigma_w**2 * moment) + log_q
+    log_bias = math.log(sigma_b**2) if sigma_b else -math.inf
+    next_log_q = max(log_kept, log_bias) + math.log1p(math.exp(-abs(log_kept - log_bias)))
+    share = math.exp(log_kept - next_log_q)  # of the next length that comes through the weights
+    return _Layer(
+        own=3 * mean(slope**4) / mu_1**2 - 1,
+        fresh=share**2 * (mean(phi**4) / moment**2 - 1),
+        shared=share * (mean(phi**2 * slope**2) / (moment * mu_1) - 1),
+        slope=(mean(u**2 * slope**2) / mu_1 - 1) / 2,
+        keeps=share * mean(u * phi * slope) / moment,
+        next_log_q=next_log_q,
+    )
 
 
 def fluctuation_rate(activation: ValueAndDerivative) -> float:
