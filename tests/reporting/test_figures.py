@@ -159,3 +159,31 @@ def test_an_overlay_is_drawn_over_a_map() -> None:
     line = np.array([[0.0, 1.0], [0.5, 0.5]])
     with_line = heat_map(np.eye(2), ["r", "s"], ["2", "5"], "x", "Map", "S.", overlay=line)
     assert len(with_line.svg) > len(ROOMS["heat map"].svg)
+
+
+def test_the_mean_of_logarithms_is_called_geometric() -> None:
+    """On an axis of decades the line is the mean of log10; elsewhere it is the plain mean."""
+    panel = Panel("", (Curve("he", X, _samples()),))
+    assert "geometric mean over seeds" in depth_profile([panel], "Deep", "Seen.").caption
+    assert "Line: mean over seeds" in learning_curves([panel], "loss", "L", "Seen.").caption
+
+
+def test_the_legend_shows_the_markers_that_are_drawn() -> None:
+    """A curve of 60 points has none, neither in its panel nor in the legend."""
+    long = Curve("long", np.arange(60.0), [np.array([1.0, 2.0])] * 60)
+    panel = Panel("", (long, Curve("short", X, _samples())))
+    figure = draw_panels([panel], Axis("step"), Axis("loss"))
+    markers = [handle.get_marker() for handle in figure.legends[0].legend_handles]
+    drawn = [line.get_marker() for line in figure.axes[0].lines]
+    assert [m in ("", "None") for m in markers] == [True, False]
+    assert markers[1] == drawn[1]
+
+
+def test_a_prediction_may_be_finer_than_the_measurement() -> None:
+    """A bent line is drawn through the points where theory was asked, not through the measured ones."""
+    fine = np.linspace(2.0, 10.0, 50)
+    curve = Curve("he", X, _samples(), -(fine**2), predicted_at=fine)
+    figure = draw_panels([Panel("", (curve,))], Axis("depth"), Axis("y"))
+    dashed = figure.axes[0].lines[1]
+    assert np.allclose(dashed.get_xdata(), fine)
+    assert np.allclose(dashed.get_ydata(), -(fine**2))

@@ -12,12 +12,14 @@ from pandas import DataFrame
 from tests.reporting.fabricated import write_cell
 
 from experiments.core.errors import ConfigurationError
+from experiments.core.interval import Interval
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.reporting.account import account, cell_table
 from experiments.reporting.collect import collect
 from experiments.reporting.provenance import read_provenance
 from experiments.reporting.report import write_report
-from experiments.reporting.tables import ROWS, table_html
+from experiments.reporting.summary import bounds
+from experiments.reporting.tables import ROWS, number, table_html
 
 
 @final
@@ -168,6 +170,40 @@ def test_a_field_sorts_by_its_full_number() -> None:
     assert 'data-v="-inf">−∞<' in html
     assert 'data-v="nan">–<' in html
     assert "&lt;" in html
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [
+        (1.0683, 1.0655, 1.0703), (1.502, 1.50196, 1.50204), (1.502, 1.4988, 1.5044),
+        (73.95, 65.2, 78.7), (-1.502, -1.50204, -1.50196), (1e-30, 0.99999e-30, 1.00001e-30),
+        (0.0, -1e-9, 2e-9), (12345.6, 12345.1, 12346.1),
+    ],
+)  # fmt: skip
+def test_written_bounds_hold_the_number_beside_them(interval: tuple[float, float, float]) -> None:
+    """Whatever the width: the number as the table shows it lies between two different bounds."""
+    value, low, high = interval
+    written = re.findall(r"[-\d.e+]+", bounds(Interval(value, low, high, 5)))
+    below, above = map(float, written)
+    assert below <= float(number(value)) <= above
+    assert below < above
+
+
+def test_bounds_that_rounding_alone_keeps_apart_are_one_number() -> None:
+    """A width of a millionth of a millionth is not a width that the seeds show."""
+    assert bounds(Interval(0.5, 0.5, 0.5 + 1e-12, 5)) == "[0.5, 0.5]"
+
+
+def test_equal_widths_of_many_layers_are_counted(sweep: Path) -> None:
+    """Forty hidden layers of 64 take one word on the page, and time is called what it is."""
+    cell = next(entry for entry in sorted((sweep / "cells").iterdir()) if entry.is_dir())
+    record = json.loads((cell / "record.json").read_text())
+    record["facts"] = {"widths": [784, *[64] * 40, 10]}
+    (cell / "record.json").write_text(json.dumps(record))
+    text = _written(sweep).text
+    assert "widths 784, 64 × 40, 10" in text
+    assert "64, 64" not in text
+    assert "s computing in all" in text
 
 
 @pytest.mark.parametrize("held", ["{", "[]", '{"config": 3}'])

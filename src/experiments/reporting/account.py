@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 
 from pandas import DataFrame
 
@@ -27,7 +28,7 @@ class Account:
         seeds: the seeds, in words.
         versions: what the cells were made with.
         facts: what was noted of the machine's arithmetic.
-        seconds: training time of all cells together.
+        seconds: computing time of all cells together; of a sweep without a step none of it is training.
     """
 
     counts: dict[str, int]
@@ -122,8 +123,20 @@ def _noted(results: DataFrame, column: str) -> str:
     noted: dict[str, Counter[str]] = {}
     for held, count in results[column].value_counts().items():
         for key, value in json.loads(str(held)).items():
-            noted.setdefault(key, Counter())[str(value)] += int(count)
+            noted.setdefault(key, Counter())[_brief(value)] += int(count)
     return ", ".join(f"{key.replace('_', ' ')} {_counted(c)}" for key, c in sorted(noted.items()))
+
+
+def _brief(value: object) -> str:
+    """A fact as a line holds it; equal neighbours of a list are counted.
+
+    >>> _brief([64, 32, 32, 32, 10]), _brief("float32"), _brief(8)
+    ('64, 32 × 3, 10', 'float32', '8')
+    """
+    if not isinstance(value, list):
+        return str(value)
+    runs = [(item, len(list(same))) for item, same in groupby(value)]
+    return ", ".join(f"{item}" + (f" × {count}" if count > 1 else "") for item, count in runs)
 
 
 def _counted(values: Counter[str]) -> str:

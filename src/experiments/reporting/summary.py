@@ -1,6 +1,7 @@
 """One row a configuration: how many seeds, how they ended, and each number with its interval."""
 
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
 import numpy as np
 from jaxtyping import Float64
@@ -10,9 +11,12 @@ from pandas import DataFrame
 from experiments.core.interval import Interval
 from experiments.reporting.configurations import Configuration, short
 from experiments.reporting.intervals import mean_interval
+from experiments.reporting.tables import DIGITS, number
 
 #: the number that ranks configurations: the first of these that was measured
 PREFERRED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+#: bounds closer than this share of their size are rounding, and written as one number
+SAME = 1e-6
 
 
 def main_metric(results: DataFrame) -> str | None:
@@ -70,14 +74,36 @@ def summarise(
 
 
 def bounds(interval: Interval) -> str:
-    """The interval alone, for a column beside its number.
+    """The interval alone, for a column beside its number, which it never excludes.
+
+    Three digits, or as many as the number beside it where three would hide the width or the number; where
+    those hide the width too, the bounds are rounded outward.
 
     >>> bounds(Interval(0.5, 0.25, 0.75, 9)), bounds(Interval(0.5, float("nan"), float("nan"), 1))
     ('[0.25, 0.75]', 'one seed')
+    >>> bounds(Interval(1.068, 1.0655, 1.0703, 9)), bounds(Interval(1.502, 1.50196, 1.50204, 9))
+    ('[1.066, 1.07]', '[1.501, 1.503]')
     """
     if interval.seeds == 0:
         return "no finite value"
     lost = f", {interval.left_out} not finite" if interval.left_out else ""
     if not interval.known:
         return f"one seed{lost}"
-    return f"[{interval.low:.3g}, {interval.high:.3g}]{lost}"
+    low, high = _written(interval)
+    return f"[{low}, {high}]{lost}"
+
+
+def _written(interval: Interval) -> tuple[str, str]:
+    low, high = interval.low, interval.high
+    shown = float(f"{interval.value:.{DIGITS}g}")  # as the column beside it has it
+    for digits in (3, DIGITS):
+        words = f"{low:.{digits}g}", f"{high:.{digits}g}"
+        below, above = map(float, words)
+        if below <= shown <= above and (below < above or high - low <= SAME * abs(high)):
+            return words
+    outward = (
+        Context(prec=DIGITS, rounding=rounding).create_decimal(repr(bound))
+        for bound, rounding in ((low, ROUND_FLOOR), (high, ROUND_CEILING))
+    )
+    down, up = (number(float(bound)) for bound in outward)
+    return down, up

@@ -9,10 +9,12 @@ from pandas import DataFrame
 
 #: a page with more rows than this is slow to open; the rest is in the parquet file
 ROWS = 2000
+#: digits of a number in a table
+DIGITS = 4
 
 
 def number(value: Any) -> str:
-    """A number as a table shows it, at most four digits that count.
+    """A number as a table shows it, at most DIGITS digits that count.
 
     >>> number(0.123456), number(20), number(20.0), number(float("-inf")), number(1.5e-12)
     ('0.1235', '20', '20', '−∞', '1.5e-12')
@@ -23,7 +25,7 @@ def number(value: Any) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.4g}"
+    return f"{value:.{DIGITS}g}"
 
 
 def table_html(frame: DataFrame, wide: Sequence[str] = ()) -> Markup:

@@ -21,5 +21,5 @@ def against_axis(
         columns: panels a row; by default as many as fit.
     """
     figure = draw_panels(panels, x, y, columns)
-    note = seeds_note(panels, joined=not x.names)
+    note = seeds_note(panels, joined=not x.names, decades=y.decades)
     return Figure(title, caption + note, to_svg(figure, title))

@@ -23,6 +23,8 @@ BAND = (0.1, 0.9)
 DASHES = (0, (4, 2.5))
 #: points that a letter of the legend takes, and the line before a name with its gaps
 LETTER, HANDLE = 5.8, 48.0
+#: a curve of more points than this is drawn without markers
+MARKED = 24
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Curve:
         x: where it was measured.
         samples: the seeds' values at each x; a point may have fewer seeds than another.
         predicted: the theory's value at each x.
+        predicted_at: where the theory was asked, if not at x: a bend between two points needs more.
         interval: lower and upper bounds to draw as the band in place of the middle of the seeds,
             for a number that is computed from all seeds together (a variance, a share).
     """
@@ -41,8 +44,9 @@ class Curve:
     label: str
     x: Float64[ndarray, " points"]
     samples: Sequence[Float64[ndarray, "_"]]
-    predicted: Float64[ndarray, " points"] | None = None
+    predicted: Float64[ndarray, " asked"] | None = None
     interval: Float64[ndarray, "2 points"] | None = None
+    predicted_at: Float64[ndarray, " asked"] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,18 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
             axes.fill_between(x, band[0], band[1], color=colour, alpha=0.2, lw=0)
         else:
             axes.vlines(x, band[0], band[1], color=colour, lw=3, alpha=0.4)
-        marks = MARKERS[rank % len(MARKERS)] if len(x) <= 24 else ""
+        marks = _marker(rank, [curve])
         axes.plot(x, mean, color=colour, marker=marks, ls="-" if joined else "", zorder=3)
         if curve.predicted is not None:
-            axes.plot(x, curve.predicted, color=INK, ls=DASHES, lw=1.1, alpha=0.85, zorder=4)
+            where = x if curve.predicted_at is None else curve.predicted_at
+            axes.plot(where, curve.predicted, color=INK, ls=DASHES, lw=1.1, alpha=0.85, zorder=4)
         _mark_nonfinite(axes, curve, x, colour, rank)
+
+
+def _marker(rank: int, curves: Sequence[Curve]) -> str:
+    """The marker of a label; none where every curve of that label has too many points for it."""
+    few = any(len(curve.x) <= MARKED for curve in curves)
+    return MARKERS[rank % len(MARKERS)] if few else ""
 
 
 def _mark_nonfinite(
@@ -150,8 +161,12 @@ def _mark_nonfinite(
         cross.set_in_layout(False)
 
 
-def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
-    """The end of every caption: what line and band are, and what was not finite."""
+def seeds_note(panels: Sequence[Panel], joined: bool = True, decades: bool = False) -> str:
+    """The end of every caption: what line and band are, and what was not finite.
+
+    A mean of log10 values (``decades``) is read off the axis as a geometric mean of the numbers.
+    """
+    mean = "geometric mean over seeds (the mean of log10)" if decades else "mean over seeds"
     curves = [curve for panel in panels for curve in panel.curves]
     columns = [column for curve in curves for column in curve.samples]
     if any(curve.interval is not None for curve in curves):
@@ -159,9 +174,9 @@ def seeds_note(panels: Sequence[Panel], joined: bool = True) -> str:
     elif max(map(len, columns), default=0) < 2:
         note = " One seed: no band."
     elif joined:
-        note = " Line: mean over seeds; band: the middle 80 % of seeds."
+        note = f" Line: {mean}; band: the middle 80 % of seeds."
     else:
-        note = " Mark: mean over seeds; bar: the middle 80 % of seeds."
+        note = f" Mark: {mean}; bar: the middle 80 % of seeds."
     lost = sum(int((~np.isfinite(column)).sum()) for column in columns)
     if lost:
         note += f" A cross with n/N: from there on n of N seeds are not finite ({lost} values)."
@@ -200,9 +215,11 @@ def _space_by_decades(axes: Axes, name: str) -> None:
 
 
 def _legend(figure: Figure, panels: Sequence[Panel], labels: list[str]) -> None:
+    curves = [curve for panel in panels for curve in panel.curves]
     handles = [
-        Line2D([], [], color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)])
-        for k in range(len(labels))
+        Line2D([], [], color=COLOURS[k % len(COLOURS)], marker=_marker(k, mine))
+        for k, label in enumerate(labels)
+        for mine in [[curve for curve in curves if curve.label == label]]
     ]
     names = list(labels)
     if any(curve.predicted is not None for panel in panels for curve in panel.curves):

@@ -33,4 +33,5 @@ def depth_profile(
         columns: panels a row; by default as many as fit.
     """
     figure = draw_panels(panels, x, y, columns)
-    return Figure(title, caption + seeds_note(panels), to_svg(figure, title))
+    note = seeds_note(panels, decades=y.decades)
+    return Figure(title, caption + note, to_svg(figure, title))
