@@ -5,21 +5,38 @@ the others. With Gaussian weights their spread grows with depth, so some directi
 vanish. Orthogonal weights keep a linear network's singular values at exactly 1, and a tanh network's
 close together where its units stay nearly linear; ReLU's dead units forbid it (Pennington, Schoenholz &
 Ganguli, 2017). Measured on the drawn networks, before training; and whether it helps training.
+
+The two kinds of weights differ in the first layer too: from n_1 inputs to n > n_1 units orthogonal columns
+have Var W = 1 / n, Gaussian weights 1 / n_1, so the signal starts shorter. The report says what that does.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
 from pandas import DataFrame
+from scipy.stats import binom
 
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.configurations import text
 from experiments.reporting.intervals import mean_interval, paired_difference
 from experiments.reporting.summary import bounds
 from experiments.studies.isometry_figures import figures
-from experiments.studies.reading import DEPTH, NOTHING, Spectrum, decided, listed, over, spectra
+from experiments.studies.reading import (
+    DEPTH,
+    NOTHING,
+    Spectrum,
+    activation_of,
+    dataset_of,
+    decided,
+    listed,
+    over,
+    spectra,
+)
+from experiments.studies.reading.spectra import EXAMPLES
+from experiments.theory import finite_width
 
 #: measured over predicted spread, mean over seeds
 LOWEST, HIGHEST = 0.75, 1.33
@@ -28,6 +45,13 @@ NONE = 1e-6
 #: a spread that is called isometry, at any depth
 ISOMETRY = 1.0
 LOSS = "train/loss"
+KINDS = {"gaussian": "Gaussian", "orthogonal": "orthogonal"}
+#: log10: a singular value this far below the largest is 0 to the rounding of a dense product
+ZERO = -12.0
+#: a network whose loss stays above this share of that of guessing has hardly trained
+HARDLY = 0.8
+#: a start that changes the predicted spread by less than this share is no matter
+ALIKE = 0.01
 
 
 @final
@@ -59,7 +83,10 @@ class DynamicalIsometry(Study):
                 "No cell has two hidden layers and options that are rooms: nothing to draw again."
             )
             return Findings((Verdict(missing, "undecided"),))
-        verdicts = [_predicted(found), *_orthogonal(found), *_training(rows, found)]
+        verdicts = [
+            _predicted(found), *_orthogonal(found), *_starts(found), *_zeros(found),
+            *_training(rows, found),
+        ]  # fmt: skip
         return Findings(tuple(verdicts), (_table(found),), figures(found, rows, folder))
 
 
@@ -70,9 +97,12 @@ def _place(s: Spectrum) -> str:
     return f"{text(s.activation)}, {s.ensemble}, depth {s.depth}"
 
 
+def _is_none(s: Spectrum) -> bool:
+    return bool(s.spread.max() < NONE)
+
+
 def _spread(s: Spectrum) -> str:
-    interval = mean_interval(s.spread)
-    return "0 to rounding" if interval.high < NONE else str(interval)
+    return "0 to rounding" if _is_none(s) else str(mean_interval(s.spread))
 
 
 def _predicted(found: Sequence[Spectrum]) -> Verdict:
@@ -105,12 +135,16 @@ def _orthogonal(found: Sequence[Spectrum]) -> list[Verdict]:
         if not both["orthogonal"]:
             continue
         first, last = both["orthogonal"][0], both["orthogonal"][-1]
-        sentence = f"{text(name)}, orthogonal: the spread is {_spread(last)} at depth {last.depth}"
-        if last.depth > first.depth:
-            sentence += f" and {_spread(first)} at depth {first.depth}"
+        sentence = f"{text(name)}, orthogonal: the spread is "
+        if all(_is_none(s) for s in both["orthogonal"]):
+            sentence += "0 to rounding at every depth"
+        else:
+            sentence += f"{_spread(last)} at depth {last.depth}"
+            if last.depth > first.depth:
+                sentence += f" and {_spread(first)} at depth {first.depth}"
         gaussian = next((s for s in both["gaussian"] if s.depth == last.depth), None)
         if gaussian is not None:
-            sentence += f"; with Gaussian weights {_spread(gaussian)}"
+            sentence += f"; with Gaussian weights {_spread(gaussian)} at depth {gaussian.depth}"
         verdicts.append(Verdict(sentence + ".", decided(*_as_claimed(name, both["orthogonal"]))))
     if not verdicts:
         return [Verdict("No network with orthogonal weights is here.", "undecided")]
@@ -129,6 +163,57 @@ def _as_claimed(name: str, line: Sequence[Spectrum]) -> list[bool | None]:
     return [None]
 
 
+def _starts(found: Sequence[Spectrum]) -> list[Verdict]:
+    """What the shorter start of orthogonal networks does to their spread, by theory."""
+    parts = []
+    for name in dict.fromkeys(s.activation for s in found):
+        deepest = max(s.depth for s in found if s.activation == name)
+        pair = {s.ensemble: s for s in found if (s.activation, s.depth) == (name, deepest)}
+        if len(pair) < 2 or any(s.q is None for s in pair.values()):
+            continue
+        q, mine = pair["gaussian"].q or (), pair["orthogonal"]
+        activation = activation_of(mine.row)
+        alike = sum(
+            finite_width.spectrum_spread(activation, length, 1, "orthogonal") for length in q
+        )
+        if abs(alike - mine.spread_predicted) > ALIKE * max(alike, NONE):
+            parts.append(
+                f"{text(name)}: E z² is {(mine.q or (math.nan,))[0]:.3g} at the first factor with orthogonal "
+                f"weights and {q[0]:.3g} with Gaussian ones; from the Gaussian start the predicted "
+                f"orthogonal spread at depth {deepest} is {alike:.3g}, not {mine.spread_predicted:.3g}"
+            )
+    if not parts:
+        return []
+    sentence = (
+        "The two kinds do not start alike, since the first layer widens: orthogonal columns have the "
+        f"smaller variance there. {'; '.join(parts)}. The losses below are compared from these starts too."
+    )
+    return [Verdict(sentence, "measured")]
+
+
+def _zeros(found: Sequence[Spectrum]) -> list[Verdict]:
+    """The share of ReLU's singular values that are 0: more than half, at a finite width."""
+    mine = [s for s in found if s.activation == "relu"]
+    parts = []
+    for depth in sorted({s.depth for s in mine}):
+        kinds = [s for s in mine if s.depth == depth]
+        shares = [
+            f"{(s.log10 < s.log10[..., :1] + ZERO).mean():.3g} ({KINDS[s.ensemble]})" for s in kinds
+        ]
+        n = kinds[0].log10.shape[-1]
+        # E of the smallest of L counts is the sum over k of P(count > k)^L
+        least = float((binom.sf(np.arange(n), n, 0.5) ** kinds[0].factors).sum())
+        parts.append(f"depth {depth}: {listed(shares)}, expected {1 - least / n:.3g}")
+    if not parts:
+        return []
+    sentence = (
+        f"relu, share of singular values that are 0 to rounding: {'; '.join(parts)}. At infinite width it "
+        "is 0.5, as drawn dashed; here the rank is the smallest number of active units over the layers, "
+        "Bin(n, 1/2) in each."
+    )
+    return [Verdict(sentence, "measured")]
+
+
 def _training(rows: DataFrame, found: Sequence[Spectrum]) -> list[Verdict]:
     """The training loss reached with either kind of weights at the greatest depth, paired by seed."""
     if LOSS not in rows:
@@ -138,27 +223,48 @@ def _training(rows: DataFrame, found: Sequence[Spectrum]) -> list[Verdict]:
     for name in dict.fromkeys(s.activation for s in found):
         deepest = max(s.depth for s in found if s.activation == name)
         mine = rows[(rows["activation"] == name) & (rows[DEPTH] == deepest)]
-        losses = {
+        both = {
             kind: mine[mine["initializer"].isin([i for i, k in kinds if k == kind])]
-            .groupby("seed")[LOSS].mean()
-            for kind in ("gaussian", "orthogonal")
-        }  # fmt: skip
-        wide = DataFrame(losses).dropna()
-        if not len(wide) or not np.isfinite(wide.to_numpy(np.float64)).any():
-            continue
-        gap = paired_difference(
-            *(wide[kind].to_numpy(np.float64) for kind in ("gaussian", "orthogonal"))
-        )
-        parts.append(
-            f"{text(name)} {gap} (to {mean_interval(wide['orthogonal'].to_numpy()).value:.3g})"
-        )
+            for kind in KINDS
+        }
+        said = [part for part in (_saved(both), *_diverged(both)) if part]
+        if said:
+            parts.append(f"{text(name)}: {', '.join(said)}")
     if not parts:
         return []
     sentence = (
-        "Training loss that orthogonal weights save at the greatest depth, same seeds and steps: "
-        f"{listed(parts)}."
+        "Training loss that orthogonal weights save at the greatest depth, same seeds and steps. "
+        f"{'; '.join(parts)}."
     )
     return [Verdict(sentence, "measured")]
+
+
+def _saved(both: dict[str, DataFrame]) -> str:
+    """The paired difference, what both kinds end at, and whether that is any better than guessing."""
+    ends = {
+        kind: mine[mine["status"] == "finished"].groupby("seed")[LOSS].mean()
+        for kind, mine in both.items()
+    }
+    wide = DataFrame(ends).dropna()
+    if not len(wide):
+        return "no seed finished with both kinds"
+    gaussian, orthogonal = (wide[kind].to_numpy(np.float64) for kind in KINDS)
+    last = mean_interval(gaussian).value, mean_interval(orthogonal).value
+    sentence = f"{paired_difference(gaussian, orthogonal)}, from {last[0]:.3g} to {last[1]:.3g}"
+    row = both["gaussian"].iloc[0].to_dict()
+    guessing = math.log(dataset_of(row).outputs) if row["loss"] == "cross_entropy" else math.nan
+    if min(last) > HARDLY * guessing:
+        sentence += f" (guessing is {guessing:.3g}: neither trains, so this says nothing)"
+    return sentence
+
+
+def _diverged(both: dict[str, DataFrame]) -> list[str]:
+    """How many runs of either kind ended in numbers that are not finite."""
+    return [
+        f"{int((mine['status'] == 'diverged').sum())} of {len(mine)} {KINDS[kind]} runs diverged"
+        for kind, mine in both.items()
+        if (mine["status"] == "diverged").any()
+    ]
 
 
 # -- table -----------------------------------------------------------------------------------------
@@ -166,21 +272,26 @@ def _training(rows: DataFrame, found: Sequence[Spectrum]) -> list[Verdict]:
 
 def _table(found: Sequence[Spectrum]) -> Table:
     rows = []
+    laws = {(s.initializer, s.ensemble) for s in found}
+    several = len(laws) > len({kind for _, kind in laws})
     for s in found:
         spread, top = mean_interval(s.spread), mean_interval(s.largest)
         predicted = s.spread_predicted > NONE
         ratio = f"{spread.value / s.spread_predicted:.3g}" if predicted else "–"
         rows.append({
-            "activation": text(s.activation), "weights": s.ensemble,
-            "initializer": text(s.initializer), "depth": s.depth, "seeds": len(s.spread),
-            "spread": spread.value if spread.value > NONE else 0.0, "95 %": bounds(spread),
+            "activation": text(s.activation), "weights": KINDS[s.ensemble],
+            **({"initializer": text(s.initializer)} if several else {}),
+            "depth": s.depth, "seeds": len(s.spread),
+            "spread": 0.0 if _is_none(s) else spread.value,
+            "95 %": "0 to rounding" if _is_none(s) else bounds(spread),
             "predicted": "unknown" if s.q is None else f"{s.spread_predicted if predicted else 0:.4g}",
             "measured / predicted": ratio,
             "largest over mean": top.map(lambda v: 10.0**v).value,
         })  # fmt: skip
     caption = (
-        "Spread: variance over squared mean of the squared singular values of da^[L-1]/da^[2] before "
-        "training, mean over examples. Predicted: free probability at infinite width. Largest over "
-        "mean: the largest singular value over their root mean square."
+        "Spread: variance over squared mean of the squared singular values of the Jacobian from the first "
+        f"hidden layer's activations to the last one's, before training, mean over the first {EXAMPLES} "
+        "training examples. Predicted: free probability at infinite width. Largest over mean: the largest "
+        "singular value over their root mean square."
     )
     return Table("Singular values of the Jacobian", caption, DataFrame(rows))

@@ -1,5 +1,6 @@
 """The figures of the isometry study: spectra against theory, spread against depth, learning curves."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from experiments.core.study import Figure
 from experiments.reporting.configurations import text
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis, learning_curves
 from experiments.reporting.profiles import histories
-from experiments.studies.reading import DEPTH, Spectrum
+from experiments.studies.reading import DEPTH, Spectrum, dataset_of
 
 #: the drawn part of the spectrum in decades of s, and its points
 LOW, HIGH, POINTS = -4.0, 1.5, 78
 LOSS = "train/loss"
+#: in this order everywhere: a label's colour is that of its rank
+KINDS = ("gaussian", "orthogonal")
 
 
 def figures(found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> tuple[Figure, ...]:
@@ -42,9 +45,12 @@ def _spectra(found: Sequence[Spectrum]) -> Figure | None:
     if not panels:
         return None
     caption = (
-        "Share of the singular values of da^[L-1]/da^[2] that are below s, before training. A step: all "
-        "directions are carried alike. A ramp: a few are stretched and the others vanish. Dashed: free "
-        "probability at infinite width."
+        "Share of the singular values of the Jacobian from the first to the last hidden layer that are "
+        "below s, before training. A step: all directions are carried alike (the same one at every depth "
+        "in a linear network with orthogonal weights, where all curves coincide). A ramp: a few are "
+        "stretched and the others vanish. Of ReLU's at least about half are exactly 0, so its curves do not "
+        "start at 0. Dashed: free probability at infinite width; at small s ReLU's curves lie above it, "
+        "since its rank is the smallest number of active units over the layers."
     )
     axes = Axis("singular value s", decades=True), Axis("share below s")
     columns = 2 if len(panels) > 3 else None
@@ -55,28 +61,29 @@ def _spreads(found: Sequence[Spectrum]) -> Figure | None:
     panels = []
     for name in dict.fromkeys(s.activation for s in found):
         curves = []
-        for kind in ("gaussian", "orthogonal"):
+        for kind in KINDS:
             line = sorted(
                 (s for s in found if (s.activation, s.ensemble) == (name, kind)),
                 key=lambda s: s.depth,
             )
+            # a curve without a point keeps its label's rank, and with it its colour
             shown = [s for s in line if s.spread.mean() > 1e-6]
-            if shown:
-                curves.append(
-                    Curve(
-                        kind,
-                        np.array([s.factors for s in shown], np.float64),
-                        [s.spread for s in shown],
-                        np.array([s.spread_predicted for s in shown]),
-                    )
+            curves.append(
+                Curve(
+                    kind,
+                    np.array([s.factors for s in shown], np.float64),
+                    [s.spread for s in shown],
+                    np.array([s.spread_predicted for s in shown], np.float64),
                 )
-        if curves:
+            )
+        if any(len(curve.x) for curve in curves):
             panels.append(Panel(text(name), tuple(curves)))
     if not panels:
         return None
     caption = (
         "Variance over squared mean of the squared singular values, against the number of factors D W. "
-        "Dashed: infinite width. A linear network with orthogonal weights has no spread and no line."
+        "Dashed: infinite width. A linear network with orthogonal weights has no spread and no line. The "
+        "dashed lines start from each kind's own first layer (see the verdict on starts)."
     )
     x, y = Axis("factors D W", logarithmic=True), Axis("spread", logarithmic=True)
     return against_axis(panels, x, y, "Spread of the singular values against depth", caption)
@@ -86,19 +93,38 @@ def _learning(found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Figur
     panels = []
     for name in dict.fromkeys(s.activation for s in found):
         deepest = max(s.depth for s in found if s.activation == name)
-        curves = []
-        for initializer, kind in dict.fromkeys((s.initializer, s.ensemble) for s in found):
-            chosen = (
-                (rows["activation"] == name)
-                & (rows[DEPTH] == deepest)
-                & (rows["initializer"] == initializer)
-            )
-            curve = histories(folder, list(rows.loc[chosen, "cell"]), [LOSS])
-            if LOSS in curve and len(curve[LOSS][0]) > 1:
-                curves.append(Curve(kind, curve[LOSS][0], list(curve[LOSS][1].T)))
-        if curves:
-            panels.append(Panel(f"{text(name)}, depth {deepest}", tuple(curves)))
+        mine = rows[(rows["activation"] == name) & (rows[DEPTH] == deepest)]
+        curves = tuple(_curve(kind, found, mine, folder) for kind in KINDS)
+        if any(np.isfinite(values).any() for curve in curves for values in curve.samples):
+            panels.append(Panel(f"{text(name)}, depth {deepest}", curves, _guessing(mine)))
     if not panels:
         return None
-    caption = "Training loss of the deepest networks, at the same learning rate and the same seeds."
-    return learning_curves(panels, "training loss", "What it does to training", caption)
+    caption = (
+        "Training loss of the deepest networks, at the same learning rate and the same seeds. A kind "
+        "without a line diverged in every seed, at the step of its cross."
+    )
+    title = "What it does to training"
+    return learning_curves(panels, "training loss", title, caption, logarithmic=True)
+
+
+def _curve(kind: str, found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Curve:
+    """The losses of one kind of weights; of a run that left no loss behind, its end."""
+    initializers = {s.initializer for s in found if s.ensemble == kind}
+    chosen = rows[rows["initializer"].isin(initializers)]
+    steps, values = histories(folder, list(chosen["cell"]), [LOSS]).get(
+        LOSS, (np.empty(0), np.empty((len(chosen), 0)))
+    )
+    if len(steps) < 2 and (chosen["status"] == "diverged").any():
+        last = float(chosen["diverged_at"].max())
+        steps = np.append(steps, last)
+        values = np.hstack([values, np.full((len(chosen), 1), np.nan)])
+    return Curve(kind, steps, list(values.T))
+
+
+def _guessing(rows: DataFrame) -> tuple[tuple[str, float], ...]:
+    """The loss of a network that tells no class from another."""
+    row = rows.iloc[0].to_dict()
+    if row["loss"] != "cross_entropy":
+        return ()
+    classes = dataset_of(row).outputs
+    return ((f"guessing: ln {classes}", math.log(classes)),)
