@@ -15,6 +15,7 @@ from tests.reporting.fabricated import write_cell
 from experiments.core.study import Findings
 from experiments.reporting.collect import collect
 from experiments.studies import BestDepth, Remedies, TrainableDepth
+from experiments.studies.reading import variants
 
 #: what a made-up network has in common with all others
 SHARED = {
@@ -129,8 +130,10 @@ AS_CLAIMED = {
 }
 
 
-def _remedies(folder: Path, kinds: dict, seeds: int = 3) -> Findings:
-    """Two rates, at the first of which nothing learns."""
+def _remedies(
+    folder: Path, kinds: dict, seeds: int = 3, step: Mapping[str, float] | None = None
+) -> Findings:
+    """Two rates, at the first of which nothing learns; a seed adds ``step`` for its activation."""
     count = 0
     for (activation, initializer, skip, normalize), (accuracy, gain) in kinds.items():
         for rate, share in ((0.001, 0.1), (0.1, accuracy)):
@@ -141,7 +144,8 @@ def _remedies(folder: Path, kinds: dict, seeds: int = 3) -> Findings:
                     "seed": seed,
                 }  # fmt: skip
                 del axes["status"]
-                value = share + 0.001 * seed
+                more = (step or {}).get(activation, 0.001) if rate == 0.1 else 0.001
+                value = share + more * seed
                 metrics = {"val/loss": 1 - value, "test/loss": 1 - value, "val/accuracy": value,
                            "test/accuracy": value}  # fmt: skip
                 write_cell(folder, f"c{count}", axes, gain=gain, metrics=metrics)
@@ -159,7 +163,7 @@ def _outcomes(found: Findings) -> dict[str, str]:
 def test_remedies_that_work_as_claimed(tmp_path: Path) -> None:
     """Before, every single change, the claimed ones, the best, and the gradients that go with it."""
     found = _remedies(tmp_path, AS_CLAIMED)
-    before, single, plain, skips, critical, best, gradients = found.verdicts
+    before, single, plain, skips, critical, best, gradients, edges = found.verdicts
     judged = (before, plain, skips, critical, gradients)
     assert [v.outcome for v in judged] == ["confirmed"] * 5
     assert "sigmoid · glorot reaches test accuracy 0.101" in before.sentence
@@ -167,10 +171,54 @@ def test_remedies_that_work_as_claimed(tmp_path: Path) -> None:
         "trains with tanh (0.6 [0.6, 0.6]) and identity skips (0.7 [0.7, 0.7])" in single.sentence
     )
     assert "not with critical initialisation (0 [0, 0]) and normalisation" in single.sentence
-    assert "Of 3 seeds of sigmoid · glorot with identity skips 3 learn" in skips.sentence
+    assert "Of 6 plain sigmoid networks, whatever the initialiser, 0 learn" in plain.sentence
+    assert "Of 3 sigmoid · glorot networks with identity skips 3 learn" in skips.sentence
     assert "is tanh · critical, 0.901" in best.sentence
     assert "5 variants learn" not in gradients.sentence
     assert "4 variants learn" in gradients.sentence
+    # of two rates one is always at an edge; where nothing learns the first is as good as the second
+    assert "for 7 of 7 variants" in edges.sentence
+    assert "the lowest for 3, of which 0 learn; the highest for 4, of which 4" in edges.sentence
+    assert list(found.tables[1].frame["learns"]).count("yes") == 4
+
+
+def test_an_interval_across_the_line_is_undecided(tmp_path: Path) -> None:
+    """Accuracies of 0.1, 0.3 and 0.5 straddle chance + 0.2: it neither learns nor does not."""
+    kinds = {
+        ("sigmoid", "glorot", False, False): (0.1, 0.2),
+        ("elu", "glorot", False, False): (0.1, 0.9),
+        ("tanh", "glorot", False, False): (0.9, 0.9),
+    }
+    found = _remedies(tmp_path, kinds, step={"elu": 0.2})
+    single, gradients = found.verdicts[1], found.verdicts[-2]
+    assert "it trains with tanh (" in single.sentence
+    assert "; undecided with elu (" in single.sentence
+    assert "does not" not in single.sentence
+    assert gradients.sentence.startswith("1 variant learns;")
+    assert gradients.sentence.endswith("; 1 more is undecided.")
+    answers = found.tables[1].frame.set_index("variant")["learns"]
+    assert answers["elu · glorot"] == "undecided"
+
+
+def test_rates_do_not_add_seeds_to_the_gradient(tmp_path: Path) -> None:
+    """Two rates of three seeds begin at three draws: the gradient's interval stands on three."""
+    found = _remedies(tmp_path, AS_CLAIMED)
+    assert found.verdicts[0].outcome == "confirmed"
+    collection = collect(tmp_path)
+    assert {v.gradient.seeds for v in variants(collection.results, collection.ledger)} == {3}
+
+
+def test_one_network_under_two_names_is_counted_once(tmp_path: Path) -> None:
+    """ReLU's critical start is He's: the same numbers seed by seed, so one variant of the count."""
+    twins = AS_CLAIMED | {
+        ("relu", "he", False, False): (0.5, 0.97),
+        ("relu", "critical", False, False): (0.5, 0.97),
+    }
+    found = _remedies(tmp_path, twins)
+    assert "5 variants learn" in found.verdicts[-2].sentence
+    assert "of 8 variants" in found.verdicts[-1].sentence
+    assert len(found.tables[1].frame) == 9
+    assert "counted once: relu · he." in found.tables[1].caption
 
 
 def test_remedies_that_do_not_work_refute(tmp_path: Path) -> None:
@@ -195,13 +243,13 @@ def test_one_seed_of_a_remedy_is_undecided(tmp_path: Path) -> None:
 def test_one_network_that_trains_shows_no_rule_about_gradients(tmp_path: Path) -> None:
     """One learning variant, or few seeds of several, leave open what all that train have in common."""
     alone = {("sigmoid", "glorot", False, False): (0.8, 0.9)}
-    gradients = _remedies(tmp_path / "alone", alone).verdicts[-1]
+    gradients = _remedies(tmp_path / "alone", alone).verdicts[-2]
     assert gradients.sentence.startswith("1 variant learns;")
     assert gradients.outcome == "undecided"
     for seeds in (1, 2):
-        gradients = _remedies(tmp_path / str(seeds), AS_CLAIMED, seeds).verdicts[-1]
-        assert gradients.sentence.startswith("4 variants learn;")
-        assert gradients.outcome == "undecided"
+        found = _remedies(tmp_path / str(seeds), AS_CLAIMED, seeds)
+        assert "yes" not in set(found.tables[1].frame["learns"])
+        assert not any("variants learn;" in v.sentence for v in found.verdicts)
 
 
 # -- trainable depth -------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def bounds(interval: Interval) -> str:
 
     >>> bounds(Interval(0.5, 0.25, 0.75, 9)), bounds(Interval(0.5, float("nan"), float("nan"), 1))
     ('[0.25, 0.75]', 'one seed')
-    >>> bounds(Interval(1.068, 1.0655, 1.0703, 9)), bounds(Interval(1.502, 1.50196, 1.50204, 9))
+    >>> bounds(Interval(1.068, 1.0657, 1.0703, 9)), bounds(Interval(1.502, 1.50196, 1.50204, 9))
     ('[1.066, 1.07]', '[1.501, 1.503]')
     """
     if interval.seeds == 0:

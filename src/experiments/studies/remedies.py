@@ -1,8 +1,9 @@
 """A network of fifty layers that does not train: which change makes it train?
 
 The baseline is a sigmoid network with Glorot's start. Every remedy is judged as before and after: the same
-depth, width, seeds and steps, each variant at the learning rate that suits it best, so that no side is
-handicapped. First the changes alone, then together.
+depth, width, seeds and steps, each variant at the best of the learning rates tried. Where that is the
+lowest or the highest of them, another might suit it better: the verdicts count these. First the changes
+alone, then together.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from typing import ClassVar, final
 import numpy as np
 from pandas import DataFrame
 
-from experiments.core.interval import DECIDING
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.configurations import text
 from experiments.reporting.intervals import mean_interval
@@ -33,6 +33,8 @@ from experiments.studies.remedies_figures import figures
 
 #: the network that does not train
 BASELINE = dict(zip(PAIR, ("sigmoid", "glorot"), strict=True))
+#: what the table says of a variant
+ANSWERS = {True: "yes", None: "undecided", False: "no"}
 
 
 @final
@@ -50,7 +52,9 @@ class Remedies(Study):
         "A plain sigmoid network that learns with any of the initialisers; the same network with skips "
         "alone, or a plain tanh or ELU network at criticality, that does not; a variant that learns "
         "though its gradient differs from the output's by more than four powers of ten. A network "
-        f"learns if its test accuracy's interval lies above chance + {MARGIN:g}, does not if below."
+        f"learns if its test accuracy's interval lies above chance + {MARGIN:g}, does not if below; "
+        "between the two it is undecided. All at one depth, width and number of steps, and at the rates "
+        "tried."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
@@ -66,13 +70,40 @@ class Remedies(Study):
         single.sort(
             key=lambda v: [part == baseline.setting[key] for key, part in v.setting.items()]
         )
+        once = distinct(found)
         verdicts = [_before(baseline), *_single(baseline, single), *_claimed(baseline, found)]
-        verdicts += [*_best(baseline, found), *_gradients(found)]
+        verdicts += [*_best(baseline, once), *_gradients(once), *_edges(once)]
         tables = (
             _table(baseline, single, "One change at a time"),
             _table(baseline, found, "All variants"),
         )
         return Findings(tuple(verdicts), tables, figures(baseline, single, found, folder))
+
+
+def learns(variant: Variant) -> bool | None:
+    """Whether the interval of its test accuracy lies above chance + MARGIN (True) or below (False)."""
+    return mean_interval(variant.accuracy).within(variant.chance + MARGIN, np.inf)
+
+
+def distinct(found: Sequence[Variant]) -> list[Variant]:
+    """Without those that draw another one's weights under another name (ReLU: critical is He's)."""
+    kept: list[Variant] = []
+    for variant in found:
+        if not any(_same(variant, other) for other in kept):
+            kept.append(variant)
+    return kept
+
+
+def _same(one: Variant, other: Variant) -> bool:
+    """Same gradient in every layer of every seed, and same end: the same networks."""
+    differ = [key for key in one.setting if one.setting[key] != other.setting[key]]
+    if differ != ["initializer"] or one.label != other.label or not one.profile.size:
+        return False
+    # seeds stand in the order of their cells' names, so each layer's values are compared in order of size
+    mine, its = (np.sort(variant.profile, axis=0) for variant in (one, other))
+    if mine.shape != its.shape or not np.allclose(mine, its, rtol=0.0, atol=1e-6):
+        return False
+    return np.array_equal(one.accuracy, other.accuracy, equal_nan=True)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -89,27 +120,26 @@ def _before(baseline: Variant) -> Verdict:
             "; at the first layer its gradient begins at "
             f"{power_interval(baseline.gradient)} of the output's"
         )
-    return Verdict(sentence + ".", decided(_as_expected(baseline, learns=False)))
+    return Verdict(sentence + ".", decided(_as_expected(baseline, expected=False)))
 
 
-def _as_expected(variant: Variant, learns: bool) -> bool | None:
-    """Whether the interval of its test accuracy lies on the expected side of chance + MARGIN."""
-    above = mean_interval(variant.accuracy).within(variant.chance + MARGIN, np.inf)
-    return None if above is None else above == learns
+def _as_expected(variant: Variant, expected: bool) -> bool | None:
+    above = learns(variant)
+    return None if above is None else above == expected
 
 
 def _single(baseline: Variant, single: Sequence[Variant]) -> list[Verdict]:
     """Every change alone: which of them make it train."""
-    helps: list[str] = []
-    fails: list[str] = []
+    parts: dict[bool | None, list[str]] = {True: [], None: [], False: []}
     for variant in single:
-        part = f"{_said(variant, baseline)} ({variant.gain(baseline)})"
-        learns = variant.learnt.seeds and variant.learnt.value >= 0.5
-        (helps if learns else fails).append(part)
+        parts[learns(variant)].append(f"{_said(variant, baseline)} ({variant.gain(baseline)})")
+    helps, open_, fails = parts.values()
     if not single:
         return [Verdict("No variant differs from it in one thing alone.", "undecided")]
     sentence = "One change alone, with the test accuracy it adds: "
     sentence += f"it trains with {listed(helps, most=9)}" if helps else "none makes it train"
+    if open_:
+        sentence += f"; undecided with {listed(open_, most=9)}"
     if fails:
         sentence += f"; it does not with {listed(fails, most=9)}"
     return [Verdict(sentence + ".", "measured")]
@@ -117,7 +147,7 @@ def _single(baseline: Variant, single: Sequence[Variant]) -> list[Verdict]:
 
 def _claimed(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
     """The claim's three parts, each on the variants it speaks of."""
-    same = [v for v in found if v.label == baseline.label]
+    same = [v for v in distinct(found) if v.label == baseline.label]
     sigmoid = [v for v in same if _is(v, "sigmoid", skip=False, normalize=False)]
     skips = [v for v in same if v.changes(baseline) == ["skip"]]
     other = [v for v in same if _is(v, "sigmoid", skip=True, normalize=False) and v not in skips]
@@ -128,21 +158,23 @@ def _claimed(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
         if _is(v, name, skip=False, normalize=False) and "critical" in v.setting["initializer"]
     ]
     verdicts = []
-    for what, mine, learns in (
-        ("of plain sigmoid networks, whatever the initialiser,", sigmoid, False),
-        (f"of {baseline.name} with identity skips", skips, True),
-        ("of sigmoid networks with identity skips and other initialisers", other, None),
-        ("of plain tanh and ELU networks at criticality", critical, True),
+    for what, mine, expected in (
+        ("plain sigmoid networks, whatever the initialiser,", sigmoid, False),
+        (f"{baseline.name} networks with identity skips", skips, True),
+        ("sigmoid networks with identity skips and other initialisers", other, None),
+        ("plain tanh and ELU networks at criticality", critical, True),
     ):
         if not mine:
             continue
         shares = [v.learnt for v in mine]
         good = sum(round(s.value * s.seeds) for s in shares if s.seeds)
-        sentence = f"Of {sum(s.seeds for s in shares)} seeds {what} {good} learn"
+        sentence = f"Of {sum(s.seeds for s in shares)} {what} {good} learn"
+        if len(mine) > 1:
+            sentence += f" ({len(mine)} variants, each with its seeds)"
         parts = [f"{v.name} {mean_interval(v.accuracy)}" for v in mine]
         sentence += f"; test accuracy: {listed(parts, most=4)}"
-        known = [] if learns is None else [_as_expected(v, learns) for v in mine]
-        outcome = "measured" if learns is None else decided(*known)
+        known = [] if expected is None else [_as_expected(v, expected) for v in mine]
+        outcome = "measured" if expected is None else decided(*known)
         verdicts.append(Verdict(sentence + ".", outcome))
     return verdicts
 
@@ -180,25 +212,46 @@ def _best(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
 
 def _gradients(found: Sequence[Variant]) -> list[Verdict]:
     """How far from the output's the first layer's gradient may begin and the network still learns."""
-    seen = [v for v in found if v.gradient.seeds and v.learnt.seeds]
-    learns = [v.gradient.value for v in seen if v.learnt.value >= 0.5]
-    if not learns:
+    seen = [v for v in found if v.gradient.seeds]
+    by = {kind: [v.gradient.value for v in seen if learns(v) is kind] for kind in (True, False)}
+    if not by[True]:
         return []
-    others = [v.gradient.value for v in seen if v.learnt.value < 0.5]
-    learn = "1 variant learns" if len(learns) == 1 else f"{len(learns)} variants learn"
+    low, high = min(by[True]), max(by[True])
+    learn = "1 variant learns" if len(by[True]) == 1 else f"{len(by[True])} variants learn"
     sentence = (
-        f"{learn}; at initialisation the first layer's gradient is between "
-        f"{power(min(learns))} and {power(max(learns))} of the output's in all of them"
+        f"{learn}; at initialisation the first layer's gradient is between {power(low)} and "
+        f"{power(high)} of the output's in all of them"
     )
-    if others:
-        inside = sum(min(learns) <= x <= max(learns) for x in others)
-        sentence += f". Of the {len(others)} that do not, {inside} lie in this range too"
-    # A rule for all that train is not shown by one network, nor by one draw of several.
-    enough = [v.learnt.seeds >= DECIDING for v in seen if v.learnt.value >= 0.5]
-    holds = max(abs(x) for x in learns) <= 4.0
-    shown = all(enough) and (len(learns) > 1 or not holds)
-    outcome = decided(holds if shown else None)
+    if by[False]:
+        inside = sum(low <= x <= high for x in by[False])
+        sentence += f". Of the {len(by[False])} that do not, {inside} lie in this range too"
+    unsure = len(seen) - len(by[True]) - len(by[False])
+    if unsure:
+        sentence += f"; {unsure} more {'are' if unsure > 1 else 'is'} undecided"
+    # A rule for all that train is not shown by one network.
+    holds = max(abs(low), abs(high)) <= 4.0
+    outcome = decided(holds if len(by[True]) > 1 or not holds else None)
     return [Verdict(sentence + ".", outcome)]
+
+
+def _edges(found: Sequence[Variant]) -> list[Verdict]:
+    """How many best rates are the last ones tried on a side: those variants may be capable of more."""
+    at = {side: [v for v in found if v.runs.edge == side] for side in ("lowest", "highest")}
+    if not any(at.values()):
+        return []
+    parts = []
+    for side, mine in at.items():
+        if mine:
+            good = sum(learns(v) is True for v in mine)
+            lost = sum(v.diverged for v in mine)
+            part = f"the {side} for {len(mine)}, of which {good} learn"
+            parts.append(part + (f" and {lost} diverge at every rate tried" if lost else ""))
+    sentence = (
+        f"The best learning rate lies at an edge of the grid for {sum(map(len, at.values()))} of "
+        f"{len(found)} variants: {'; '.join(parts)}. A rate beyond the grid may suit them better: that "
+        "one of them does not learn is known of the rates tried alone"
+    )
+    return [Verdict(sentence + ".", "measured")]
 
 
 # -- table -----------------------------------------------------------------------------------------
@@ -209,7 +262,8 @@ def _table(baseline: Variant, found: Sequence[Variant], title: str) -> Table:
     for v in [baseline, *(v for v in found if v is not baseline)]:
         accuracy, gain = mean_interval(v.accuracy), v.gain(baseline)
         rows.append({
-            "variant": v.name, "learn": f"{v.learnt.value * v.learnt.seeds:.0f} of {v.learnt.seeds}"
+            "variant": v.name, "learns": ANSWERS[learns(v)],
+            "seeds": f"{v.learnt.value * v.learnt.seeds:.0f} of {v.learnt.seeds}"
             if v.learnt.seeds else "unknown",
             "test accuracy": accuracy.value, "95 %": bounds(accuracy),
             "gain": gain.value, "95 % ": bounds(gain),
@@ -219,9 +273,14 @@ def _table(baseline: Variant, found: Sequence[Variant], title: str) -> Table:
         })  # fmt: skip
     caption = (
         f"First the network before any change, {baseline.name}; each at the learning rate with the least "
-        f"validation loss. Learn: seeds that end above chance + {MARGIN:g}. Gain: test accuracy less that "
-        "before, paired by seed; a diverged seed counts as chance. ‖δ‖: the gradient's norm at the first "
+        f"validation loss of those tried. Learns: the interval of the test accuracy lies above chance + "
+        f"{MARGIN:g}; seeds: those that end above it. Gain: test accuracy less that before, paired by "
+        "seed; a diverged seed counts as chance. ‖δ‖: the gradient's norm at the first "
         "layer with weights over that at the output, before training. Edge: the rate is the lowest or "
         "highest that was tried."
     )
+    once = distinct(found)
+    twins = [v.name for v in found if all(v is not other for other in once)]
+    if twins:
+        caption += f" Another row's networks under another name, counted once: {listed(twins)}."
     return Table(title, caption, DataFrame(rows))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
 
 from experiments.core.study import Figure
 from experiments.reporting.configurations import text
@@ -17,11 +19,11 @@ from experiments.reporting.figures import (
     learning_curves,
 )
 from experiments.reporting.profiles import histories
-from experiments.studies.reading import Variant
+from experiments.studies.reading import Variant, predict
 
 #: columns of the map: skip, normalize
 ADDED = {(False, False): "plain", (True, False): "skip", (False, True): "normalize",
-         (True, True): "both"}  # fmt: skip
+         (True, True): "skip and\nnormalize"}  # fmt: skip
 HISTORY = "val/accuracy"
 
 
@@ -42,7 +44,7 @@ def _before_and_after(baseline: Variant, single: Sequence[Variant]) -> Figure | 
     x = np.arange(len(shown), dtype=np.float64)
     levels = (("chance", baseline.chance),) if baseline.chance > 0 else ()
     curve = Curve("test accuracy", x, [v.accuracy for v in shown])
-    caption = f"Test accuracy of {baseline.name} before, and after one change, at its best rate."
+    caption = f"Test accuracy of {baseline.name} before, and after one change, each at the best rate tried."
     title = "Before, and after one change"
     y = Axis("test accuracy")
     return against_axis([Panel("", (curve,), levels)], Axis("", names=names), y, title, caption)
@@ -67,15 +69,29 @@ def _profiles(baseline: Variant, single: Sequence[Variant]) -> Figure | None:
     panels = []
     for name, mine in _groups(baseline, single):
         curves = [
-            Curve(_said(v, baseline), v.layers, list(v.profile.T)) for v in mine if len(v.layers)
+            Curve(_said(v, baseline), v.layers, list(v.profile.T), _predicted(v))
+            for v in mine
+            if len(v.layers)
         ]
         if curves:
             panels.append(Panel(f"change the {name}", tuple(curves)))
     if not any(np.isfinite(s).any() for p in panels for c in p.curves for s in c.samples):
         return None
-    caption = "Norm of δ over that at the output, before training: a remedy makes the line flat."
+    caption = (
+        "Norm of δ over that at the output, before training: a remedy makes the line flat. Dashed: mean "
+        "field, with nothing fitted, for plain networks; it has no word on skips and normalisation."
+    )
     y = Axis("norm of δ over the output's", decades=True)
     return depth_profile(panels, "What a change does to the gradient", caption, y=y)
+
+
+def _predicted(variant: Variant) -> Float64[ndarray, " layers"] | None:
+    """Mean field's profile of a plain network; None where it has none."""
+    if any(_added(variant)):
+        return None
+    depth = len(variant.layers) - 1
+    prediction = predict(variant.runs.rows.iloc[0].to_dict(), depth)
+    return None if prediction is None else prediction.log10_profile(depth)
 
 
 def _learning(baseline: Variant, single: Sequence[Variant], folder: Path) -> Figure | None:
@@ -91,7 +107,7 @@ def _learning(baseline: Variant, single: Sequence[Variant], folder: Path) -> Fig
             panels.append(Panel(f"change the {name}", tuple(curves)))
     if not panels:
         return None
-    caption = "Validation accuracy during training, each variant at its best learning rate."
+    caption = "Validation accuracy during training, each variant at the best learning rate tried."
     return learning_curves(panels, "validation accuracy", "What a change does to learning", caption)
 
 
@@ -115,8 +131,8 @@ def _map(found: Sequence[Variant]) -> Figure | None:
         [ADDED[key] for key in columns],
         "test accuracy",
         "Every combination",
-        "Mean test accuracy over seeds, each combination at its best learning rate. Plain: neither skips "
-        "nor normalisation; both: both. –: every seed diverged at every rate.",
+        "Mean test accuracy over seeds, each combination at the best learning rate tried. Plain: neither "
+        "skips nor normalisation. –: every seed diverged at every rate tried.",
         limits=(0.0, 1.0),
     )
 

@@ -88,6 +88,7 @@ def draw_panels(panels: Sequence[Panel], x: Axis, y: Axis, columns: int | None =
             axes.set_axis_off()
         for panel, axes in zip(panels, grid.flat, strict=False):
             _draw(axes, panel, labels, joined=not x.names)
+            _name_levels(axes, panel, beside=bool(x.names) and columns == 1)
             axes.set_title(panel.title)
         _scale(grid[0, 0], panels, x, y)
         for axes in grid[:, 0]:
@@ -112,12 +113,8 @@ def centre(
 
 
 def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
-    for name, level in panel.levels:
+    for _, level in panel.levels:
         axes.axhline(level, color=INK, lw=1.0, ls=(0, (1, 2)), alpha=0.8, zorder=1)
-        axes.annotate(
-            name, (0.99, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=8.5, alpha=0.85,
-        )  # fmt: skip
     for curve in panel.curves:
         rank = labels.index(curve.label)
         colour = COLOURS[rank % len(COLOURS)]
@@ -136,6 +133,16 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
             where = x if curve.predicted_at is None else curve.predicted_at
             axes.plot(where, curve.predicted, color=INK, ls=DASHES, lw=1.1, alpha=0.85, zorder=4)
         _mark_nonfinite(axes, curve, x, colour, rank)
+
+
+def _name_levels(axes: Axes, panel: Panel, beside: bool) -> None:
+    """Above the line, or beside the panel where points of options would lie under the name."""
+    place, left, above = (1.01, "left", "center") if beside else (0.99, "right", "bottom")
+    for name, level in panel.levels:
+        axes.annotate(
+            name, (place, level), xycoords=("axes fraction", "data"), ha=left, va=above,
+            fontsize=8.5, alpha=0.85, annotation_clip=False,
+        )  # fmt: skip
 
 
 def _marker(rank: int, curves: Sequence[Curve]) -> str:

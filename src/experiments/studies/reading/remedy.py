@@ -101,13 +101,15 @@ def variants(results: DataFrame, ledger: DataFrame) -> list[Variant]:
     start = at_step(ledger, 0)
     found = []
     for group in configurations(rows, [*FACTORS, *others]):
-        layers, values = layers_of(start, list(group.rows["cell"]))
+        runs = tuned(group.rows)
+        # Every rate begins at the same draw: of all rates together each seed would count several times.
+        layers, values = layers_of(start, list(runs.rows["cell"]))
         label = " · ".join(group.label.split(" · ")[len(FACTORS) :]) if others else ""
         found.append(
             Variant(
                 setting={key: group.values[k] for k, key in enumerate(FACTORS)},
                 label=label,
-                runs=tuned(group.rows),
+                runs=runs,
                 profile=values - values[:, -1:],
                 layers=layers.astype(np.float64),
                 chance=chance_of(group.rows.iloc[0].to_dict()),
