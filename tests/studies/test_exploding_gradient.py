@@ -109,3 +109,12 @@ def test_depths_of_overflow_have_intervals() -> None:
     assert low <= value == 119 <= high
     assert row["float32 measured"] == "between 112 and 125"
     assert row["float32 predicted"] == "106"
+
+
+def test_two_seeds_do_not_refute_a_depth_of_overflow() -> None:
+    """Of two seeds that both hold at 112 nothing is known about the half: undecided, and said."""
+    tables = _tables({("tanh", 10.0): 2.14}, seeds=2)
+    with patch("experiments.studies.exploding_gradient.figures", return_value=()):
+        overflow = ExplodingGradient().findings(*tables, Path()).verdicts[2]
+    assert overflow.outcome == "undecided"
+    assert "too few seeds to tell: tanh" in overflow.sentence
