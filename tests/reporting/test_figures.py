@@ -187,3 +187,16 @@ def test_a_prediction_may_be_finer_than_the_measurement() -> None:
     dashed = figure.axes[0].lines[1]
     assert np.allclose(dashed.get_xdata(), fine)
     assert np.allclose(dashed.get_ydata(), -(fine**2))
+
+
+def test_a_line_does_not_strike_through_the_numbers() -> None:
+    """Numbers are drawn after the line, each on its field's colour; without a line there is no ground."""
+    line = np.array([[0.0, 1.0], [0.0, 1.0]])
+    plain, crossed = (
+        heat_map(np.eye(2), ["r", "s"], ["2", "5"], "share", "Map", "Seen.", overlay=overlay).svg
+        for overlay in (None, line)
+    )
+    assert crossed.index("#ee6677") < crossed.index(">1.00<")
+    first, last = crossed.index("#ee6677"), crossed.rindex(">1.00<")
+    assert len(re.findall(r'style="fill: #[0-9a-f]{6}"', crossed[first:last])) >= 4
+    assert "#ee6677" not in plain

@@ -16,6 +16,8 @@ from experiments.core.study import Findings
 from experiments.reporting.collect import collect
 from experiments.studies import BestDepth, Remedies, TrainableDepth
 from experiments.studies.reading import variants
+from experiments.studies.trainable_depth import reaches
+from experiments.studies.trainable_figures import rule_of
 
 #: what a made-up network has in common with all others
 SHARED = {
@@ -254,15 +256,15 @@ def test_one_network_that_trains_shows_no_rule_about_gradients(tmp_path: Path) -
 
 # -- trainable depth -------------------------------------------------------------------------------
 
-DEPTHS = (5, 10, 20, 40, 80)
+DEPTHS = (5, 10, 20, 25, 40, 50, 80)
 
 
-def _trainable(ends: Mapping[float, float]) -> Findings:
+def _trainable(ends: Mapping[float, float], depths: tuple[int, ...] = DEPTHS) -> Findings:
     """tanh: by ratio of sigma_w^2 to the critical one, the depth up to which a network trains."""
     rows = [
         {"activation": "tanh", "initializer": "critical", "initializer.ratio": ratio,
          "model.depth": depth, "seed": seed, "train/accuracy": float(depth <= end + seed)}
-        for ratio, end in ends.items() for depth in DEPTHS for seed in range(3)
+        for ratio, end in ends.items() for depth in depths for seed in range(3)
     ]  # fmt: skip
     return TrainableDepth().findings(_table(rows), DataFrame(), Path())
 
@@ -270,17 +272,49 @@ def _trainable(ends: Mapping[float, float]) -> Findings:
 def test_training_that_ends_at_six_xi_is_confirmed() -> None:
     """xi_c is 3.63 and 6.98 at these ratios (PUBLISHED: sigma_w^2 = 1 and 4), so 6 xi_c is 22 and 42."""
     found = _trainable({0.568: 20, 1.0: 80, 2.27: 40})
-    units, largest = found.verdicts
+    units, largest, protocol = found.verdicts
     assert (units.outcome, largest.outcome) == ("confirmed", "confirmed")
-    assert "2 of 2 inside [4, 9]" in units.sentence
+    assert "2 of 2 brackets inside [4, 9], 0 outside" in units.sentence
+    assert "optimiser sgd" in protocol.sentence
     assert any("6 ξ_c, predicted" in figure.svg for figure in found.figures)
 
 
 def test_training_that_ends_elsewhere_is_refuted() -> None:
     """At 2 xi_c instead of 6, and not deepest at criticality."""
     with UNDRAWN["trainable_depth"]:
-        units, largest = _trainable({0.568: 5, 1.0: 10, 2.27: 20}).verdicts
+        units, largest, _ = _trainable({0.568: 5, 1.0: 10, 2.27: 20}).verdicts
     assert (units.outcome, largest.outcome) == ("refuted", "refuted")
+
+
+def test_depths_too_far_apart_decide_nothing() -> None:
+    """Between 20 and 40 lie 5.5 and 11 xi_c: a line through both is inside, what is known is not."""
+    with UNDRAWN["trainable_depth"]:
+        found = _trainable({0.568: 20, 1.0: 80}, (10, 20, 40, 80))
+    assert found.verdicts[0].outcome == "undecided"
+    assert "[5.51, 11]" in found.verdicts[0].sentence
+    row = found.tables[0].frame.set_index("phase").loc["ordered"]
+    assert (row["bracket"], row["in units of ξ_c"]) == ("[20, 40]", "8.27")
+
+
+def test_an_end_beyond_the_depths_is_open_on_that_side() -> None:
+    """Who trains at depth 40 = 11 xi_c refutes the claim, wherever it ends; at 20 it leaves it open."""
+    with UNDRAWN["trainable_depth"]:
+        beyond = _trainable({0.568: 40, 1.0: 40}, (10, 20, 40)).verdicts[0]
+        open_above = _trainable({0.568: 25, 1.0: 25}, (10, 20, 25)).verdicts[0]
+    assert (beyond.outcome, open_above.outcome) == ("refuted", "undecided")
+
+
+def test_the_rule_is_drawn_as_it_bends() -> None:
+    """6 xi_c between sigma_w^2 = 1 and 4: 21.8 and 41.9 at the ends (PUBLISHED), beyond 100 between."""
+    rows = _table([
+        {"activation": "tanh", "initializer": "critical", "initializer.ratio": ratio,
+         "model.depth": depth, "seed": 0, "train/accuracy": 1.0}
+        for ratio in (0.568, 2.27) for depth in (10, 50)
+    ])  # fmt: skip
+    at, rule = rule_of(reaches(rows))
+    assert at[[0, -1]] == pytest.approx([1.0, 4.0], abs=0.01)
+    assert rule[[0, -1]] == pytest.approx([21.8, 41.9], rel=0.01)
+    assert rule.max() > 100
 
 
 @pytest.mark.slow

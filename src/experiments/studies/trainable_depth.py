@@ -3,7 +3,9 @@
 Two inputs become alike (chi < 1) or unlike (chi > 1) over xi_c layers, whatever they were; a network
 much deeper than that cannot tell its examples apart before training, and its gradients vanish or explode
 at the same rate. Schoenholz et al. (2017) found training to end near 6 xi_c. Measured here: the training
-accuracy over (sigma_w^2, depth), and the depth at which it falls below one half.
+accuracy over (sigma_w^2, depth), and the depth at which it falls below one half. That depth is known to lie
+between two that were measured, so the verdicts judge that bracket; a straight line between the two gives
+the number beside it.
 """
 
 from collections.abc import Sequence
@@ -34,6 +36,11 @@ from experiments.studies.trainable_figures import figures
 LOWEST, HIGHEST = 4.0, 9.0
 #: the published rule of thumb, in units of xi_c
 RULE = 6.0
+#: what a run's end of training depends on beside its network
+PROTOCOL = {
+    "data": "data", "optimizer": "optimiser", "optimizer.lr": "rate", "optimizer.momentum": "momentum",
+    "trainer.max_steps": "steps", "trainer.batch_size": "batches of", "model.width": "width",
+}  # fmt: skip
 #: chi this close to 1 is called critical: xi_c is then beyond any depth
 NEAR = 1e-4
 
@@ -44,13 +51,15 @@ class TrainableDepth(Study):
 
     question: ClassVar[str] = "How deep can a network be and still train, and can it be predicted?"
     claim: ClassVar[str] = (
-        f"Away from criticality training ends at a depth of about {RULE:g} ξ_c: the depth at which "
-        f"training accuracy falls below 50 % lies between {LOWEST:g} and {HIGHEST:g} ξ_c. It is "
-        "largest at the critical σ_w."
+        "With plain gradient descent at one small rate and for a few hundred steps, away from criticality, "
+        f"training ends at a depth of about {RULE:g} ξ_c: the depth at which training accuracy falls below "
+        f"50 % lies between {LOWEST:g} and {HIGHEST:g} ξ_c. It is largest at the critical σ_w."
     )
     refuted_by: ClassVar[str] = (
-        f"An interval of that depth that lies outside [{LOWEST:g}, {HIGHEST:g}] ξ_c, or a σ_w away "
-        "from criticality at which deeper networks train than at the σ_w closest to it."
+        f"A bracket of that depth that lies outside [{LOWEST:g}, {HIGHEST:g}] ξ_c, or a σ_w away "
+        "from criticality at which deeper networks train than at the σ_w closest to it. Known to be "
+        "refuted for the sigmoid (docs/depth.md); another optimiser, rate, width or number of steps is "
+        "another protocol."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
@@ -61,7 +70,7 @@ class TrainableDepth(Study):
             missing = "No cell has a training accuracy, so where training ends cannot be told."
             return Findings((Verdict(missing, "undecided"),))
         found = reaches(rows)
-        verdicts = [*_in_units(found), *_largest(found), *_without_scale(found)]
+        verdicts = [*_in_units(found), *_largest(found), *_without_scale(found), _protocol(rows)]
         return Findings(tuple(verdicts), (_table(found),), figures(found))
 
 
@@ -93,22 +102,33 @@ def _in_units(found: Sequence[Reach]) -> list[Verdict]:
     for name in dict.fromkeys(reach.family for reach in judged):
         mine = [reach for reach in judged if reach.family == name]
         known = [_inside(reach) for reach in mine]
-        parts = [f"{reach.in_units} at {reach.place}" for reach in mine]
+        parts = [
+            f"{reach.in_units.value:.2g} {bounds(reach.bracket_in_units)} at {reach.place}"
+            for reach in mine
+        ]
         sentence = (
-            f"{name}: training ends, in units of ξ_c, at {listed(parts, most=8)}: {known.count(True)} "
-            f"of {len(known)} inside [{LOWEST:g}, {HIGHEST:g}]"
+            f"{name}: training ends, in units of ξ_c and with the bracket of the depths measured, at "
+            f"{listed(parts, most=8)}: {known.count(True)} of {len(known)} brackets inside "
+            f"[{LOWEST:g}, {HIGHEST:g}], {known.count(False)} outside"
         )
         verdicts.append(Verdict(sentence + ".", decided(*known)))
     return verdicts
 
 
 def _inside(reach: Reach) -> bool | None:
-    if reach.exact:
-        return reach.in_units.within(LOWEST, HIGHEST)
-    # the interval is then a bound on one side alone
-    beyond = reach.beyond and not reach.short and reach.in_units.low > HIGHEST
-    short = reach.short and not reach.beyond and reach.in_units.high < LOWEST
-    return False if beyond or short else None
+    """Whether the whole bracket is; one that reaches beyond the depths measured is open on that side."""
+    return reach.bracket_in_units.within(LOWEST, HIGHEST)
+
+
+def _protocol(rows: DataFrame) -> Verdict:
+    """Of what all this was said: the optimiser is part of it."""
+    parts = [
+        f"{word} {', '.join(text(value) for value in rows[key].dropna().unique())}"
+        for key, word in PROTOCOL.items()
+        if key in rows and rows[key].notna().any()
+    ]
+    sentence = f"All of it holds for this protocol alone: {listed(parts, most=9)}"
+    return Verdict(sentence + ".", "measured")
 
 
 def _largest(found: Sequence[Reach]) -> list[Verdict]:
@@ -176,16 +196,18 @@ def _table(found: Sequence[Reach]) -> Table:
             "networks": r.label if r.start is None else r.family,
             "σ_w²": r.sigma_w**2, "phase": _phase(r), "χ": np.nan if point is None else point.chi,
             "ξ_c": _scale(r, 1.0), f"{RULE:g} ξ_c": _scale(r, RULE),
-            "depth at 50 %": r.end.value, "95 %": bounds(r.end),
+            "depth at 50 %": r.end.value, "95 %": bounds(r.end), "bracket": bounds(r.bracket),
             "in units of ξ_c": f"{r.in_units.value:.3g}" if limited(r) else "–",
-            "95 % ": bounds(r.in_units) if limited(r) else "–",
+            "bracket ": bounds(r.bracket_in_units) if limited(r) else "–",
             "beyond the range": r.beyond + r.short, "seeds": len(r.ends),
             "q*": "unknown" if point is None else "diverges" if point.diverges else f"{point.q:.4g}",
             "σ_b²": np.nan if r.start is None else r.start.sigma_b**2,
         })  # fmt: skip
     caption = (
         "Depth at 50 %: where the training accuracy falls below one half, between two measured depths "
-        "by a straight line; a seed that does not cross within the range counts as its edge. In units "
+        "by a straight line; a seed that does not cross within the range counts as its edge. 95 %: over "
+        "seeds, as if the line were exact. Bracket: the depths measured on either side, from the lower "
+        "bound of the mean of the one to the upper bound of the mean of the other; it decides. In units "
         f"of ξ_c only where {RULE:g} ξ_c lies within the measured depths. Diverges: no fixed point."
     )
     return Table("Where training ends", caption, DataFrame(rows))

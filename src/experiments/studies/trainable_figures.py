@@ -72,17 +72,30 @@ def _line(mine: Sequence[Reach], depths: Sequence[int]) -> Float64[ndarray, "2 p
         return None
     if not (np.diff(scales) > 0).all():
         return None
-    fine = np.sqrt(np.linspace(scales[0] ** 2, scales[-1] ** 2, POINTS))
-    activation = activation_of(mine[0].rows.iloc[0].to_dict())
-    diagram = mean_field.phase_diagram(activation, fine.tolist(), [biases.pop()])
-    scale = np.where(diagram.diverges[0].numpy(), np.nan, OVERLAY * diagram.xi_c[0].numpy())
-    column = np.interp(fine**2, scales**2, np.arange(len(mine)))
+    fine, scale = rule_of(mine)
+    column = np.interp(fine, scales**2, np.arange(len(mine)))
     # depths are spaced evenly on the paper, so a depth between two of them is placed by its logarithm
     logs = np.log(np.maximum(depths, 0.5))
     height = np.interp(np.log(np.clip(scale, 1e-9, None)), logs, np.arange(len(depths)))
     height = np.where(scale > depths[-1], len(depths) - 0.5, height)
     height = np.where(scale < depths[0], -0.5, height)
     return np.stack([column, np.where(np.isnan(scale), np.nan, len(depths) - 1 - height)])
+
+
+def rule_of(
+    mine: Sequence[Reach],
+) -> tuple[Float64[ndarray, " points"], Float64[ndarray, " points"]]:
+    """sigma_w^2 between the least and the greatest measured, and 6 xi_c there; NaN without a fixed point.
+
+    The networks share one bias. xi_c diverges at criticality, so it is asked at many points: a straight
+    line between two measured scales would hide that.
+    """
+    starts = [reach.start for reach in mine if reach.start is not None]
+    variances = [start.sigma_w**2 for start in starts]
+    fine = np.linspace(min(variances), max(variances), POINTS)
+    activation = activation_of(mine[0].rows.iloc[0].to_dict())
+    diagram = mean_field.phase_diagram(activation, np.sqrt(fine).tolist(), [starts[0].sigma_b])
+    return fine, np.where(diagram.diverges[0].numpy(), np.nan, OVERLAY * diagram.xi_c[0].numpy())
 
 
 def _ends(found: Sequence[Reach]) -> Figure | None:
@@ -98,16 +111,22 @@ def _ends(found: Sequence[Reach]) -> Figure | None:
             deepest = max(max(reach.depths) for reach in line)
             x = np.array([_relative(r) if relative else r.sigma_w**2 for r in line], np.float64)
             ends = [np.clip(reach.ends, min(reach.depths), max(reach.depths)) for reach in line]
-            rule = np.array([OVERLAY * reach.xi for reach in line])
+            label = text(other) if other else "measured"
+            if len({round(reach.start.sigma_b, 12) for reach in line if reach.start}) > 1:
+                curves.append(Curve(label, x, ends))
+                continue
+            fine, rule = rule_of(line)
+            unit = line[0].critical_variance if relative else None
+            at = fine if unit is None else fine / unit
             rule = np.where(rule <= deepest, rule, np.nan)
-            curves.append(Curve(text(other) if other else "measured", x, ends, rule))
+            curves.append(Curve(label, x, ends, rule, predicted_at=at))
         panels.append(Panel(text(name), tuple(curves)))
     if not panels:
         return None
     caption = (
-        f"Depth at which training accuracy falls below {LEVEL:.0%}. Dashed: {OVERLAY:g} ξ_c, where it "
-        "lies within the measured depths. A seed that does not cross within the range is drawn at its "
-        "edge."
+        f"Depth at which training accuracy falls below {LEVEL:.0%}, by a straight line between two measured "
+        f"depths. Dashed: {OVERLAY:g} ξ_c, where it lies within the measured depths; it is infinite at "
+        "criticality. A seed that does not cross within the range is drawn at its edge."
     )
     x_axis = Axis("σ_w² / critical σ_w²" if relative else "σ_w²")
     axis = Axis("depth (hidden layers)")

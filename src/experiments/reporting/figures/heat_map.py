@@ -69,7 +69,13 @@ def heat_map(
             value = float(values[i, j])
             written = pattern.format(value) if np.isfinite(value) else _named(value)
             ink = _contrast(colours(scale(value))) if np.isfinite(value) else INK
-            axes.text(j + 0.5, i + 0.5, written, ha="center", va="center", color=ink, fontsize=9)
+            number = axes.text(
+                j + 0.5, i + 0.5, written, ha="center", va="center", color=ink, fontsize=9, zorder=5
+            )
+            if overlay is not None and np.isfinite(value):
+                # the field's colour behind the number, so that the line does not strike it through
+                field = colours(scale(value))
+                number.set_bbox({"facecolor": field, "edgecolor": "none", "pad": 1.0})
         if overlay is not None:
             line = axes.plot(overlay[0] + 0.5, overlay[1] + 0.5, color="#EE6677", lw=2.4)
             if overlaid:

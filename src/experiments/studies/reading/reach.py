@@ -45,6 +45,29 @@ def depth_at_level(
     return float(depths[k - 1] + share * (depths[k] - depths[k - 1]))
 
 
+def bracket_at_level(
+    depths: Sequence[int | float], accuracy: Float64[ndarray, " depths"], level: float = LEVEL
+) -> tuple[float, float]:
+    """The two measured depths between which the accuracy first falls below the level.
+
+    A straight line between them has digits that the measurement has not; this is what is known.
+
+    Returns:
+        From the greatest depth to ``inf`` if it never does, from 0 to the smallest if it is below there.
+
+    Example:
+        >>> bracket_at_level([10, 20, 40], np.array([0.9, 0.7, 0.3]))
+        (20.0, 40.0)
+        >>> bracket_at_level([10, 20], np.array([0.9, 0.7])), bracket_at_level([10], np.array([0.1]))
+        ((20.0, inf), (0.0, 10.0))
+    """
+    below = np.flatnonzero(~(accuracy >= level))
+    if not len(below):
+        return float(depths[-1]), float("inf")
+    k = int(below[0])
+    return (float(depths[k - 1]) if k else 0.0), float(depths[k])
+
+
 @dataclass(frozen=True)
 class Reach:
     """Networks that differ in depth and seed alone.
@@ -104,16 +127,34 @@ class Reach:
         return wide
 
     @cached_property
+    def _measured(self) -> list[tuple[list[int], Float64[ndarray, " depths"]]]:
+        """Each seed's depths and accuracies."""
+        columns = self.accuracy.columns.to_list()
+        found = []
+        for row in self.accuracy.to_numpy(np.float64):
+            there = np.isfinite(row)
+            found.append(([d for d, have in zip(columns, there, strict=True) if have], row[there]))
+        return found
+
+    @cached_property
     def ends(self) -> Float64[ndarray, " seeds"]:
         """The depth at which each seed's accuracy falls below the level, +-inf beyond the range."""
-        columns = self.accuracy.columns.to_list()
-        rows = self.accuracy.to_numpy(np.float64)
-        found = []
-        for row in rows:
-            there = np.isfinite(row)
-            known = [depth for depth, have in zip(columns, there, strict=True) if have]
-            found.append(depth_at_level(known, row[there]) if known else np.nan)
-        return np.array(found, np.float64)
+        ends = [depth_at_level(depths, row) if depths else np.nan for depths, row in self._measured]
+        return np.array(ends, np.float64)
+
+    @cached_property
+    def bracket(self) -> Interval:
+        """The end of training with what the depths that were measured leave open.
+
+        Each seed ends between two of them; the bounds are those of the mean of the lower ones over
+        seeds and of the mean of the upper ones.
+        """
+        pairs = [bracket_at_level(depths, row) for depths, row in self._measured if depths]
+        lower, upper = np.array(pairs, np.float64).reshape(-1, 2).T
+        low = mean_interval(lower).low
+        high = mean_interval(upper).high if np.isfinite(upper).all() else np.inf
+        high = np.nan if np.isnan(low) else high
+        return Interval(self.end.value, low, high, len(pairs))
 
     @cached_property
     def end(self) -> Interval:
@@ -150,6 +191,11 @@ class Reach:
     def in_units(self) -> Interval:
         """The end of training in units of xi_c."""
         return self.end.map(lambda depth: depth / self.xi)
+
+    @property
+    def bracket_in_units(self) -> Interval:
+        """The bracket in units of xi_c."""
+        return self.bracket.map(lambda depth: depth / self.xi)
 
     def __str__(self) -> str:
         notes = []
