@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -16,9 +17,12 @@ from experiments.studies.reading import (
     depth_at_level,
     drawn,
     law_of,
+    per_seed,
+    spreads,
     start_of,
     tuned,
     variance_interval,
+    variance_over_seeds,
     variance_ratio,
     widths_of,
 )
@@ -120,12 +124,57 @@ def test_the_law_of_a_relu_row_is_the_published_one() -> None:
     assert shifted.mean - law.mean == pytest.approx(10 * math.log(2.0))
 
 
-def test_a_linear_network_has_two_over_n_a_layer() -> None:
-    """The leading order 2 sum 1/n of a linear network, by way of mean field."""
+def test_the_law_of_a_linear_row_is_exact() -> None:
+    """n = 40: psi(20) - ln 20 and psi'(20) a layer, by mpmath; of uniform weights 2 / n."""
     row = {"activation": "identity", "initializer": "lecun", "model.width": 40, "model.depth": 21}
     law = law_of(row | {"trainer.batch_size": 1})
-    assert law.variance == pytest.approx(2 * 20 / 40, rel=1e-6)
-    assert law.mean == pytest.approx(-law.variance / 2, rel=1e-6)
+    assert law.exact
+    assert law.mean == pytest.approx(20 * float(mpmath.digamma(20) - mpmath.log(20)))
+    assert law.variance == pytest.approx(20 * float(mpmath.psi(1, 20)))
+    uniform = {"trainer.batch_size": 1, "initializer.distribution": "uniform"}
+    assert not law_of(row | uniform).exact
+    assert law_of(row | uniform).variance == pytest.approx(2 * 20 / 40, rel=1e-6)
+
+
+def test_the_law_of_a_tanh_row_holds_the_scatter_of_the_length() -> None:
+    """4.0 / n a layer, as simulated in tests/theory/test_finite_width.py; own draws alone have 3.0 / n."""
+    row = {"activation": "tanh", "initializer": "critical", "model.width": 64, "model.depth": 81}
+    law = law_of(row | {"trainer.batch_size": 1})
+    assert law.variance * 64 / 80 == pytest.approx(4.0, abs=0.05)
+
+
+def test_seeds_count_not_networks() -> None:
+    """Three copies of each number: our intervals hold the truth, those as if independent too rarely."""
+    draws = np.random.default_rng(1).normal(0, 1, (120, 40))
+    seeds = np.tile(np.arange(40), 3)
+    covered = []
+    for numbers in draws:
+        values = np.tile(numbers, 3)
+        ours, naive = variance_over_seeds(values, seeds), variance_interval(values)
+        assert ours.seeds == 40
+        covered.append([x.low <= 1.0 <= x.high for x in (ours, naive)])
+    ours_held, naive_held = np.mean(covered, axis=0)
+    assert ours_held >= 0.85
+    assert naive_held <= 0.82
+    assert np.isnan(variance_over_seeds(np.array([1.0, np.nan]), np.array([0, 1])).low)
+
+
+def test_every_gain_knows_its_seed() -> None:
+    """Cells named against the order of their seeds: value and seed stay together, a lost cell is left out."""
+    gains = {"c": (0, 1.0), "b": (1, 2.0), "a": (2, 3.0), "lost": (3, math.nan)}
+    shape = {"activation": "relu", "initializer": "he", "model.width": 4, "model.depth": 2}
+    results = DataFrame([{"cell": c, "seed": k, **shape} for c, (k, _) in gains.items()])
+    results["trainer.batch_size"] = 1
+    ledger = DataFrame([
+        {"cell": c, "step": 0, "layer": layer, "log10_delta_norm": g if layer == 2 else 0.0,
+         "activation_mean": 1.0, "activation_variance": 0.0}
+        for c, (_, g) in gains.items() if c != "lost" for layer in (2, 3, 4)
+    ])  # fmt: skip
+    (found,) = spreads(results, ledger)
+    order = np.argsort(found.seeds)
+    assert found.seeds[order].tolist() == [0, 1, 2]
+    assert found.gradient[order] == pytest.approx(2 * math.log(10) * np.array([1.0, 2.0, 3.0]))
+    assert per_seed(found.gradient, found.seeds) == pytest.approx(found.gradient[order])
 
 
 def test_intervals_of_variances_cover() -> None:

@@ -1,11 +1,20 @@
 """How far does one drawn network stray from the mean field, and what decides it?
 
 Mean field says what a layer does to a gradient on average; at width n each layer also multiplies it by a
-random number, and over depth the logarithms add up. For ReLU networks the law of the log of a squared
-norm's gain is known exactly (``theory.finite_width``); it is about normal with variance beta = 5 sum 1/n.
-Measured at initialisation with one example each, so that signal and gradient are single vectors. The law
-is the signal's; the gradient starts at delta^[L], which depends on the output and through it on the same
-weights, and follows the law only nearly.
+random number, and over depth the logarithms add up. For ReLU and linear networks the law of the log of a
+squared norm's gain is known exactly (``theory.finite_width``); it is about normal with variance beta, which
+is 5 sum 1/n or 2 sum 1/n. Measured at initialisation with one example each, so that signal and gradient are
+single vectors.
+
+The law is the signal's. The gradient's is the same where delta^[L] is drawn on its own. Here it depends on
+the output, and without biases what it shares with the signal is drawn once, not at every layer::
+
+    <z^[l], delta^[l]> = <W^[l] a^[l-1], delta^[l]> = <a^[l-1], (W^[l])^T delta^[l]> = <z^[l-1], delta^[l-1]>
+
+so that it does not average out over depth: it adds to the variance a term of order (depth / width)^2.
+
+Networks of one seed share the weights of their lower layers, whatever their depths. Where shapes are pooled,
+whole seeds are drawn again.
 """
 
 from collections.abc import Sequence
@@ -14,10 +23,9 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from jaxtyping import Float64
-from numpy import ndarray
 from pandas import DataFrame
 
+from experiments.core.interval import Interval
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
@@ -28,14 +36,16 @@ from experiments.studies.reading import (
     decided,
     listed,
     over,
+    per_seed,
     spreads,
     variance_interval,
+    variance_over_seeds,
     variance_ratio,
 )
 
-#: measured over exact variance, pooled over all shapes
+#: measured over exact variance: of the signal pooled over all shapes, of the gradient over the widths
 VARIANCE_OFF = 0.2
-#: offset of the mean in units of the exact standard deviation, pooled over all shapes
+#: offset of the signal's mean in units of the exact standard deviation, pooled over all shapes
 MEAN_OFF = 0.15
 #: a ratio of two variances against the exact one: within this factor
 RATIO_OFF = 2.0
@@ -49,14 +59,17 @@ class FiniteWidth(Study):
         "How far does one drawn network's gradient stray from the mean, and what decides it?"
     )
     claim: ClassVar[str] = (
-        "In ReLU networks with He's initialisation the log of a squared norm's gain follows an exact "
-        "law, layer by layer: over depth and width its variance is about β = 5 Σ 1/n. Doubling the "
-        "width halves it; the gradient follows the signal's law."
+        "The gain of some layers is the factor by which they multiply a squared norm: the signal's on its "
+        "way up, the gradient's on its way down. In ReLU networks with He's initialisation and in linear "
+        "ones with LeCun's, the log of the signal's gain follows an exact law, layer by layer: its variance "
+        "over draws is about β = 5 Σ 1/n (ReLU) or 2 Σ 1/n (linear). Doubling the width halves it; the "
+        "gradient nearly follows the same law."
     )
     refuted_by: ClassVar[str] = (
-        f"A pooled variance that differs from the exact one by more than {VARIANCE_OFF:.0%}, of the "
-        f"signal or of the gradient; a mean of the signal's that is off by more than {MEAN_OFF:g} "
-        f"standard deviations; variances at two widths whose ratio is off by a factor {RATIO_OFF:g}."
+        f"Of the signal, over all shapes: a variance that differs from the exact one by more than "
+        f"{VARIANCE_OFF:.0%}, or a mean that is off by more than {MEAN_OFF:g} standard deviations. Of the "
+        f"gradient: such a variance at any one depth. Of two widths: variances whose ratio is off by a "
+        f"factor {RATIO_OFF:g}."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
@@ -67,7 +80,7 @@ class FiniteWidth(Study):
         if not found:
             missing = "No cell with two hidden layers has a ledger, so no gain was measured."
             return Findings((Verdict(missing, "undecided"),))
-        verdicts = [_law(found), *_widths(found), *_consequence(found), *_rates(found)]
+        verdicts = [*_law(found), *_widths(found), *_consequence(found), *_rates(found)]
         return Findings(tuple(verdicts), (_table(found),), figures(found, rows, ledger))
 
 
@@ -78,38 +91,64 @@ def _exact(found: Sequence[Spread]) -> list[Spread]:
     return [s for s in found if s.law is not None and s.law.exact]
 
 
-def standardised(found: Sequence[Spread], gradient: bool) -> Float64[ndarray, " networks"]:
-    """Log gains of all networks whose law is exact, in units of that law."""
-    parts = [
-        ((s.gradient if gradient else s.signal) - s.law.mean) / s.law.variance**0.5
-        for s in _exact(found)
-        if s.law is not None
-    ]
-    return np.concatenate([*parts, np.empty(0)])
+def _law(found: Sequence[Spread]) -> list[Verdict]:
+    """For every kind of network with an exact law: the signal over all shapes, the gradient by depth."""
+    exact = _exact(found)
+    if not exact:
+        return [
+            Verdict(
+                "No ReLU or linear network with normal weights, no biases and one example each "
+                "(trainer.batch_size=1) is here, so the exact law cannot be judged.",
+                "undecided",
+            )
+        ]
+    verdicts = []
+    for label in dict.fromkeys(s.label for s in exact):
+        mine = [s for s in exact if s.label == label]
+        verdicts += [_signal(label, mine), _gradient(label, mine)]
+    return verdicts
 
 
-def _law(found: Sequence[Spread]) -> Verdict:
-    """Pooled over shapes: variance of signal and gradient, mean of the signal, against the law."""
-    signal, gradient = (standardised(found, which) for which in (False, True))
-    if not len(signal):
-        return Verdict(
-            "No ReLU network with normal weights, no biases and one example each "
-            "(trainer.batch_size=1) is here, so the exact law cannot be judged.",
-            "undecided",
-        )
-    spread = [variance_interval(part) for part in (signal, gradient)]
-    offset = mean_interval(signal)
-    dead = int((~np.isfinite(gradient)).sum())
+def _signal(label: str, mine: Sequence[Spread]) -> Verdict:
+    spread, offset = _against_the_law(mine, gradient=False)
     sentence = (
-        f"Over {len(signal)} ReLU networks the variance of the log gain is {spread[0]} times "
-        f"the exact law's for the signal and {spread[1]} times for the gradient; the "
-        f"signal's mean is off by {offset} standard deviations, the gradient's by "
-        f"{mean_interval(gradient)}"
+        f"{label}, the signal: over {sum(len(s.signal) for s in mine)} networks of {spread.seeds} seeds "
+        "(networks of one seed share weights, so it is the seeds that count) the variance of the log "
+        f"gain is {spread} times the exact law's, and the mean is off by {offset} standard deviations."
     )
+    known = spread.within(1 - VARIANCE_OFF, 1 + VARIANCE_OFF), offset.within(-MEAN_OFF, MEAN_OFF)
+    return Verdict(sentence, decided(*known))
+
+
+def _gradient(label: str, mine: Sequence[Spread]) -> Verdict:
+    depths = sorted({s.depth for s in mine})
+    ratios = [_against_the_law([s for s in mine if s.depth == d], gradient=True)[0] for d in depths]
+    parts = [f"{ratio} at depth {depth}" for ratio, depth in zip(ratios, depths, strict=True)]
+    beside = [
+        str(depth)
+        for ratio, depth in zip(ratios, depths, strict=True)
+        if ratio.decides and not ratio.low <= 1 <= ratio.high
+    ]
+    sentence = f"{label}, the gradient: the variance, over the law's, is {listed(parts)}."
+    if beside:
+        sentence += (
+            f" At depth {listed(beside)} the interval excludes the law. The law is for a δ drawn on its own; "
+            "here δ depends on the output, and what it shares with the signal is the same at every "
+            "layer and does not average out."
+        )
+    dead = sum(int((~np.isfinite(s.gradient)).sum()) for s in mine)
     if dead:
-        sentence += f"; {dead} networks had died and are left out"
-    known = [ratio.within(1 - VARIANCE_OFF, 1 + VARIANCE_OFF) for ratio in spread]
-    return Verdict(sentence + ".", decided(*known, offset.within(-MEAN_OFF, MEAN_OFF)))
+        sentence += f" {dead} networks had died and are left out."
+    return Verdict(
+        sentence, decided(*(r.within(1 - VARIANCE_OFF, 1 + VARIANCE_OFF) for r in ratios))
+    )
+
+
+def _against_the_law(mine: Sequence[Spread], gradient: bool) -> tuple[Interval, Interval]:
+    """Variance and mean in units of the exact law; shapes pooled, seeds resampled."""
+    values = np.concatenate([s.standardised(gradient) for s in mine])
+    seeds = np.concatenate([s.seeds for s in mine])
+    return variance_over_seeds(values, seeds), mean_interval(per_seed(values, seeds))
 
 
 def _widths(found: Sequence[Spread]) -> list[Verdict]:
@@ -119,18 +158,25 @@ def _widths(found: Sequence[Spread]) -> list[Verdict]:
         return []
     deepest = max(s.depth for s in exact)
     mine = sorted((s for s in exact if s.depth == deepest), key=lambda s: s.width)
-    parts, known = [], []
-    for narrow, wide in pairwise(mine):
-        if narrow.label != wide.label or narrow.law is None or wide.law is None:
-            continue
-        ratio = variance_ratio(narrow.gradient, wide.gradient)
-        expected = narrow.law.variance / wide.law.variance
-        parts.append(f"{narrow.width} to {wide.width} by {ratio} (exact {expected:.3g})")
-        known.append(ratio.map(lambda r, e=expected: r / e).within(1 / RATIO_OFF, RATIO_OFF))  # type: ignore[misc]
-    if not parts:
-        return [Verdict("One width only: what width does is not known.", "undecided")]
-    sentence = f"At depth {deepest} a wider ReLU network divides the variance: {listed(parts)}."
-    return [Verdict(sentence, decided(*known))]
+    verdicts = []
+    for label in dict.fromkeys(s.label for s in mine):
+        parts, known = [], []
+        for narrow, wide in pairwise(s for s in mine if s.label == label):
+            if narrow.law is None or wide.law is None:
+                continue
+            ratio = variance_ratio(narrow.gradient, wide.gradient)
+            expected = narrow.law.variance / wide.law.variance
+            parts.append(
+                f"by a factor {ratio} from width {narrow.width} to {wide.width} (exact: {expected:.3g})"
+            )
+            known.append(ratio.map(lambda r, e=expected: r / e).within(1 / RATIO_OFF, RATIO_OFF))  # type: ignore[misc]
+        if parts:
+            sentence = (
+                f"{label}, depth {deepest}: the variance of the gradient's log gain falls "
+                f"{listed(parts)}."
+            )
+            verdicts.append(Verdict(sentence, decided(*known)))
+    return verdicts or [Verdict("One width only: what width does is not known.", "undecided")]
 
 
 def _consequence(found: Sequence[Spread]) -> list[Verdict]:
@@ -138,22 +184,31 @@ def _consequence(found: Sequence[Spread]) -> list[Verdict]:
     known = [s for s in found if np.isfinite(s.gradient).sum() >= 5]
     if not known:
         return []
-    label = (_exact(known) or known)[0].label
+    label = max(known, key=lambda s: s.gradient[np.isfinite(s.gradient)].var()).label
     order = sorted((s for s in known if s.label == label), key=lambda s: -s.thinness)
     parts = []
     for s in (order[0], order[-1])[: len(order)]:
         finite = s.gradient[np.isfinite(s.gradient)]
         factor = float(np.exp(np.subtract(*np.quantile(finite, [0.95, 0.05])) / 2))
-        parts.append(f"a factor {factor:.3g} at width {s.width} and depth {s.depth}")
+        parts.append(f"a factor {_plain(factor)} at width {s.width} and depth {s.depth}")
     sentence = (
-        f"{label}: the middle 90 % of seeds' gradient norms, first hidden layer over last, span "
+        f"{label}: the middle 90 % of seeds' gradient norms, first hidden layer's over last one's, span "
         f"{listed(parts)}."
     )
     return [Verdict(sentence, "measured")]
 
 
+def _plain(x: float) -> str:
+    """Three digits without an exponent.
+
+    >>> _plain(1258.9), _plain(3.14159)
+    ('1,260', '3.14')
+    """
+    return f"{float(f'{x:.3g}'):,.0f}" if x >= 100 else f"{x:.3g}"
+
+
 def _rates(found: Sequence[Spread]) -> list[Verdict]:
-    """The rate of other activations: width times variance a layer, against the leading order."""
+    """The rate of other activations: variance over sum 1/n, against the leading order."""
     parts = []
     for label in dict.fromkeys(s.label for s in found):
         mine = [s for s in found if s.label == label]
@@ -162,11 +217,15 @@ def _rates(found: Sequence[Spread]) -> list[Verdict]:
         units = np.concatenate([
             (s.gradient - np.mean(s.gradient[np.isfinite(s.gradient)])) / s.thinness**0.5 for s in mine
         ])  # fmt: skip
+        measured = variance_over_seeds(units, np.concatenate([s.seeds for s in mine]))
         expected = np.mean([s.law.variance / s.thinness for s in mine if s.law is not None])
-        parts.append(f"{label} {variance_interval(units)} (leading order {expected:.3g})")
+        parts.append(f"{label} {measured} (theory, to leading order in 1/n: {expected:.3g})")
     if not parts:
         return []
-    return [Verdict(f"Variance of the log gain per Σ 1/n elsewhere: {listed(parts)}.", "measured")]
+    sentence = (
+        f"Elsewhere the variance of the gradient's log gain, over Σ 1/n, is: {listed(parts)}."
+    )
+    return [Verdict(sentence, "measured")]
 
 
 # -- table -----------------------------------------------------------------------------------------
@@ -191,6 +250,8 @@ def _table(found: Sequence[Spread]) -> Table:
     caption = (
         "Of the natural logarithm of the gradient's squared norm at the first hidden layer over that at "
         "the last, divided by the number of steps. Σ 1/n counts the steps. Intervals: bootstrap for means, "
-        "chi-squared for variances. Leading order: mean field's, exact as n grows."
+        "chi-squared for variances. Exact: for the signal, and for a gradient whose δ at the output is "
+        "drawn on its own. Leading order: of the variance in 1/n, with what the scatter of the signal's "
+        "length does to the gains; the mean leaves that out."
     )
     return Table("Mean and variance of the log gain", caption, DataFrame(rows))

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 from pandas import DataFrame
+from scipy.stats import norm
 
 from experiments.core.study import Figure
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis, depth_profile
+from experiments.reporting.figures.curves import BAND
+from experiments.reporting.intervals import mean_interval
 from experiments.reporting.profiles import at_step, layers_of
-from experiments.studies.reading import DEPTH, Spread, variance_interval
+from experiments.studies.reading import DEPTH, Spread, per_seed, variance_interval
 
 #: bins of the histogram, in standard deviations
 EDGES = np.linspace(-3.5, 3.5, 15)
@@ -40,7 +44,8 @@ def _collapse(found: Sequence[Spread]) -> Figure | None:
     caption = (
         "Variance over seeds of the log of the squared norm's gain, against the sum of 1/n over the "
         "layers. Lines of different widths fall together: depth over width is what counts. Dashed: the "
-        "exact law for ReLU, mean field's leading order for others."
+        "exact law for ReLU and linear networks, which is the signal's and nearly the gradient's; for "
+        "others the leading order in 1/n."
     )
     x = Axis("Σ 1/n  (depth / width)", logarithmic=True)
     y = Axis("variance of ln gain", logarithmic=True)
@@ -61,44 +66,55 @@ def _line(label: str, line: Sequence[Spread], name: str) -> Curve:
 
 def _law(found: Sequence[Spread]) -> Figure | None:
     """All networks with an exact law, in its units, against the normal density."""
-    curves = []
-    for name in ("gradient", "signal"):
-        parts = [
-            ((s.gradient if name == "gradient" else s.signal) - s.law.mean) / s.law.variance**0.5
-            for s in found
-            if s.law is not None and s.law.exact
-        ]
-        pooled = np.concatenate([*parts, np.empty(0)])
-        pooled = pooled[np.isfinite(pooled)]
-        if len(pooled) >= 30:
-            curves.append(_histogram(name, pooled))
-    if not curves:
+    panels = []
+    exact = [s for s in found if s.law is not None and s.law.exact]
+    for label in dict.fromkeys(s.label for s in exact):
+        mine = [s for s in exact if s.label == label]
+        seeds = np.concatenate([s.seeds for s in mine])
+        curves = []
+        for name in ("gradient", "signal"):
+            pooled = np.concatenate([s.standardised(name == "gradient") for s in mine])
+            if np.isfinite(pooled).sum() >= 30:
+                curves.append(_histogram(name, pooled, seeds))
+        if curves:
+            count, owners = np.isfinite(pooled).sum(), len(np.unique(seeds))
+            panels.append(Panel(f"{label}\n{count} networks of {owners} seeds", tuple(curves)))
+    if not panels:
         return None
     caption = (
-        f"Log gains of {len(pooled)} ReLU networks of all shapes, in units of the exact law's mean and "
-        "standard deviation. Dashed: the normal density, the log-normal law of Hanin & Nica."
+        "Log gains of networks of all shapes, in units of the exact law's mean and standard deviation. "
+        "Dashed: the normal density, the log-normal law of Hanin & Nica. Networks of one seed share "
+        "weights: the intervals are over whole seeds."
     )
     x, y = Axis("standard deviations from the exact mean"), Axis("density")
-    return against_axis([Panel("", tuple(curves))], x, y, "The law of the log gain", caption)
+    return against_axis(panels, x, y, "The law of the log gain", caption)
 
 
-def _histogram(name: str, pooled: Float64[ndarray, " networks"]) -> Curve:
-    counts, _ = np.histogram(pooled, EDGES)
+def _histogram(
+    name: str, pooled: Float64[ndarray, " networks"], seeds: Int64[ndarray, " networks"]
+) -> Curve:
+    """Share of the networks in each bin over its width; its interval from the seeds' own shares."""
+    kept, owners = pooled[np.isfinite(pooled)], seeds[np.isfinite(pooled)]
     width = float(EDGES[1] - EDGES[0])
-    centres = (EDGES[1:] + EDGES[:-1]) / 2
-    density, error = (v / (len(pooled) * width) for v in (counts, 1.96 * np.sqrt(counts)))
-    normal = np.exp(-(centres**2) / 2) / math.sqrt(2 * math.pi)
+    inside = [((EDGES[k] <= kept) & (kept < EDGES[k + 1])) / width for k in range(len(EDGES) - 1)]
+    density = [mean_interval(per_seed(bin_.astype(np.float64), owners)) for bin_ in inside]
+    fine = np.linspace(EDGES[0], EDGES[-1], 201)
     return Curve(
         name,
-        centres,
-        [np.array([d]) for d in density],
-        normal,
-        np.stack([density - error, density + error]),
+        (EDGES[1:] + EDGES[:-1]) / 2,
+        [np.array([d.value]) for d in density],
+        np.exp(-(fine**2) / 2) / math.sqrt(2 * math.pi),
+        np.array([[d.low for d in density], [d.high for d in density]]),
+        predicted_at=fine,
     )
 
 
 def _profiles(found: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> Figure | None:
-    """Gradient norm layer by layer at the greatest depth, relative to the last hidden layer."""
+    """Gradient norm layer by layer at the greatest depth, relative to the last hidden layer.
+
+    Where the law is exact, its mean and the middle 80 % of a normal variable with its variance are dashed,
+    for the narrowest networks, whose band is the widest.
+    """
     deepest = max(s.depth for s in found)
     start = at_step(ledger, 0)
     panels = []
@@ -113,11 +129,34 @@ def _profiles(found: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> Fi
                     Curve(f"width {width}", layers[:-1].astype(np.float64), list(relative.T))
                 )
         if curves:
+            law = _exact_band(found, name, deepest)
+            if law is not None:
+                at = curves[0].x
+                curves[0] = replace(
+                    curves[0],
+                    predicted=np.concatenate([[*line, np.nan] for line in law]),
+                    predicted_at=np.concatenate([[*at, np.nan]] * len(law)),
+                )
             panels.append(Panel(name, tuple(curves)))
     if not panels:
         return None
     caption = (
-        f"Norm of δ at every hidden layer over that of the last one, depth {deepest}, one example each: "
-        "towards the input the seeds spread, the more the narrower the network."
+        f"Norm of δ at every hidden layer l, divided by its norm at the last hidden layer, depth {deepest}, "
+        "one example each: towards the input the seeds spread, the more the narrower the network. Dashed, "
+        "for the narrowest networks: the exact law, its mean and the middle 80 % of a normal variable "
+        "with its variance."
     )
-    return depth_profile(panels, f"Seeds drift apart, depth {deepest}", caption)
+    y = Axis("norm of δ / that of last hidden layer", decades=True)
+    return depth_profile(panels, f"Seeds drift apart, depth {deepest}", caption, y=y)
+
+
+def _exact_band(found: Sequence[Spread], activation: str, depth: int) -> list[ndarray] | None:
+    """Lower end, mean and upper end of log10 of the relative norm, layer by layer; narrowest networks."""
+    mine = [s for s in found if (s.activation, s.depth) == (activation, depth)]
+    narrow = min(mine, key=lambda s: s.width, default=None)
+    if narrow is None or narrow.law is None or not narrow.law.exact:
+        return None
+    share = np.arange(narrow.steps, -1, -1) / narrow.steps  # of the steps from a layer to the last
+    mean = narrow.law.mean * share
+    reach = norm.ppf(BAND[1]) * np.sqrt(narrow.law.variance * share)
+    return [line / (2 * math.log(10)) for line in (mean - reach, mean, mean + reach)]

@@ -27,8 +27,10 @@ from experiments.studies.reading.spectra import Spectrum, spectra
 from experiments.studies.reading.spread import (
     Spread,
     law_of,
+    per_seed,
     spreads,
     variance_interval,
+    variance_over_seeds,
     variance_ratio,
 )
 from experiments.studies.reading.start import start_of
@@ -69,12 +71,14 @@ __all__ = [
     "median_interval",
     "network_of",
     "over",
+    "per_seed",
     "predict",
     "spectra",
     "spreads",
     "start_of",
     "tuned",
     "variance_interval",
+    "variance_over_seeds",
     "variance_ratio",
     "variants",
     "widths_of",

@@ -3,21 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 from pandas import DataFrame
 from scipy import stats
 
-from experiments.activations import ReLU
-from experiments.core.errors import ConfigurationError
+from experiments.activations import Identity, ReLU
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.initializer import Initializer
 from experiments.core.interval import Interval
-from experiments.initializers import Gaussian, He
+from experiments.initializers import Gaussian, He, LeCun
 from experiments.reporting.configurations import configurations, varying_axes
-from experiments.reporting.intervals import LEVEL
+from experiments.reporting.intervals import LEVEL, mean_interval
 from experiments.reporting.profiles import at_step, layers_of
 from experiments.studies.reading.family import DEPTH, PAIR
 from experiments.studies.reading.rooms import activation_of, initializer_of
@@ -29,7 +29,10 @@ BATCH = "trainer.batch_size"
 
 @dataclass(frozen=True)
 class GainLaw:
-    """Mean and variance of the log of a squared norm's gain over all steps; how it is known."""
+    """Mean and variance of the log of a squared norm's gain over all steps; how it is known.
+
+    Where it is not exact, ``law_of`` says what is left out.
+    """
 
     mean: float
     variance: float
@@ -47,7 +50,8 @@ class Spread:
         width: neurons in each.
         gradient: ln (||delta^[2]||^2 / ||delta^[L-1]||^2) of every seed; -inf where it has died.
         signal: ln (||a^[L-1]||^2 / ||a^[2]||^2) of every seed.
-        law: what theory says of both, if it says anything.
+        law: what theory says of the gradient, and where it is exact of the signal, if it says anything.
+        seeds: the seed of every entry of ``gradient`` and ``signal``.
     """
 
     label: str
@@ -57,6 +61,7 @@ class Spread:
     gradient: Float64[ndarray, " seeds"]
     signal: Float64[ndarray, " others"]
     law: GainLaw | None
+    seeds: Int64[ndarray, " seeds"]
 
     @property
     def steps(self) -> int:
@@ -67,10 +72,15 @@ class Spread:
         """Sum of 1 / n over the steps."""
         return self.steps / self.width
 
-    @cached_property
-    def beta(self) -> float:
-        """5 sum 1 / n, the parameter of the log-normal law of ReLU networks."""
-        return finite_width.beta([self.width] * self.steps)
+    def standardised(self, gradient: bool) -> Float64[ndarray, " seeds"]:
+        """The gradient's or the signal's log gains less the law's mean, over its standard deviation."""
+        if self.law is None:
+            raise ConfigurationError(
+                describe("no law of these networks", "a law to compare with", "filter by ``law``")
+            )
+        mine = self.gradient if gradient else self.signal
+        found: Float64[ndarray, " seeds"] = (mine - self.law.mean) / self.law.variance**0.5
+        return found
 
 
 def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
@@ -93,6 +103,7 @@ def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
                     gradient=_ratio(gradient[:, 0], gradient[:, -1]),
                     signal=_ratio(signal[:, -1], signal[:, 0]),
                     law=law_of(row),
+                    seeds=_seeds(start, rows) if len(gradient) else np.empty(0, np.int64),
                 )
             )
     return found
@@ -101,9 +112,11 @@ def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
 def law_of(row: Mapping[str, Any]) -> GainLaw | None:
     """The law of the squared gain over all steps between hidden layers, for one example.
 
-    Exact for ReLU with normal weights and no biases; for other activations the mean field's, whose
-    variance is the leading order in 1 / n. None where theory has nothing to go on, and for batches,
-    whose gradient is no single vector.
+    Exact for ReLU and linear networks with normal weights and no biases. For other activations, from an
+    input of mean square 1, the variance is the leading order in 1 / n of the gradient's
+    (``finite_width.gradient_scatter``), and the mean is mean field's less half of the variance of the layers'
+    own draws; what the scatter of the length does to the mean, also of order 1 / n, is left out. None where
+    theory has nothing to go on, and for batches, whose gradient is no single vector.
 
     Example:
         >>> row = {"activation": "relu", "initializer": "he", "model.width": 100, "model.depth": 11}
@@ -116,25 +129,33 @@ def law_of(row: Mapping[str, Any]) -> GainLaw | None:
         return None
     try:
         activation, initializer = activation_of(row), initializer_of(row)
-        if isinstance(activation, ReLU) and initializer.bias_variance(width, width) == 0:
-            normal = isinstance(initializer, Gaussian) or (
-                isinstance(initializer, He) and initializer.distribution == "normal"
-            )
-            if normal:
-                layer = finite_width.log_gain(width)
-                shift = math.log(width * initializer.weight_variance(width, width) / 2)
-                return GainLaw(steps * (layer.mean + shift), steps * layer.variance, exact=True)
+        sigma_w = math.sqrt(width * initializer.weight_variance(width, width))
+        sigma_b = math.sqrt(initializer.bias_variance(width, width))
+        if isinstance(activation, ReLU | Identity) and sigma_b == 0 and _normal(initializer):
+            layer = _exact(activation, width)
+            mean = layer.mean + 2 * math.log(sigma_w)
+            return GainLaw(steps * mean, steps * layer.variance, exact=True)
+        variance = finite_width.gradient_scatter(activation, sigma_w, sigma_b, steps)[-1] / width
         widths = (width, *[width] * (steps + 1), width)
         profile = predicted_profile(widths, activation, initializer, BatchMoments(1.0, 1.0))
     except ConfigurationError:
         return None
-    square = 2 * math.log(10)
-    lower, upper = (
-        (square * (profile.log10_delta_norm[k] - profile.log10_shortfall[k]),
-         (square * profile.log10_spread[k]) ** 2)
-        for k in (0, -2)
-    )  # fmt: skip
-    return GainLaw(lower[0] - upper[0], lower[1] - upper[1], exact=False)
+    first, last = (profile.log10_delta_norm[k] - profile.log10_shortfall[k] for k in (0, -2))
+    return GainLaw(2 * math.log(10) * (first - last), variance, exact=False)
+
+
+def _exact(activation: ReLU | Identity, width: int) -> finite_width.LogGain:
+    """Of Var W = 1 / n."""
+    if isinstance(activation, Identity):
+        return finite_width.linear_log_gain(width)
+    he = finite_width.log_gain(width)
+    return finite_width.LogGain(he.mean - math.log(2), he.variance, he.dead)
+
+
+def _normal(initializer: Initializer) -> bool:
+    return isinstance(initializer, Gaussian) or (
+        isinstance(initializer, He | LeCun) and initializer.distribution == "normal"
+    )
 
 
 def variance_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> Interval:
@@ -153,6 +174,44 @@ def variance_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL)
     return Interval(
         variance, free * variance / float(low), free * variance / float(high), free + 1, left_out
     )
+
+
+def variance_over_seeds(
+    samples: Float64[ndarray, " networks"], seeds: Int64[ndarray, " networks"], level: float = LEVEL
+) -> Interval:
+    """Variance of networks some of which share a seed, and with it the weights of their lower layers.
+
+    Whole seeds are resampled: each gives its mean square deviation from the mean of all networks.
+
+    Example:
+        Each value twice says no more than once:
+
+        >>> values = np.arange(10.0)
+        >>> print(variance_over_seeds(values, np.arange(10)))
+        9.17 [4.72, 14.9]
+        >>> print(variance_over_seeds(np.repeat(values, 2), np.repeat(np.arange(10), 2)))
+        9.17 [4.72, 14.9]
+    """
+    finite = np.isfinite(samples)
+    kept, left_out = samples[finite], int((~finite).sum())
+    if len(kept) < 2:
+        return Interval(math.nan, math.nan, math.nan, len(kept) // 2, left_out)
+    squares = per_seed((kept - kept.mean()) ** 2, seeds[finite])
+    found = mean_interval(squares * len(squares) / max(len(squares) - 1, 1), level)
+    return Interval(found.value, found.low, found.high, found.seeds, left_out)
+
+
+def per_seed(
+    samples: Float64[ndarray, " networks"], seeds: Int64[ndarray, " networks"]
+) -> Float64[ndarray, " seeds"]:
+    """The mean over each seed's finite networks.
+
+    >>> per_seed(np.array([1.0, 5.0, 3.0, np.nan]), np.array([0, 1, 0, 1])).tolist()
+    [2.0, 5.0]
+    """
+    finite = np.isfinite(samples)
+    owners = np.unique(seeds[finite])
+    return np.array([samples[finite & (seeds == owner)].mean() for owner in owners], np.float64)
 
 
 def variance_ratio(
@@ -181,6 +240,13 @@ def _ratio(
     return found
 
 
+def _seeds(start: DataFrame, rows: DataFrame) -> Int64[ndarray, " seeds"]:
+    """The seeds of the cells that the ledger holds, in the order of ``layers_of``."""
+    owner = dict(zip(rows["cell"], rows["seed"], strict=True))
+    held = sorted(set(start["cell"]).intersection(owner))
+    return np.array([int(owner[cell]) for cell in held], np.int64)
+
+
 def _log_squares(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds layers"]:
     """ln ||delta^[l]||^2 of the hidden layers; nothing where the ledger does not hold them."""
     _, values = layers_of(start, cells)
@@ -197,10 +263,3 @@ def _log_signal(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds l
     with np.errstate(divide="ignore"):
         found: Float64[ndarray, "seeds layers"] = np.log(mean**2 + variance)[:, :-1]
     return found
-
-
-def _difference(last: ndarray, first: ndarray) -> ndarray:
-    """Where both are infinite the difference is not known: NaN, which is counted and left out."""
-    with np.errstate(invalid="ignore"):
-        difference: ndarray = last - first
-    return difference
