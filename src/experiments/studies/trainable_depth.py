@@ -58,8 +58,8 @@ class TrainableDepth(Study):
     refuted_by: ClassVar[str] = (
         f"A bracket of that depth that lies outside [{LOWEST:g}, {HIGHEST:g}] ξ_c, or a σ_w away "
         "from criticality at which deeper networks train than at the σ_w closest to it. Known to be "
-        "refuted for the sigmoid (docs/depth.md); another optimiser, rate, width or number of steps is "
-        "another protocol."
+        "refuted for the sigmoid, and not confirmed with momentum (docs/depth.md); another optimiser, rate, "
+        "width or number of steps is another protocol."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
