@@ -40,9 +40,9 @@ class Scaled:
         return (self.norm.log10() + self.exponent * LOG10_2).squeeze((-2, -1))
 
     def lies_within(self, low: int, high: int) -> bool:
-        """Whether every run's mantissa has a norm between 2^low and 2^high."""
-        least, largest = self.norm.aminmax()
-        return 2.0**low < float(least) and float(largest) < 2.0**high
+        """Whether every run's mantissa is all 0, or has a norm between 2^low and 2^high."""
+        size = self.norm
+        return bool(((size == 0) | (size > 2.0**low) & (size < 2.0**high)).all())
 
 
 def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:

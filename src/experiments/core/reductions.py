@@ -51,7 +51,9 @@ def norms(rows: Tensor) -> Tensor:
     low, high = SAFE[rows.dtype]
     unsafe = ~((low < found) & (found < high))
     if unsafe.any():
-        found[unsafe] = _wide_norms(rows[torch.from_numpy(unsafe)]).numpy()
+        doubtful = rows[torch.from_numpy(unsafe)]
+        if bool(doubtful.any()):  # not just rows of zeros, as a dead layer leaves them
+            found[unsafe] = _wide_norms(doubtful).numpy()
     return torch.from_numpy(found)
 
 
