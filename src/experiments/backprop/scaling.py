@@ -209,12 +209,9 @@ def _affine(layer: Layer, a_prev: Scaled) -> Scaled:
 
 def _passing(activation: Activation, z: Scaled) -> Scaled:
     """z at its true size, or within 2^-LIMIT .. 2^LIMIT of it where sigma lets powers of two pass."""
-    if z.lies_within(-LIMIT // 2, LIMIT) and not bool(z.exponent.any()):
+    if z.lies_within(-LIMIT, LIMIT) and not bool(z.exponent.any()):
         return z
     largest = z.mantissa.abs().amax((-2, -1), keepdim=True)
-    usual = (largest == 0) | (largest > 2.0**-LIMIT) & (largest < 2.0**LIMIT)
-    if bool((usual & (z.exponent == 0)).all()):
-        return z
     _, size = torch.frexp(largest)
     size = torch.where(torch.isfinite(largest) & (largest > 0), size + z.exponent, 0.0)
     excess = size - size.clamp(-LIMIT, LIMIT)
