@@ -136,6 +136,9 @@ def in_single(formula: Formula) -> Formula:
 
 def operator_derivative(operator: Formula, z: Tensor, order: int = 1) -> Tensor:
     """The derivative as torch's own operator has it, rounding included; differentiable again."""
+    if not torch.compiler.is_compiling() and torch.is_inference_mode_enabled():
+        with torch.inference_mode(False):  # torch 2.11 gives zeros inside it, without a word
+            return operator_derivative(operator, z.clone() if z.is_inference() else z, order)
     if order == 0:
         return operator(z)
     pull_back = torch.func.vjp(lambda x: operator_derivative(operator, x, order - 1), z)[1]

@@ -19,6 +19,7 @@ class StepPass:
         delta: dC/dz^[l] of the mean cost C (1/batch included), (R, batch, n).
         derivative: sigma'(z^[l]), (R, batch, n); the layers of a block have one max_derivative.
         weight: W^[l] before the update, (R, n, n_prev).
+        bias: b^[l] before the update, (R, n).
         weight_gradient: dC/dW^[l], (R, n, n_prev).
         bias_gradient: dC/db^[l], (R, n).
         update: the change of W^[l] by the optimiser's step that follows, (R, n, n_prev); None where
@@ -31,6 +32,7 @@ class StepPass:
     delta: PerLayer
     derivative: PerLayer
     weight: PerLayer
+    bias: PerLayer
     weight_gradient: PerLayer
     bias_gradient: PerLayer
     update: PerLayer | None

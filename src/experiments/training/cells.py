@@ -40,7 +40,7 @@ NOT_IDENTITY = (
 )
 #: libyaml's writer is ten times faster, where the wheel has it
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-RECORDED_PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "numpy")
+RECORDED_PACKAGES = ("pytorch-lightning", "hydra-core", "numpy")
 
 
 @dataclass(frozen=True)
@@ -192,11 +192,11 @@ def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
 @functools.cache
 def versions() -> dict[str, str]:
     """What computed the numbers."""
-    found = {name: version(name) for name in RECORDED_PACKAGES}
     return {
         "experiments": version("gradient-flow-laboratory"),
         "python": platform.python_version(),
-    } | found
+        "torch": str(torch.__version__),  # names the build, which its package's version does not
+    } | {name: version(name) for name in RECORDED_PACKAGES}
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:

@@ -5,8 +5,9 @@ the layers' hand-written backward, which mixed precision needs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, final
 
 import torch
@@ -72,19 +73,22 @@ class RecursionEngine(Engine):
         super().__init__(net, loss, parameters)
         self._batch = batch
         self.buffers = self._reserved(keep=False)
-        self._keeping: BackpropagationBuffers | None = None
-        self._traces: list[Trace] = []
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        if self._keeping is None:
-            self._keeping = self._reserved(keep=True)
-            b = self._keeping
-            places = zip(b.z, b.a, b.derivative, b.delta, strict=True)
-            self._traces = [Trace(*parts) for parts in places]
-        return self._keeping.backpropagate(x, t, self.loss).loss, self._traces
+        return self._keeping.backpropagate(x, t, self.loss).loss, self.traces
+
+    @cached_property
+    def traces(self) -> list[Trace]:
+        """Where a recorded step leaves what it computes."""
+        b = self._keeping
+        return [Trace(*parts) for parts in zip(b.z, b.a, b.derivative, b.delta, strict=True)]
+
+    @cached_property
+    def _keeping(self) -> BackpropagationBuffers:
+        return self._reserved(keep=True)
 
     def _reserved(self, keep: bool) -> BackpropagationBuffers:
         home = self.parameters
@@ -95,13 +99,14 @@ class RecursionEngine(Engine):
 
 @final
 class GraphEngine(Engine):
-    """The recursions as one CUDA graph: a deep, narrow network is not bound by kernel launches.
+    """The recursions as CUDA graphs: a deep, narrow network is not bound by kernel launches.
 
-    Gradients are captured once for the shapes of the first batch and replayed with every other; the
-    optimiser's few kernels stay outside, since its step count belongs to the host.
+    Gradients are captured once for the shapes of the first batch and replayed with every other, and
+    so are recorded steps; the optimiser's few kernels stay outside, since its step count belongs to
+    the host.
 
     Args:
-        plain: the engine whose kernels are captured; it also serves the recorded steps.
+        plain: the engine whose kernels are captured.
     """
 
     steady = True
@@ -109,32 +114,48 @@ class GraphEngine(Engine):
     def __init__(self, plain: RecursionEngine) -> None:
         super().__init__(plain.net, plain.loss, plain.parameters)
         self.plain = plain
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._step: _Captured | None = None
+        self._recorded: _Captured | None = None
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        if self._graph is None:
-            self._capture(x, t)
-        assert self._graph is not None  # noqa: S101  captured above
-        self._x.copy_(x)
-        self._t.copy_(t)
-        self._graph.replay()
-        return self._cost.clone()
+        if self._step is None:
+            self._step = _Captured(self.plain, x, t)
+        return self._step(x, t)
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        return self.plain.recorded(x, t)
+        traces = self.plain.traces  # reserved before a capture may begin
+        if self._recorded is None:
+            self._recorded = _Captured(lambda x, t: self.plain.recorded(x, t)[0], x, t)
+        return self._recorded(x, t), traces
 
-    def _capture(self, x: Tensor, t: Tensor) -> None:
+
+@final
+class _Captured:
+    """The kernels of one call, replayed on other numbers.
+
+    Args:
+        call: launches the kernels and returns the cost; it never asks what a number is.
+        x: inputs of the shape that every later call has.
+        t: targets likewise.
+    """
+
+    def __init__(self, call: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor) -> None:
         self._x, self._t = x.clone(), t.clone()
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):  # libraries choose and allocate before a capture may begin
             for _ in range(3):
-                self.plain(self._x, self._t)
+                call(self._x, self._t)
         torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._cost = self.plain(self._x, self._t)
-        self._graph = graph
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._cost = call(self._x, self._t)
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        self._x.copy_(x)
+        self._t.copy_(t)
+        self._graph.replay()
+        return self._cost.clone()
 
 
 @final

@@ -14,7 +14,7 @@ from experiments.core.dataset import Splits
 from experiments.core.logger import CellLogger
 from experiments.core.probe import StepPass
 from experiments.training.batches import BatchOrder
-from experiments.training.below_floats import BelowFloats
+from experiments.training.below_floats import fill_below_floats
 from experiments.training.curves import Curves
 from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.evaluation import evaluate
@@ -171,15 +171,16 @@ class StackModule(pl.LightningModule):
         cost, traces = self.engine.recorded(x, t)
         with torch.no_grad():
             record = self.recorder.before_update(traces, followed=update)
-            exact = BelowFloats(record, self.net, x, t, self.stack.loss, self.stack.ledger.columns)
             if update:
                 self._update()
                 self.recorder.after_update()
-            self._record(step, record, exact)
+            self._record(step, record, x, t)
         return cost
 
-    def _record(self, step: int, record: StepPass, exact: BelowFloats) -> None:
-        table = exact.fill(self.stack.ledger.record(record).numpy())
+    def _record(self, step: int, record: StepPass, x: Tensor, t: Tensor) -> None:
+        ledger = self.stack.ledger
+        table = ledger.record(record).numpy()  # the one transfer of a record
+        fill_below_floats(table, ledger.columns, record, self.net, x, t, self.stack.loss)
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
             if step in (0, self.stack.settings.max_steps):

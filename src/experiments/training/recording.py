@@ -41,7 +41,9 @@ class Recorder:
         self._weights = self._supplied(parameters.weights)
         self._weight_gradients = self._supplied(parameters.weight_gradients)
         self._bias_gradients = self._supplied(parameters.bias_gradients)
+        self._biases = self._supplied(parameters.biases)
         self._weights_before = [torch.empty_like(at()) for _, at in self._weights]
+        self._biases_before = [torch.empty_like(at()) for _, at in self._biases]
         self._updates = [torch.empty_like(before) for before in self._weights_before]
         self._found: list[list[_Supply]] = []
 
@@ -58,17 +60,18 @@ class Recorder:
         ]
         self._found = found if self._steady else []  # others are let go with their step
         z, a, delta, derivative = (_per_layer(supplies) for supplies in found)
-        for (_, at), before in zip(self._weights, self._weights_before, strict=True):
-            before.copy_(at())
+        _keep(self._weights, self._weights_before)
+        _keep(self._biases, self._biases_before)
         return StepPass(
             z=z,
             a=a,
             delta=delta,
             derivative=derivative,
-            weight=self._as_weights(self._weights_before),
+            weight=_placed(self._weights, self._weights_before),
+            bias=_placed(self._biases, self._biases_before),
             weight_gradient=_per_layer(self._weight_gradients, copied=self._penalised),
             bias_gradient=_per_layer(self._bias_gradients),
-            update=self._as_weights(self._updates) if followed else None,
+            update=_placed(self._weights, self._updates) if followed else None,
             max_derivative=self._max_derivative,
         )
 
@@ -86,9 +89,15 @@ class Recorder:
             alike.setdefault((tensor.shape, bound), []).append(k)
         return [(tuple(ks), _together([tensors[k] for k in ks])) for ks in alike.values()]
 
-    def _as_weights(self, tensors: Sequence[Tensor]) -> PerLayer:
-        places = zip(self._weights, tensors, strict=True)
-        return PerLayer([Block(layers, tensor) for (layers, _), tensor in places])
+
+def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:
+    for (_, at), copy in zip(supplies, copies, strict=True):
+        copy.copy_(at())
+
+
+def _placed(supplies: Sequence[_Supply], tensors: Sequence[Tensor]) -> PerLayer:
+    """Tensors in place of those that are supplied."""
+    return PerLayer([Block(ks, own) for (ks, _), own in zip(supplies, tensors, strict=True)])
 
 
 def _per_layer(supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:

@@ -1,0 +1,76 @@
+"""CUDA graphs on the CPU: operators are remembered with their memory, and repeated on it.
+
+What a real graph would get wrong goes wrong here too: a number that the host looked at, an input
+that was not copied to where the capture found it, an operation that torch does not see.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+#: operators whose answer the host waits for: no capture survives one
+WAITING = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "_unique2")
+
+
+class EmulatedGraph:
+    """Stands in for ``torch.cuda.CUDAGraph``."""
+
+    def __init__(self) -> None:
+        self.launched: list[Callable[[], None]] = []
+
+    def replay(self) -> None:
+        """Launch every operator again, on the memory of the capture."""
+        for launch in self.launched:
+            launch()
+
+
+class _Capture(TorchDispatchMode):
+    def __init__(self, graph: EmulatedGraph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func.overloadpacket.__name__ not in WAITING, f"the host waits for {func}"
+        kwargs = kwargs or {}
+        results = func(*args, **kwargs)
+
+        def launch() -> None:
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+        self.graph.launched.append(launch)
+        return results
+
+
+@contextmanager
+def _capturing(graph: EmulatedGraph) -> Iterator[None]:
+    with _Capture(graph):
+        yield
+
+
+def emulate(monkeypatch: Any) -> list[EmulatedGraph]:
+    """Let ``torch.cuda`` capture on the CPU, where every operation is torch's; the graphs made."""
+    made: list[EmulatedGraph] = []
+
+    def new() -> EmulatedGraph:
+        made.append(EmulatedGraph())
+        return made[-1]
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    # as on a device: NumPy does nothing there, and no target is looked at
+    monkeypatch.setattr("experiments.core.operations.VECTORISED", ())
+    for module in ("core.target", "core.loss", "losses.cross_entropy"):
+        monkeypatch.setattr(f"experiments.{module}.readable", lambda t: False)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", new)
+    monkeypatch.setattr(torch.cuda, "graph", _capturing)
+    return made

@@ -1,0 +1,97 @@
+"""What must hold on a GPU, shown without one: no step waits for its numbers, and it can be captured."""
+
+import numpy as np
+import pytest
+import torch
+from tests.app.composing import cell, trained, vary
+from tests.training.emulated_graph import emulate
+from tests.training.test_equal_to_alone import every_option_once, trajectory
+
+from experiments.app.build import stack_of
+from experiments.training.engine import GraphEngine, RecursionEngine
+from experiments.training.module import StackModule
+from experiments.training.parameters import StackParameters
+from experiments.training.recording import Recorder
+
+ROWS = pytest.mark.parametrize("row", every_option_once(), ids="-".join)
+
+
+def three_runs(*overrides: str):
+    """Cells with their own seeds and rates."""
+    like = cell(*overrides)
+    rate = like.config["optimizer"]["lr"]
+    return vary(like, {"seed": (0, 1, 2), "optimizer.lr": (rate / 2, rate / 3, rate / 4)})
+
+
+def captured(monkeypatch, cells):
+    """The outcomes of the stack with emulated graphs, and the graphs that were made."""
+    whole = StackModule._engine
+    with monkeypatch.context() as patched:
+        graphs = emulate(patched)
+        patched.setattr(StackModule, "_engine", lambda self: GraphEngine(whole(self)))
+        return trained(cells), graphs
+
+
+@ROWS
+def test_a_step_and_its_record_ask_for_no_number(row) -> None:
+    """Meta tensors have none: a step, an update and every quantity get by without."""
+    stack = stack_of(three_runs(*row, "probe=ledger"))
+    net = stack.build().to("meta")
+    home, optimizer = StackParameters(net), stack.optimizer()
+    engine = RecursionEngine(net, stack.loss, home, batch=16)
+    part = stack.dataset.load().train
+    x = torch.empty(3, 16, *part.x.shape[1:], device="meta")
+    t = torch.empty(3, 16, *part.t.shape[1:], dtype=part.t.dtype, device="meta")
+    assert engine(x, t).shape == (3,)
+    cost, traces = engine.recorded(x, t)
+    recorder = Recorder(home, net.activations, penalised=False, steady=engine.steady)
+    record = recorder.before_update(traces, followed=True)
+    optimizer.step(home.values.blocks, home.gradients.blocks)
+    recorder.after_update()
+    found = [number for quantity in stack.ledger.quantities for number in quantity(record)]
+    assert {number.shape for number in found} == {(3, 3)}
+    assert {tensor.device.type for tensor in (cost, *found)} == {"meta"}
+
+
+@ROWS
+def test_a_captured_step_is_the_step(row, monkeypatch) -> None:
+    """Replayed on other batches, whole trainings with records in between come out the same."""
+    cells = three_runs(*row, "probe=ledger", "probe.every=7", "trainer.precision=64-true")
+    outcomes, graphs = captured(monkeypatch, cells)
+    assert len(graphs) == 2  # a step, and a recorded step
+    for found, wanted in zip(outcomes, trained(cells), strict=True):
+        np.testing.assert_allclose(trajectory(found), trajectory(wanted), rtol=1e-10)
+        for (step, table), (at, expected) in zip(found.recorded, wanted.recorded, strict=True):
+            assert step == at
+            np.testing.assert_allclose(table, expected, rtol=1e-8, atol=1e-300)
+
+
+def test_who_leaves_is_not_in_the_next_graph(monkeypatch) -> None:
+    """A diverging run is dropped, the step is captured anew, and its neighbours go on."""
+    like = cell("loss=squared_error", "activation=relu", "initializer=he")
+    cells = vary(like, {"optimizer.lr": (0.01, 1e20, 0.02), "seed": (0, 1, 2)})
+    outcomes, graphs = captured(monkeypatch, cells)
+    assert [outcome.status for outcome in outcomes] == ["finished", "diverged", "finished"]
+    assert len(graphs) > 1
+    alone = trained([cells[2]])[0]
+    np.testing.assert_allclose(trajectory(outcomes[2]), trajectory(alone), rtol=1e-4)
+
+
+def test_the_emulation_refuses_what_a_capture_would() -> None:
+    """A number that the host asks for ends it."""
+    from tests.training.emulated_graph import EmulatedGraph, _capturing
+
+    with pytest.raises(AssertionError, match="the host waits"), _capturing(EmulatedGraph()):
+        torch.ones(3).sum().item()
+
+
+def test_the_emulation_computes_with_what_is_there_at_the_replay() -> None:
+    """As a graph does: the memory of the capture, with later contents."""
+    from tests.training.emulated_graph import EmulatedGraph, _capturing
+
+    graph, x = EmulatedGraph(), torch.ones(3)
+    with _capturing(graph):
+        y = (2 * x).sum()
+    x.fill_(5.0)
+    graph.replay()
+    assert float(y) == 30.0
