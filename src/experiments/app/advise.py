@@ -34,42 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     import torch
 
+    from experiments.app.compose import composed
     from experiments.app.refusal import one_message
 
     torch.set_num_threads(1)  # theory's tensors are small: sharing them out costs more than they do
     with one_message():
-        config, choices = compose(overrides)
+        config, choices = composed([*overrides, "probe=none", "logger=none"])
         stack = _stack(config, choices)
         for line in advice_lines(stack, choices):
             print(line, flush=True)
     return 0
-
-
-def compose(overrides: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str | None]]:
-    """The config that scripts/train.py would train with these overrides, and its option names.
-
-    Raises:
-        ConfigurationError: for what Hydra refuses: an unknown key or option, a wrong type.
-    """
-    import hydra
-    from hydra.errors import HydraException
-
-    from experiments.app.compose import plain
-    from experiments.app.conf_dir import conf_dir
-    from experiments.app.schema import register
-    from experiments.core.errors import ConfigurationError
-
-    register()
-    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        try:
-            config = hydra.compose(
-                "config", [*overrides, "probe=none", "logger=none"], return_hydra_config=True
-            )
-        except HydraException as error:
-            raise ConfigurationError(
-                f"{error}; expected overrides as scripts/train.py takes them; see --help"
-            ) from error
-    return plain(config), config.hydra.runtime.choices
 
 
 def advice_lines(stack: "Stack", choices: Mapping[str, str | None]) -> Iterator[str]:

@@ -1,13 +1,19 @@
-"""Composing a sweep's configs: a job that only sets leaves need not be composed from files again."""
+"""Composing configs: one run's, or a sweep's, where jobs that only set leaves share what was composed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
+
+from experiments.app.conf_dir import conf_dir
+from experiments.app.schema import register
+from experiments.core.errors import ConfigurationError
 
 
 class CachingLoader:
@@ -79,6 +85,23 @@ class CachingLoader:
 def _changes_more_than_leaves(override: Override) -> bool:
     keys = override.is_add() or override.is_force_add() or override.is_delete()
     return keys or isinstance(override.value(), dict)
+
+
+def composed(overrides: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str | None]]:
+    """The plain config that scripts/train.py would train with these overrides, and its option names.
+
+    Raises:
+        ConfigurationError: for what Hydra refuses: an unknown key or option, a wrong type.
+    """
+    register()
+    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        try:
+            config = hydra.compose("config", list(overrides), return_hydra_config=True)
+        except HydraException as error:
+            raise ConfigurationError(
+                f"{error}; expected overrides as scripts/train.py takes them; see --help"
+            ) from error
+    return plain(config), config.hydra.runtime.choices
 
 
 def plain(config: DictConfig) -> Mapping[str, Any]:

@@ -76,16 +76,26 @@ class ImageDataset(ClassificationDataset):
         train_x, train_t, test_x, test_t = self._find()
         return _split(train_x, train_t), _split(test_x, test_t)
 
-    def _find(self) -> _Bytes:
+    @final
+    def at_hand(self) -> tuple[Path, ...] | None:
+        """The four files, if they lie on this machine where they are looked for."""
+        for place in self._places():
+            found = [_existing(place, name) for name in FILES]
+            files = tuple(file for file in found if file is not None)
+            if len(files) == len(FILES):
+                return files
+        return None
+
+    def _places(self) -> tuple[Path, ...]:
         if self.folder is None:
-            places = tuple(map(Path, self.usual_places))
-        else:
-            root = Path(self.folder).expanduser()
-            places = (root, root / self.torchvision_folder)
-        for place in places:
-            files = tuple(_existing(place, name) for name in FILES)
-            if None not in files:
-                return _from_files(*files)
+            return tuple(map(Path, self.usual_places))
+        root = Path(self.folder).expanduser()
+        return root, root / self.torchvision_folder
+
+    def _find(self) -> _Bytes:
+        files, places = self.at_hand(), self._places()
+        if files is not None:
+            return _from_files(*files)
         missing = [name for name in FILES if _existing(places[0], name) is None]
         absent = f"no {', '.join(missing)} (plain or .gz) in {' or '.join(map(str, places))}"
         if self.folder is not None:

@@ -1,0 +1,96 @@
+"""The doctor: what it says of this machine, and that it notices what is wrong."""
+
+import pytest
+import torch
+
+from experiments.app import doctor
+from experiments.core.images import ImageDataset
+
+
+def test_this_machine_is_well(capsys) -> None:
+    """Every check has a line, none is wrong, and a stack is what its runs are alone."""
+    assert doctor.main([]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split()[1]: line for line in said.splitlines()[1:]}
+    assert {check.__name__ for check in doctor.CHECKS} == set(lines)
+    assert "wrong" not in said
+    assert f"torch {torch.__version__}" in lines["packages"]
+    assert "2.0612e-09" in lines["derivatives"]
+    assert "StackedLauncher" in lines["launcher"]
+    assert "digits (1257)" in lines["data"]
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        ("torch>=99", ("torch 2.", "expected torch>=99", "constraints.txt")),
+        ("no-such-package", ("no-such-package missing",)),
+    ],
+)
+def test_a_package_out_of_range_is_wrong(need, words, monkeypatch, capsys) -> None:
+    """Named with what was found, what is expected and the remedy; the status is 1."""
+    monkeypatch.setattr(doctor, "CHECKS", (doctor.packages,))
+    monkeypatch.setattr(doctor, "requires", lambda _: [need, "pytest>=99; extra == 'test'"])
+    assert doctor.main([]) == 1
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("wrong", *words))
+    assert "pytest" not in said
+
+
+def test_a_check_that_raises_is_a_finding(monkeypatch, capsys) -> None:
+    """The others still run."""
+
+    def torn() -> None:
+        raise OSError("no such wire")
+
+    monkeypatch.setattr(doctor, "CHECKS", (torn, doctor.subnormals))
+    assert doctor.main([]) == 1
+    said = capsys.readouterr().out
+    assert "stopped by OSError: no such wire" in said
+    assert "subnormals" in said
+
+
+def test_a_stack_that_is_not_its_runs_is_wrong(monkeypatch) -> None:
+    """A relative difference beyond what rounding makes."""
+    monkeypatch.setattr(doctor, "ALONE", -1.0)
+    ((verdict, subject, found),) = doctor.stack()
+    assert (verdict, subject) == ("wrong", "stack")
+    assert "allowed: -1" in found
+
+
+def test_image_sets_are_looked_for_and_not_fetched(monkeypatch) -> None:
+    """Absent, which only some runs mind."""
+
+    def fetched(*_: object) -> None:
+        raise AssertionError("went to the network")
+
+    monkeypatch.setattr(ImageDataset, "at_hand", lambda self: None)
+    monkeypatch.setattr("experiments.core.images._from_openml", fetched)
+    found = list(doctor.data())
+    absent = [line.found.partition(":")[0] for line in found if line.verdict == "absent"]
+    assert absent == ["fashion_mnist", "mnist"]
+    assert found[-1].verdict == "ok"
+
+
+def test_a_folder_that_may_not_be_written_is_wrong(monkeypatch) -> None:
+    """With the remedy."""
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    ((verdict, _, found),) = doctor.disk()
+    assert verdict == "wrong"
+    assert "runs_dir=" in found
+
+
+def test_without_a_gpu_it_says_why(monkeypatch) -> None:
+    """A build without CUDA, or a CUDA build and no device."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert "without CUDA" in next(doctor.gpu()).found
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert "no device answers" in next(doctor.gpu()).found
+
+
+def test_it_takes_no_settings(capsys) -> None:
+    """Help answers 0, anything else 2."""
+    assert doctor.main(["--help"]) == 0
+    assert doctor.main(["model.depth=3"]) == 2
+    assert "usage: python scripts/doctor.py" in capsys.readouterr().out
