@@ -1,5 +1,6 @@
 """What the command line does around a run: its provenance, its printed account, many processes."""
 
+import gc
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ from tests.app.command import TINY, train
 from tests.app.composing import cell, vary
 
 from experiments.app import run
+from experiments.app.imports import uncollected
 from experiments.app.workers import in_order_of_completion, workers_for
 
 
@@ -130,3 +132,18 @@ def test_the_long_group_is_divided_whatever_the_others_are(tmp_path, monkeypatch
     run.run_cells([*short_runs, *long_runs], workers=2)
     assert begun[:2] == [[30, 30], [30, 30]]
     assert sum(map(len, begun)) == 44
+
+
+def test_what_a_job_leaves_is_collected() -> None:
+    """Imports are set aside once; garbage of the jobs between two calls is not kept."""
+    with uncollected():
+        pass
+    aside = gc.get_freeze_count()
+    assert aside > 0
+    ring: list[object] = []
+    ring.append(ring)
+    del ring
+    with uncollected():
+        assert not gc.isenabled()
+    assert gc.get_freeze_count() == aside
+    assert gc.collect() > 0

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.app.imports import uncollected
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -55,15 +57,16 @@ def report(folder: Path, figures: Path | None = None) -> int:
         ConfigurationError: if ``folder`` is no sweep's, none of its cells is over, or study.json
             names no study.
     """
-    import torch
+    with uncollected():
+        import torch
 
-    from experiments.core.cell import SweepFolder
-    from experiments.reporting.collect import collect
-    from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
-    from experiments.reporting.report import write_report
-    from experiments.reporting.standalone import write_figures
+        from experiments.core.cell import SweepFolder
+        from experiments.reporting.collect import collect
+        from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
+        from experiments.reporting.report import write_report
+        from experiments.reporting.standalone import write_figures
 
-    study = load_study(folder)
+        study = load_study(folder)
     collection = collect(folder)
     results, ledger = collection.results, collection.ledger
     threads = torch.get_num_threads()

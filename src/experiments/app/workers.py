@@ -1,5 +1,6 @@
 """Several processes side by side: a stack of small networks keeps one core busy, not more."""
 
+import importlib
 import logging
 import multiprocessing
 import os
@@ -7,7 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TypeVar
+
+from experiments.app.imports import uncollected
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,8 @@ def in_order_of_completion(
     # spawn: a forked child would inherit torch's threads in an unknown state
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
+        begin = partial(_begin, function.__module__)
+        with ProcessPoolExecutor(workers, context, begin) as pool:
             futures = {pool.submit(function, piece): k for k, piece in left.items()}
             for future in as_completed(futures):
                 result = future.result()
@@ -56,6 +61,13 @@ def in_order_of_completion(
 def workers_for(seconds: float) -> int:
     """Processes that work of so many seconds on one core is worth: one per core, or one in all."""
     return _usable_cores() if seconds > WORTHWHILE else 1
+
+
+def _begin(module: str) -> None:
+    """What a new process does before its first piece."""
+    _end_with_parent()
+    with uncollected():
+        importlib.import_module(module)
 
 
 def _end_with_parent() -> None:

@@ -7,11 +7,10 @@ Each head has the learning rate that validation chooses.
 from pathlib import Path
 from typing import ClassVar, final
 
-import numpy as np
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Verdict
-from experiments.studies.contest import Along, Contest, edges, tie_along
+from experiments.studies.contest import Along, Contest, ahead, edges, tie_along
 from experiments.studies.reading import NOTHING, listed
 
 AXIS = "data.train_examples"
@@ -63,10 +62,10 @@ class FewSamples(Study):
 def _where(along: Along) -> Verdict:
     """The plain answer: who is ahead with how many examples, beyond what seeds explain."""
     leads = {value: along.lead(CROSS, SQUARED, value, ACCURACY) for value in along.values}
-    ahead = [f"{value:g}" for value, lead in leads.items() if lead.within(0.0, np.inf)]
-    behind = [f"{value:g}" for value, lead in leads.items() if lead.within(-np.inf, 0.0)]
+    better = [f"{value:g}" for value, lead in leads.items() if ahead(lead)]
+    worse = [f"{value:g}" for value, lead in leads.items() if ahead(lead) is False]
     return Verdict(
         f"{CROSS.capitalize()} is ahead of {SQUARED}, interval and all, with "
-        f"{listed(ahead) or 'no number of'} examples, and behind with {listed(behind) or 'none'}.",
+        f"{listed(better) or 'no number of'} examples, and behind with {listed(worse) or 'none'}.",
         "measured",
     )

@@ -18,6 +18,7 @@ from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.contest import (
     Contest,
+    ahead,
     at_start,
     edges,
     median_steps,
@@ -122,7 +123,7 @@ def _training(contest: Contest) -> Verdict:
         for head in contest.heads
     ]
     more = [
-        mean_interval(share[rival] - own).within(0.0, np.inf)
+        ahead(mean_interval(share[rival] - own))
         for rival in contest.rivals
         if _bounded(rival) and len(share[rival]) == len(own)
     ]
@@ -139,15 +140,15 @@ def _one_rate(contest: Contest) -> Verdict | None:
         return None
     parts, moved = [], []
     for rival in contest.rivals:
-        found = {rate: contest.duel(rival, ACCURACY, rate).overall for rate in contest.rates}
-        known = [(lead.value, rate, lead) for rate, lead in found.items() if lead.seeds]
+        duels = {rate: contest.duel(rival, ACCURACY, rate) for rate in contest.rates}
+        known = [(duels[rate].overall.value, rate) for rate in duels if duels[rate].overall.seeds]
         if not known:
             continue
-        (_, low, least), (_, high, most) = min(known), max(known)
-        parts.append(f"{least} at {low:g} to {most} at {high:g} against {rival}")
+        low, high = min(known)[1], max(known)[1]
+        least, most = duels[low], duels[high]
+        parts.append(f"{least.overall} at {low:g} to {most.overall} at {high:g} against {rival}")
         if _bounded(rival):
-            enough = least.decides and most.decides
-            moved.append(most.value - least.value > MISLEADING if enough else None)
+            moved.append(most.above(least).within(MISLEADING, np.inf))
     if not parts:
         return Verdict("No rate is common to any two heads.", "undecided")
     sentence = (

@@ -21,6 +21,7 @@ from experiments.reporting.configurations import text
 from experiments.studies.contest import (
     Along,
     Contest,
+    ahead,
     at_start,
     edges,
     median_steps,
@@ -95,7 +96,7 @@ def _lead(along: Along, cross: str, squared: str) -> Verdict:
     ends = [f"{head} {along.mean(head, most, ACCURACY)}" for head in (cross, squared)]
     return Verdict(
         f"From σ_w = {most:g} the test accuracy becomes {' and '.join(ends)}: a lead of {lead}.",
-        decided(lead.within(0.0, np.inf)),
+        decided(ahead(lead)),
     )
 
 

@@ -16,7 +16,7 @@ from experiments.studies.contest.heads import (
     with_heads,
 )
 from experiments.studies.contest.speed import at_start, median_steps, steps_to, written_steps
-from experiments.studies.contest.ties import tie_along
+from experiments.studies.contest.ties import ahead, tie_along
 from experiments.studies.contest.tuning import Arm, arms_of
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Arm",
     "Contest",
     "Duel",
+    "ahead",
     "answers_of",
     "arms_of",
     "at_start",

@@ -33,17 +33,27 @@ class Duel:
         return mean_interval(np.array(list(self.differences[setting].values()), np.float64))
 
     @cached_property
-    def per_seed(self) -> Float64[ndarray, " seeds"]:
+    def by_seed(self) -> dict[int, float]:
         """Mean over settings, of every seed that has them all."""
         settings = list(self.differences.values())
         common = set.intersection(*map(set, settings)) if settings else set()
-        means = [np.mean([setting[seed] for setting in settings]) for seed in sorted(common)]
-        return np.array(means, np.float64)
+        return {s: float(np.mean([setting[s] for setting in settings])) for s in sorted(common)}
+
+    @property
+    def per_seed(self) -> Float64[ndarray, " seeds"]:
+        """The same without the seeds' names, in their order."""
+        return np.array(list(self.by_seed.values()), np.float64)
 
     @cached_property
     def overall(self) -> Interval:
         """Mean over settings and seeds; seeds are what is drawn again."""
         return mean_interval(self.per_seed)
+
+    def above(self, other: "Duel") -> Interval:
+        """By how much this duel's difference exceeds another's, paired by seed."""
+        both = [s for s in self.by_seed if s in other.by_seed]
+        apart = [self.by_seed[s] - other.by_seed[s] for s in both]
+        return mean_interval(np.array(apart, np.float64))
 
     def settings_where(self, low: float, high: float) -> list[str]:
         """The settings whose whole interval lies inside [low, high]."""

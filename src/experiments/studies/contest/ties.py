@@ -1,8 +1,24 @@
-"""Two heads side by side along an axis, and whether they are level everywhere."""
+"""Two heads side by side along an axis: who is ahead, and whether they are level everywhere."""
 
+from experiments.core.interval import Interval
 from experiments.core.study import Verdict
 from experiments.studies.contest.along import Along
 from experiments.studies.reading import decided
+
+
+def ahead(lead: Interval) -> bool | None:
+    """Whether a lead's whole interval lies above 0 (True) or below it (False).
+
+    None where it holds 0, an exact tie included, and where there are too few seeds: a tie is no win.
+
+    >>> ahead(Interval(0.1, 0.05, 0.2, 5)), ahead(Interval(-0.1, -0.2, -0.05, 5))
+    (True, False)
+    >>> print(ahead(Interval(0.0, 0.0, 0.0, 5)), ahead(Interval(0.1, 0.0, 0.2, 5)))
+    None None
+    """
+    if not lead.decides or lead.low <= 0 <= lead.high:
+        return None
+    return lead.low > 0
 
 
 def tie_along(along: Along, head: str, rival: str, tie: float | None, by: str, at: str) -> Verdict:
