@@ -123,6 +123,22 @@ def test_advice_for_tanh_is_the_critical_start_and_its_numbers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "depth"),
+    # n Var ln of the squared gradient a layer; ReLU's is 5: 64 / 5 layers
+    [(5.0, 64 / 5), (0.5, 64 / 0.5), (0.0, math.inf)],
+)
+def test_the_depth_of_scatter_one_is_found_for_any_pace(own, depth, monkeypatch) -> None:
+    """Between two layers, beyond those that were looked at, or nowhere."""
+    x, t = data()
+    monkeypatch.setattr(
+        "experiments.theory.advice.gradient_scatter",
+        lambda activation, w, b, layers, inputs: [own * (k + 1) for k in range(layers)],
+    )
+    advice = advise(ReLU(), 3, 64, CrossEntropy(), x, t, CLASSES)
+    assert advice.fluctuation_depth == pytest.approx(depth)
+
+
+@pytest.mark.parametrize(
     ("activation", "depth", "width", "words"),
     [
         (Softplus(), 10, 400, ("no critical point", "Mean field calls")),

@@ -202,13 +202,18 @@ def _recommended(
 def _scatter(
     activation: ValueAndDerivative, start: StartingPoint, depth: int, width: int, inputs: float
 ) -> tuple[float, float]:
-    """beta at a depth, and the depth at which it is 1: a layer adds at least 2 / width to it."""
+    """beta at a depth, and the depth at which it is 1.
+
+    A layer's own draws add at least 2 / width to it. Where lengths take some of that back, and beta
+    does not come to 1 in half a width of layers, it goes on at the pace of the last one.
+    """
     layers = max(depth, math.ceil(width / 2) + 1)
     each = gradient_scatter(activation, start.sigma_w, start.sigma_b, layers, inputs)
     betas = [0.0, *(v / width for v in each)]
-    above = next(k for k, beta in enumerate(betas) if beta >= 1)
+    above = next((k for k, beta in enumerate(betas) if beta >= 1), layers)
     below = betas[above - 1]
-    return betas[depth], above - 1 + (1 - below) / (betas[above] - below)
+    pace = betas[above] - below
+    return betas[depth], above - 1 + (1 - below) / pace if pace > 0 else math.inf
 
 
 def _optimal_depth(activation: ValueAndDerivative, width: int, n_out: int) -> float | None:
