@@ -20,6 +20,7 @@ from experiments.reporting.figures import (
 )
 from experiments.reporting.figures.canvas import COLOURS, INK, to_pixels
 from experiments.reporting.figures.curves import centre, draw_panels
+from experiments.reporting.figures.decades import LONG, DecadeLocator, tick_name
 
 X = np.array([2.0, 5.0, 10.0])
 
@@ -96,6 +97,39 @@ def test_powers_of_ten_are_written_below_every_float() -> None:
     panel = Panel("", (Curve("sigmoid", X, [np.array([-200.0 * k]) for k in (1, 2, 3)]),))
     texts = _texts(depth_profile([panel], "Deep", "Seen."))
     assert "10⁻⁵⁶⁰" in texts
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (-600.0, -1.0),
+        (-600.3, -600.1),
+        (-1.4, -0.35),
+        (-25.2, -23.3),
+        (-0.2, 0.1),
+        (0.0, 1e-3),
+        (2.5, 4.2),
+        (-3.0, 2.0),
+    ],
+)
+def test_every_tick_is_called_what_it_is(low: float, high: float) -> None:
+    """Read back, two names or more say different numbers, each its own place on the axis."""
+    ticks = DecadeLocator().tick_values(low, high)
+    names = [tick_name(tick, whole=high - low >= LONG) for tick in ticks]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    assert len(inside) >= 2
+    assert len(set(names)) == len(names) <= 12
+    for tick, name in zip(ticks, names, strict=True):
+        assert _log10_read(name) == pytest.approx(tick, abs=1e-3 * (high - low))
+
+
+def _log10_read(name: str) -> float:
+    """What a reader makes of 0.05, 10⁻³ or 5.5×10⁻⁶⁰¹."""
+    written = re.fullmatch(r"(?:([\d.]+)×)?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", name)
+    if written is None:
+        return np.log10(float(name))
+    exponent = int(written[2].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
+    return exponent + np.log10(float(written[1] or 1))
 
 
 def test_values_that_are_not_finite_are_marked_with_their_count() -> None:

@@ -1,5 +1,6 @@
 """The studies of losses on made-up rows: each verdict confirmed, refuted and undecided."""
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from experiments.studies import (
     SaturatedStart,
     calibration_after_temperature,
 )
-from experiments.studies.contest import Contest, edges
+from experiments.studies.contest import Contest, ece_by_chance, edges
 
 HEADS = {
     "ce": ("cross_entropy", "softmax"),
@@ -456,6 +457,40 @@ def test_what_one_temperature_mends(mendable, outcome, monkeypatch, tmp_path: Pa
     if mendable:
         before = found(CalibrationAfterTemperature, rows, tmp_path).tables[0].frame
         np.testing.assert_allclose(before["T"], 5.0, rtol=0.1)
+
+
+def _by_hand(p: np.ndarray, right: np.ndarray, bins: int) -> float:
+    """ECE as a loop over the bins."""
+    edges = np.linspace(0, 1, bins + 1)
+    missed = 0.0
+    for low, high in itertools.pairwise(edges):
+        mine = (p >= low) & ((p < high) | (high == 1))
+        missed += abs(right[mine].sum() - p[mine].sum())
+    return missed / len(p)
+
+
+def test_calibrated_answers_have_the_calibration_error_of_drawn_ones() -> None:
+    """Labels drawn 4,000 times from the confidences themselves: the mean ECE to four standard errors."""
+    draw = np.random.default_rng(0)
+    z = torch.from_numpy(3 * draw.standard_normal((1, 120, 4)))
+    expected = ece_by_chance(Answers(z, torch.zeros(120, dtype=torch.long), CrossEntropy()), 15)
+    p = np.exp(z[0].numpy()).max(-1) / np.exp(z[0].numpy()).sum(-1)
+    simulated = np.array([_by_hand(p, draw.random(120) < p, 15) for _ in range(4000)])
+    assert abs(simulated.mean() - expected) < 4 * simulated.std() / np.sqrt(4000)
+    assert expected > 0.04
+
+
+def test_after_a_temperature_the_error_is_set_beside_that_of_chance(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Answers that one temperature mends end at what calibrated ones measure, and the report says it."""
+    _answering(monkeypatch, mendable=True)
+    findings = found(CalibrationAfterTemperature, table(networks("ce", 0.6)), tmp_path)
+    (row,) = findings.tables[0].frame.to_dict("records")
+    assert row["ece after"] == pytest.approx(row["ece by chance"], rel=0.5)
+    assert f"{row['ece by chance']:.3g} is what it measures on average" in (
+        findings.verdicts[0].sentence
+    )
 
 
 def test_networks_without_checkpoints_have_no_temperature(tmp_path: Path) -> None:

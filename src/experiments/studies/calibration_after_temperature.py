@@ -25,6 +25,7 @@ from experiments.studies.contest import (
     Contest,
     answers_of,
     best_temperature,
+    ece_by_chance,
     edges,
     tempered,
     values_of,
@@ -100,6 +101,7 @@ def _measured(contest: Contest, folder: Path) -> DataFrame:
             for name, metric in METRICS.items():
                 found[name] = float(metric(test))
                 found[f"{name} after"] = float(metric(after))
+            found["ece by chance"] = ece_by_chance(after, BINS)
             rows.append(found)
     return DataFrame(rows)
 
@@ -115,7 +117,9 @@ def _calibrated(contest: Contest, measured: DataFrame) -> Verdict:
             parts.append(f"{head} {before} to {after}")
             known.append(after.within(0.0, CALIBRATED))
     return Verdict(
-        f"One temperature takes the calibration error of the test answers from, to: {'; '.join(parts)}.",
+        f"One temperature takes the calibration error of the test answers from, to: {'; '.join(parts)}. "
+        "Of so many answers, as sure as these and exactly as often right, "
+        f"{measured['ece by chance'].mean():.3g} is what it measures on average.",
         decided(*known),
     )
 
@@ -163,11 +167,13 @@ def _table(contest: Contest, measured: DataFrame) -> Table:
         for k, column in enumerate(("T", *(n for m in METRICS for n in (m, f"{m} after")))):
             found = mean_interval(mine[column].to_numpy(np.float64))
             row |= {column: found.value, "95 %" + " " * k: bounds(found)}
+        row["ece by chance"] = float(mine["ece by chance"].mean())
         rows.append(row)
     caption = (
         "Means over seeds on test data, each head at its own rate: as trained, and read as softmax(z / T) "
         "with the T that suits the validation part best. Brier: 0 to 2. A raw output of 0 or less for the "
-        "right class counts as a probability of 1e-12."
+        "right class counts as a probability of 1e-12. By chance: what answers as sure as those after and "
+        "exactly as often right would measure, for want of examples in the bins."
     )
     return Table("Before and after", caption, DataFrame(rows))
 

@@ -20,6 +20,7 @@ from experiments.studies.contest import (
     Contest,
     ahead,
     at_start,
+    ece_lead_by_chance,
     edges,
     median_steps,
     steps_to,
@@ -75,7 +76,7 @@ class MSEvsCrossEntropy(Study):
             return Findings((Verdict(sentence, "undecided"),), (table,))
         verdicts = (
             _accuracy(contest), _training(contest), _one_rate(contest), _flips(contest),
-            *(_calibration(contest, key) for key in CALIBRATION if key in contest.rows),
+            *(_calibration(contest, key, folder) for key in CALIBRATION if key in contest.rows),
             _speed(contest, folder), _growth(contest, folder), _confident_errors(contest),
             *edges(contest),
         )  # fmt: skip
@@ -180,15 +181,15 @@ def _places(settings: list[str]) -> str:
     return listed([setting or "the only setting" for setting in settings])
 
 
-def _calibration(contest: Contest, key: str) -> Verdict:
+def _calibration(contest: Contest, key: str, folder: Path) -> Verdict:
     """The answers' probabilities, where all networks of both train."""
-    found = [contest.fair_duel(rival, key) for rival in contest.rivals]
-    parts = [f"{each.overall} against {each.rival}" for each in found]
-    sentence = (
-        f"{NAMES[key]} of the test answers where both train, {contest.baseline} minus rival: "
-        f"{'; '.join(parts)}."
-    )
-    return Verdict(sentence, "measured")
+    parts = []
+    for rival in contest.rivals:
+        part = f"{contest.fair_duel(rival, key).overall} against {rival}"
+        lead = ece_lead_by_chance(contest, rival, folder) if key == "test/ece" else np.nan
+        parts.append(part + ("" if np.isnan(lead) else f" ({lead:.2g} if both were calibrated)"))
+    what = f"{NAMES[key]} of the test answers where both train, {contest.baseline} minus rival: "
+    return Verdict(f"{what}{'; '.join(parts)}.", "measured")
 
 
 def _speed(contest: Contest, folder: Path) -> Verdict:

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy import ndarray
 
 from experiments.reporting.figures.canvas import COLOURS, INK, MARKERS, WIDTH, sheet, style
-from experiments.reporting.powers import decade
+from experiments.reporting.figures.decades import tick_by_decades
 
 BAND = (0.1, 0.9)
 DASHES = (0, (4, 2.5))
@@ -206,17 +206,17 @@ def _scale(axes: Axes, panels: Sequence[Panel], x: Axis, y: Axis) -> None:
         if shown.logarithmic:
             _space_by_decades(axes, axis.axis_name)
         elif shown.decades:
-            axis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: decade(value)))
+            tick_by_decades(axis)
 
 
 def _space_by_decades(axes: Axes, name: str) -> None:
-    """A logarithmic axis with plain numbers, at 1, 2 and 5 where it is short."""
+    """A logarithmic axis with plain numbers, at 1, 2 and 5 where it is short, evenly where shorter."""
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
     low, high = axis.get_data_interval()
     if 0 < low < high < 1000 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
+        within = LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,))
+        axis.set_major_locator(within if high > 5 * low else MaxNLocator(6))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -2,6 +2,7 @@
 
 from experiments.studies.contest.along import Along
 from experiments.studies.contest.answers import answers_of, best_temperature, tempered
+from experiments.studies.contest.chance import ece_by_chance, ece_lead_by_chance
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.duels import Duel, duel, values_of
 from experiments.studies.contest.edges import edges
@@ -35,6 +36,8 @@ __all__ = [
     "best_temperature",
     "chance_of",
     "duel",
+    "ece_by_chance",
+    "ece_lead_by_chance",
     "edges",
     "head_name",
     "median_steps",
