@@ -124,10 +124,13 @@ def _extremes(
 
 
 def _chosen(groups: Sequence[Configuration], first: Sequence[Interval]) -> list[Configuration]:
-    """At most LINES configurations, evenly spaced from the weakest to the strongest gradient."""
+    """At most LINES configurations, evenly spaced from the weakest to the strongest gradient.
+
+    In the order of the table, which the legend then has too.
+    """
     order = sorted(range(len(groups)), key=lambda k: np.nan_to_num(first[k].value, nan=-np.inf))
     picked = np.unique(np.linspace(0, len(order) - 1, min(LINES, len(order))).round().astype(int))
-    return [groups[order[k]] for k in picked]
+    return [groups[k] for k in sorted(order[place] for place in picked)]
 
 
 def _how_many(shown: int, there: int) -> str:
@@ -224,7 +227,7 @@ def _histories(
             curves.append(Curve(group.label, steps, list(values.T)))
     if not curves:
         return []
-    caption = f"{metric} during training." + _how_many(len(chosen), len(groups))
-    return [
-        learning_curves([Panel("", tuple(curves))], metric, f"{metric} while training", caption)
-    ]
+    name = metric_name(metric)
+    caption = f"{_sentence(name)} during training." + _how_many(len(chosen), len(groups))
+    title = f"{_sentence(name)} while training"
+    return [learning_curves([Panel("", tuple(curves))], name, title, caption)]
