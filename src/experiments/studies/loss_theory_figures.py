@@ -134,9 +134,9 @@ def _surface() -> Figure:
     axis = np.linspace(-REACH, REACH, GRID)
     surface = loss_surface.loss_surface(loss_surface.random_signals(), axis, axis)
     panels, flat = [], []
-    for name, cost in (
-        ("cross-entropy", surface.cross_entropy),
-        ("half squared error", surface.half_squared_error),
+    for name, cost, slope in (
+        ("cross-entropy", surface.cross_entropy, surface.cross_entropy_slope),
+        ("half squared error", surface.half_squared_error, surface.half_squared_error_slope),
     ):
         scaled = (cost - cost.min()) / np.ptp(cost)
         curves = [
@@ -144,7 +144,7 @@ def _surface() -> Figure:
             for k in (0, GRID // 2, GRID - 1)
         ]
         panels.append(Panel(name, tuple(curves)))
-        flat.append(loss_surface.flat_share(axis, axis, scaled, FLAT))
+        flat.append(loss_surface.flat_share(cost, slope, FLAT))
     caption = (
         "Mean cost of a tanh network with one hidden layer and a softmax on random signals, over one weight "
         f"of each layer, scaled to run from 0 to 1. Its slope is below {FLAT:g} on {flat[0]:.0%} of the "

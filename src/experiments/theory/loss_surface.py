@@ -6,9 +6,14 @@ r"""The cost of a two-layer network over one weight of each layer: where squared
     cross-entropy       C = -1/N sum log p_y
     half squared error  C = 1/N sum 1/2 |p - y|^2
 
-Both costs are drawn over (w1, w2), one entry of W1 and one of W2, all other weights held. On the same
-random signals squared error is bounded by 1 and flat wherever the softmax is saturated; cross-entropy
-is steep there.
+Both costs are drawn over (w1, w2), one entry of W1 and one of W2, all other weights held. With e = p - y
+and delta = e for cross-entropy, delta = p * (e - p^T e) for half squared error, their exact slopes are
+
+    dC/dw1 = 1/N sum (delta^T W2[:, 0]) (1 - h_0^2) x_0,    dC/dw2 = 1/N sum delta_0 h_0
+
+A quotient of neighbours on a grid would not do: a saturated softmax switches within 1/w2, less than a step.
+On the same random signals squared error is bounded by 1 and flat wherever the softmax is saturated;
+cross-entropy is steep there.
 
 References:
     Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks (2010),
@@ -41,12 +46,14 @@ class TwoLayers:
 
 @dataclass(frozen=True)
 class Surface:
-    """Both costs on the grid (w1, w2): mean over the examples."""
+    """Both costs on the grid (w1, w2), mean over the examples, and the lengths of their gradients there."""
 
     w1: Axis1
     w2: Axis2
     cross_entropy: Grid
     half_squared_error: Grid
+    cross_entropy_slope: Grid
+    half_squared_error_slope: Grid
 
 
 def random_signals(
@@ -101,18 +108,34 @@ def loss_surface(net: TwoLayers, w1: Axis1, w2: Axis2) -> Surface:
     z -= z.max(-1, keepdims=True)
     log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
     rows = np.eye(len(net.b2))[net.y]
+    p = np.exp(log_p)
+    error = p - rows
+    lean = ((1 - first**2) * net.x[:, 0])[:, None]  # dh_0/dw1
+
+    def slope(delta: Float[np.ndarray, "first second examples n_out"]) -> Grid:
+        down = (delta @ column[:, :, None])[..., 0] * lean
+        length: Grid = np.hypot(down.mean(-1), (delta[..., 0] * first[:, None]).mean(-1))
+        return length
+
     return Surface(
         w1=w1,
         w2=w2,
         cross_entropy=-(log_p * rows).sum(-1).mean(-1),
-        half_squared_error=((np.exp(log_p) - rows) ** 2).sum(-1).mean(-1) / 2,
+        half_squared_error=(error**2).sum(-1).mean(-1) / 2,
+        cross_entropy_slope=slope(error),
+        half_squared_error_slope=slope(p * (error - (p * error).sum(-1, keepdims=True))),
     )
 
 
-def flat_share(w1: Axis1, w2: Axis2, cost: Grid, slope: float) -> float:
-    """The share of the grid on which the gradient in (w1, w2) is shorter than ``slope``.
+def flat_share(cost: Grid, slope: Grid, below: float) -> float:
+    """The share of the grid on which the slope is below so much of the cost's range, per unit of weight.
 
-    Scale the cost first (for instance by its range) if two costs are to be compared.
+    In units of the range two costs can be compared, and the share is an area: a finer grid gives the
+    same one. The steepest slope is no such unit, for a finer grid finds steeper cliffs.
+
+    Example:
+        >>> surface = loss_surface(random_signals(), *2 * [np.linspace(-20, 20, 41)])
+        >>> round(flat_share(surface.cross_entropy, surface.cross_entropy_slope, 0.005), 2)
+        0.02
     """
-    gradient = np.hypot(*np.gradient(cost, w1, w2))
-    return float((gradient < slope).mean())
+    return float((slope < below * np.ptp(cost)).mean())
