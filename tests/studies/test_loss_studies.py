@@ -212,10 +212,15 @@ def test_only_an_edge_that_still_rises_is_warned_of() -> None:
 
 
 def _wall(
-    tmp_path: Path, three: float = 0.92, factor: float = 0.2048, seeds: int = 4, spread: float = 0.0
+    tmp_path: Path,
+    three: float = 0.92,
+    factor: float = 0.2048,
+    seeds: int = 4,
+    spread: float = 0.0,
+    one: float = 0.93,
 ) -> Findings:
     """Sigmoid layers of a factor 0.2048; ``factor`` is what squared error has of cross-entropy's."""
-    accuracy = {"bce": (0.96, 0.95, three, 0.12), "se on sigmoid": (0.93, 0.35, 0.1, 0.1)}
+    accuracy = {"bce": (0.96, 0.95, three, 0.12), "se on sigmoid": (one, 0.35, 0.1, 0.1)}
     parts, ledger = [], []
     for head, reached in accuracy.items():
         for depth, value in enumerate(reached, start=1):
@@ -234,11 +239,15 @@ def test_the_wall_stands_where_it_was_published(tmp_path: Path) -> None:
     findings = _wall(tmp_path)
     assert outcomes(findings) == ["confirmed", "confirmed"]
     assert "has 0.205 to 0.205 times the first-layer gradient" in findings.verdicts[1].sentence
+    assert "0.352 [0.35, 0.354] with 2 beside 0.922 [0.92, 0.924] with 3" in (
+        findings.verdicts[2].sentence
+    )
     assert findings.tables[0].frame["here"].str.len().gt(3).all()
 
 
 def test_a_wall_elsewhere_or_another_factor_refutes(tmp_path: Path) -> None:
-    """Three layers that do not train; half the factor between the losses."""
+    """Three layers that do not train, one of squared error that does not; half the factor between them."""
+    assert outcomes(_wall(tmp_path, one=0.5)) == ["refuted", "confirmed"]
     assert outcomes(_wall(tmp_path, three=0.5)) == ["refuted", "confirmed"]
     assert outcomes(_wall(tmp_path, factor=0.1)) == ["confirmed", "refuted"]
 

@@ -9,7 +9,7 @@ The dashed prediction is gradient flow, dz/dstep = -eta (x^2 + 1) delta(z): it k
 
 References:
     Nielsen (2015), chapter 3, with two starting points; the printed curves of the cross-entropy come from an
-    update that leaves sigma'(z) out twice, and its rate .005 does not learn in 300 steps.
+    update that leaves sigma'(z) out twice; with its rate .005 the stated one only reaches .42 and .78.
 """
 
 from collections.abc import Mapping

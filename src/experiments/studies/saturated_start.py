@@ -122,7 +122,8 @@ def _starts(along: Along) -> Verdict:
     if not parts:
         return Verdict("How sure the answers were before training is not recorded.", "undecided")
     return Verdict(
-        f"Validation answers that are wrong with confidence 0.9 before training: {', '.join(parts)}.",
+        "Validation answers that are wrong with confidence 0.9 before training, of the head that has most: "
+        f"{', '.join(parts)}.",
         "measured",
     )
 
