@@ -431,7 +431,13 @@ def test_the_published_mnist1d_accuracies(linear, raw, expected, tmp_path: Path)
         networks("ce", 0.645, data="mnist1d", **{"model.depth": 2}),
         networks("raw", raw, spread=spread, data="mnist1d", **{"model.depth": 2}),
     )  # fmt: skip
-    assert outcomes(found(MNIST1DBaselines, rows, tmp_path)) == expected
+    findings = found(MNIST1DBaselines, rows, tmp_path)
+    assert outcomes(findings) == expected
+    printed = {
+        (row["network"], row["head"]): row for row in findings.tables[0].frame.to_dict("records")
+    }
+    test = printed["linear", "cross entropy"]["published test %"]
+    assert f"of the test part (published {test})" in findings.verdicts[0].sentence
 
 
 # -- calibration_after_temperature -----------------------------------------------------------------
