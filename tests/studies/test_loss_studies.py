@@ -403,6 +403,19 @@ def test_a_tie_to_the_last_digit_puts_nobody_ahead(tmp_path: Path) -> None:
     assert sentence.endswith("with 300 examples, and behind with 1000.")
 
 
+def test_networks_of_one_seed_are_one_draw(tmp_path: Path) -> None:
+    """Three seeds at two widths are three draws: 0.70, 0.71 and 0.72, whatever the widths add."""
+    parts = []
+    for width, more in ((16, -0.1), (64, 0.1)):
+        for row in networks("ce", 0.7, seeds=3, **{"model.width": width, "data.imbalance": 100.0}):
+            accuracy = 0.7 + 0.01 * row["seed"] + more
+            parts.append(row | {"test/accuracy": accuracy, "val/accuracy": accuracy})
+    findings = found(ClassImbalance, DataFrame(parts), tmp_path)
+    assert "cross entropy 0.71 [0.7, 0.717], worst class no value" in findings.verdicts[2].sentence
+    (row,) = findings.tables[0].frame.to_dict("records")
+    assert row["seeds"] == 3
+
+
 def test_what_each_head_loses_to_rare_classes(tmp_path: Path) -> None:
     """From equal classes to a hundredfold difference, seed by seed."""
     rows = _along("data.imbalance", (1.0, 100.0), {"ce": (0.97, 0.75), "se": (0.97, 0.8)})

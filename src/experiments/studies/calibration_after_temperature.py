@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from experiments.core.metric import Metric
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
@@ -27,6 +27,7 @@ from experiments.studies.contest import (
     best_temperature,
     ece_by_chance,
     edges,
+    seed_means,
     tempered,
     values_of,
 )
@@ -111,9 +112,7 @@ def _calibrated(contest: Contest, measured: DataFrame) -> Verdict:
     for head in contest.heads:
         mine = measured[measured["head"] == head]
         if len(mine):
-            before, after = (
-                mean_interval(mine[c].to_numpy(np.float64)) for c in ("ece", "ece after")
-            )
+            before, after = (mean_interval(seed_means(mine, c)) for c in ("ece", "ece after"))
             parts.append(f"{head} {before} to {after}")
             known.append(after.within(0.0, CALIBRATED))
     return Verdict(
@@ -143,7 +142,7 @@ def _nll(contest: Contest, measured: DataFrame) -> Verdict:
         mine = measured[measured["head"] == head]
         if len(mine):
             before, after, scale = (
-                mean_interval(mine[c].to_numpy(np.float64)) for c in ("nll", "nll after", "T")
+                mean_interval(seed_means(mine, c)) for c in ("nll", "nll after", "T")
             )
             parts.append(f"{head} {before.value:.3g} to {after} (T = {scale.value:.2g})")
     return Verdict(f"Negative log-likelihood, the same way: {'; '.join(parts)}.", "measured")
@@ -152,9 +151,8 @@ def _nll(contest: Contest, measured: DataFrame) -> Verdict:
 def _accuracy(contest: Contest) -> Verdict:
     parts = []
     for head in contest.heads:
-        arms = [arm for arm in contest.arms if arm.head == head]
-        accuracy = np.concatenate([values_of(arm.rows, "test/accuracy") for arm in arms])
-        parts.append(f"{head} {mean_interval(accuracy)}")
+        rows = concat(arm.rows for arm in contest.arms if arm.head == head)
+        parts.append(f"{head} {mean_interval(seed_means(rows, 'test/accuracy'))}")
     return Verdict(f"Test accuracy, which no temperature moves: {', '.join(parts)}.", "measured")
 
 

@@ -21,7 +21,7 @@ from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.reporting.figures import Axis, Curve, Panel, depth_profile
 from experiments.reporting.intervals import slope_interval
 from experiments.reporting.profiles import at_step
-from experiments.studies.contest import Along, Contest, values_of
+from experiments.studies.contest import Along, Contest, seed_means, values_of
 from experiments.studies.reading import DEPTH, NOTHING, decided
 
 ACCURACY = "test/accuracy"
@@ -187,7 +187,7 @@ def _gradients(along: Along) -> Figure | None:
     one_more = np.array(cross) + np.log10(LAYER) if np.isfinite(cross).all() else None
     curves = []
     for head in along.contest.heads:
-        samples = [values_of(along.at(head, depth), GRADIENT) for depth in along.values]
+        samples = [seed_means(along.at(head, depth), GRADIENT) for depth in along.values]
         if any(np.isfinite(seeds).any() for seeds in samples):
             shifted = one_more if head == SQUARED else None
             curves.append(Curve(head, x, samples, shifted))

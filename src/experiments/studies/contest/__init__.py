@@ -4,7 +4,7 @@ from experiments.studies.contest.along import Along
 from experiments.studies.contest.answers import answers_of, best_temperature, tempered
 from experiments.studies.contest.chance import ece_by_chance, ece_lead_by_chance
 from experiments.studies.contest.contest import Contest
-from experiments.studies.contest.duels import Duel, duel, values_of
+from experiments.studies.contest.duels import Duel, duel, seed_means, values_of
 from experiments.studies.contest.edges import edges
 from experiments.studies.contest.heads import (
     BASELINES,
@@ -41,6 +41,7 @@ __all__ = [
     "edges",
     "head_name",
     "median_steps",
+    "seed_means",
     "settings_of",
     "steps_to",
     "tempered",

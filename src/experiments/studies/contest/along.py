@@ -14,7 +14,7 @@ from experiments.reporting.figures import Axis, Curve, Panel, against_axis
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.contest.contest import Contest
-from experiments.studies.contest.duels import values_of
+from experiments.studies.contest.duels import seed_means
 from experiments.studies.contest.heads import HEAD, LR
 
 
@@ -59,8 +59,8 @@ class Along:
         return self.rows[(self.rows[HEAD] == head) & (self.rows[self.axis] == value)]
 
     def mean(self, head: str, value: int | float, metric: str) -> Interval:
-        """A metric's mean over networks."""
-        return mean_interval(values_of(self.at(head, value), metric))
+        """A metric's mean over seeds; networks that differ in other axes alone are one draw."""
+        return mean_interval(seed_means(self.at(head, value), metric))
 
     def lead(self, head: str, rival: str, value: int | float, metric: str) -> Interval:
         """Mean over seeds of a head's metric minus its rival's at the same setting and seed."""
@@ -108,7 +108,7 @@ class Along:
                 Curve(
                     head,
                     np.array(self.values),
-                    [values_of(self.at(head, value), metric) for value in self.values],
+                    [seed_means(self.at(head, value), metric) for value in self.values],
                 )
                 for head in self.contest.heads
             )
@@ -131,11 +131,11 @@ class Along:
                 mine = self.at(head, value)
                 if not len(mine):
                     continue
-                row = {short(self.axis): value, "head": head, "seeds": len(mine)}
+                row = {short(self.axis): value, "head": head, "seeds": mine["seed"].nunique()}
                 if LR in mine and self.rate is None:
                     row["rate"] = ", ".join(text(rate) for rate in mine[LR].unique())
                 for k, metric in enumerate(key for key in metrics if key in mine):
-                    found = mean_interval(values_of(mine, metric))
+                    found = mean_interval(seed_means(mine, metric))
                     row[metric_name(metric)] = found.value
                     row["95 %" + " " * k] = bounds(found)
                 rows.append(row)

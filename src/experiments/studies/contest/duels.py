@@ -93,6 +93,24 @@ def values_of(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
     return found
 
 
+def seed_means(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
+    """A column's mean over the networks of each seed, by seed: networks of one seed are one draw.
+
+    NaN where one of them was not measured, so that the seed is left out and counted.
+
+    >>> rows = DataFrame({"seed": [1, 0, 1], "loss": [2.0, 1.0, 4.0]})
+    >>> seed_means(rows, "loss")
+    array([1., 3.])
+    """
+    values, seeds = values_of(rows, metric), rows["seed"].to_numpy()
+    if not len(values):
+        return values
+    found: Float64[ndarray, " seeds"] = np.array(
+        [values[seeds == seed].mean() for seed in np.unique(seeds)]
+    )
+    return found
+
+
 def _paired(a: DataFrame, b: DataFrame, metric: str) -> dict[int, float]:
     """a - b of every seed that both have."""
     sides = [dict(zip(r["seed"].tolist(), values_of(r, metric), strict=False)) for r in (a, b)]
