@@ -28,12 +28,13 @@ class EventFile:
 
     Args:
         folder: made if it is not there; TensorBoard shows one run a folder.
+        suffix: of the file's name, to know it by.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suffix: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         own = f"{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
-        path = folder / f"events.out.tfevents.{int(time.time()):010d}.{own}"
+        path = folder / f"events.out.tfevents.{int(time.time()):010d}.{own}{suffix}"
         self._file = path.open("xb")
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
 

@@ -6,6 +6,8 @@ written as they are: TensorBoard marks them.
 """
 
 import re
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,17 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 from pandas import DataFrame, concat, isna
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard.summary import custom_scalars, hparams, image
 
 from experiments.core.cell import CellFolder, SweepFolder
+from experiments.core.event_file import EventFile
 from experiments.reporting.collect import read_collection
 from experiments.reporting.configurations import Configuration, configurations, short, varying_axes
 from experiments.reporting.figures.canvas import to_pixels
 from experiments.reporting.figures.curves import Curve, Panel, centre, draw_panels
 from experiments.reporting.figures.depth_profile import DELTA, LAYER
-from experiments.reporting.profiles import at_step, histories, layers_of
+from experiments.reporting.profiles import Profile, histories, log10_profiles
 from experiments.reporting.summary import seed_values
 
 BAND = ("mean", "lo", "hi")
@@ -54,20 +58,17 @@ def write_dashboards(folder: Path) -> list[Path]:
     for group in configurations(results[results["status"] != "failed"], axes):
         ledgers = [by_cell[cell] for cell in group.rows["cell"] if cell in by_cell]
         run = target / (_slug(group.label) or "all")
-        with SummaryWriter(str(run), max_queue=10_000) as writer:
-            writer.add_custom_scalars(LAYOUT)
-            _bands(writer, folder, group)
+        with closing(EventFile(run)) as events:
+            events.add(custom_scalars(LAYOUT))
+            _bands(events, folder, group)
             if ledgers:
-                _gradient(writer, concat(ledgers), group.label)
-            writer.add_hparams(
-                {short(key): _setting(v) for key, v in zip(axes, group.values, strict=True)},
-                {
-                    f"final/{key}": _mean(seed_values(group.rows, key))
-                    for key in FINAL
-                    if key in results
-                },
-                run_name=".",
-            )
+                _gradient(events, concat(ledgers), group.label)
+            settings = {short(k): _setting(v) for k, v in zip(axes, group.values, strict=True)}
+            known = [key for key in FINAL if key in results]
+            final = {f"final/{key}": _mean(seed_values(group.rows, key)) for key in known}
+            for summary in hparams(settings, final):
+                events.add(summary)
+            events.add(_scalars(final))
         written.append(run)
     return written
 
@@ -81,9 +82,9 @@ def write_cell_dashboard(cell: CellFolder, ledger: DataFrame) -> None:
     """
     for old in cell.tensorboard.glob(f"events.out.tfevents.*{_OURS}"):
         old.unlink()
-    with SummaryWriter(str(cell.tensorboard), filename_suffix=_OURS) as writer:
+    with closing(EventFile(cell.tensorboard, _OURS)) as events:
         if len(ledger):
-            _picture(writer, _profiles(ledger), cell.path.name)
+            _picture(events, log10_profiles(ledger), cell.path.name)
 
 
 def _mean(seeds: Float64[ndarray, " seeds"]) -> float:
@@ -91,39 +92,48 @@ def _mean(seeds: Float64[ndarray, " seeds"]) -> float:
     return float(finite.mean()) if len(finite) else float("nan")
 
 
-def _bands(writer: SummaryWriter, folder: Path, group: Configuration) -> None:
-    found = histories(folder, list(group.rows["cell"]), CURVES)
-    for key, (steps, values) in found.items():
-        mean, band = centre(list(values.T))
-        for edge, numbers in zip(BAND, (mean, *band), strict=True):
-            for step, number in zip(steps, numbers, strict=True):
-                writer.add_scalar(f"seeds/{key}/{edge}", number, int(step))
-
-
-def _gradient(writer: SummaryWriter, ledger: DataFrame, title: str) -> None:
-    """Mean log10 norm of every layer at every record, and the profile as a picture."""
-    curves = _profiles(ledger)
-    for step, curve in curves.items():
-        for layer, number in zip(curve.x, centre(curve.samples)[0], strict=True):
-            writer.add_scalar(f"log10_delta_norm/layer_{layer:02.0f}", number, step)
-    _picture(writer, curves, title)
-
-
-def _profiles(ledger: DataFrame) -> dict[int, Curve]:
-    """One depth profile over seeds for each recorded step."""
-    found: dict[int, Curve] = {}
-    for step in sorted(ledger["step"].unique().tolist()):
-        rows = at_step(ledger, step)
-        layers, values = layers_of(rows, rows["cell"].unique().tolist())
-        found[step] = Curve(f"step {step}", layers.astype(np.float64), list(values.T))
+def _means(values: Float64[ndarray, "seeds layers"]) -> Float64[ndarray, " layers"]:
+    """Over the finite seeds of each layer; NaN where there is none."""
+    finite = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        found: Float64[ndarray, " layers"] = np.where(finite, values, 0.0).sum(0) / finite.sum(0)
     return found
 
 
-def _picture(writer: SummaryWriter, curves: dict[int, Curve], title: str) -> None:
+def _scalars(numbers: Mapping[str, float]) -> Summary:
+    return Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in numbers.items()])
+
+
+def _bands(events: EventFile, folder: Path, group: Configuration) -> None:
+    points: dict[int, dict[str, float]] = {}
+    for key, (steps, values) in histories(folder, list(group.rows["cell"]), CURVES).items():
+        mean, band = centre(list(values.T))
+        for edge, numbers in zip(BAND, (mean, *band), strict=True):
+            for step, number in zip(steps.tolist(), numbers.tolist(), strict=True):
+                points.setdefault(int(step), {})[f"seeds/{key}/{edge}"] = number
+    for step in sorted(points):
+        events.add(_scalars(points[step]), step)
+
+
+def _gradient(events: EventFile, ledger: DataFrame, title: str) -> None:
+    """Mean log10 norm of every layer at every record, and the profile as a picture."""
+    profiles = log10_profiles(ledger)
+    for step, (layers, values) in profiles.items():
+        means = zip(layers.tolist(), _means(values).tolist(), strict=True)
+        named = {f"log10_delta_norm/layer_{layer:02d}": number for layer, number in means}
+        events.add(_scalars(named), step)
+    _picture(events, profiles, title)
+
+
+def _picture(events: EventFile, profiles: Mapping[int, Profile], title: str) -> None:
     """The first and the last recorded profile on one pair of axes."""
-    ends = [curves[step] for step in sorted({min(curves), max(curves)})]
-    figure = draw_panels([Panel(title, tuple(ends))], LAYER, DELTA)
-    writer.add_image("depth profile", to_pixels(figure), max(curves), dataformats="HWC")
+    curves = []
+    for step in sorted({min(profiles), max(profiles)}):
+        layers, values = profiles[step]
+        curves.append(Curve(f"step {step}", layers.astype(np.float64), list(values.T)))
+    figure = draw_panels([Panel(title, tuple(curves))], LAYER, DELTA)
+    picture = image("depth profile", to_pixels(figure), dataformats="HWC")
+    events.add(picture, max(profiles))
 
 
 def _setting(value: Any) -> str | float | int | bool:

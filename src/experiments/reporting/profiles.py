@@ -13,6 +13,8 @@ from experiments.core.cell import SweepFolder
 
 #: steps, and one row of values for each cell
 History = tuple[Float64[ndarray, " steps"], Float64[ndarray, "seeds steps"]]
+#: layer numbers (the notes' l, from 2), and one row of values for each cell
+Profile = tuple[Int64[ndarray, " layers"], Float64[ndarray, "seeds layers"]]
 
 
 def at_step(ledger: DataFrame, step: int) -> DataFrame:
@@ -24,9 +26,7 @@ def at_step(ledger: DataFrame, step: int) -> DataFrame:
     return ledger[ledger["step"] == step]
 
 
-def layers_of(
-    rows: DataFrame, cells: Sequence[str], column: str = "log10_delta_norm"
-) -> tuple[Int64[ndarray, " layers"], Float64[ndarray, "seeds layers"]]:
+def layers_of(rows: DataFrame, cells: Sequence[str], column: str = "log10_delta_norm") -> Profile:
     """One column of the ledger, layer by layer, for cells of one shape.
 
     Args:
@@ -40,6 +40,19 @@ def layers_of(
     mine = rows[rows["cell"].isin(list(cells))]
     wide = mine.pivot(index="cell", columns="layer", values=column)
     return wide.columns.to_numpy(np.int64), wide.to_numpy(np.float64)
+
+
+def log10_profiles(ledger: DataFrame) -> dict[int, Profile]:
+    """log10 ||delta^[l]|| at every recorded step, in order, of the cells that were there then.
+
+    Args:
+        ledger: rows of cells of one shape.
+    """
+    wide = ledger.pivot(index=["step", "cell"], columns="layer", values="log10_delta_norm")
+    layers, values = wide.columns.to_numpy(np.int64), wide.to_numpy(np.float64)
+    steps, starts = np.unique(wide.index.get_level_values("step"), return_index=True)
+    blocks = np.split(values, starts[1:])
+    return {int(step): (layers, block) for step, block in zip(steps, blocks, strict=True)}
 
 
 def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[str, History]:
