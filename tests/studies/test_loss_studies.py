@@ -141,8 +141,10 @@ def test_who_loses_more_networks(lost: str, kept: str, outcome: str, tmp_path: P
         networks("ce", 0.95), networks("se", 0.95),
         networks(lost, 0.1, **{"model.depth": 2}), networks(kept, 0.95, **{"model.depth": 2}),
     )  # fmt: skip
+    results = results.assign(**{"trainer.max_steps": 1500})
     accuracy, training, *_ = found(MSEvsCrossEntropy, results, tmp_path).verdicts
     assert training.outcome == outcome
+    assert "learn nothing in 1,500 steps (" in training.sentence
     assert "(1 settings)" in accuracy.sentence
     assert accuracy.outcome == "confirmed"
 

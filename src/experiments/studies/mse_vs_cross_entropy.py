@@ -59,7 +59,7 @@ class MSEvsCrossEntropy(Study):
         f"At one common learning rate the difference in test accuracy depends on the rate by more than "
         f"{MISLEADING:g}. With the rate tuned for each side, and where all networks of both train, "
         f"cross-entropy and a squared error on a softmax or on sigmoids are within {TIE:g} of each other: "
-        "what cross-entropy wins is networks that squared error does not train at all."
+        "what cross-entropy wins is networks that squared error has not trained in the steps given."
     )
     refuted_by: ClassVar[str] = (
         f"An interval of the tuned difference that lies outside ±{TIE:g} where both train; common rates "
@@ -119,18 +119,17 @@ def _training(contest: Contest) -> Verdict:
             "Which networks learn is not known, for want of a chance level.", "undecided"
         )
     lost = [f"{head} {contest.share_below(head, least)}" for head in contest.heads]
-    poor = [
-        f"{head} {contest.share_below(head, contest.trained_from).value:.3g}"
-        for head in contest.heads
-    ]
+    bar = contest.trained_from
+    poor = [f"{head} {contest.share_below(head, bar).value:.3g}" for head in contest.heads]
     more = [
         ahead(mean_interval(share[rival] - own))
         for rival in contest.rivals
         if _bounded(rival) and len(share[rival]) == len(own)
     ]
     return Verdict(
-        f"Share of networks that learn nothing (test accuracy below {least:.2f}), each at its own rate: "
-        f"{', '.join(lost)}; that end below {contest.trained_from:.2f}: {', '.join(poor)}.",
+        f"Share of networks that learn nothing{contest.given} (test accuracy below {least:.2f}), each at "
+        f"its own rate: "
+        f"{', '.join(lost)}; that end below {bar:.2f}: {', '.join(poor)}.",
         decided(*more),
     )
 

@@ -16,7 +16,7 @@ from experiments.studies.contest.heads import HEAD, LR, baseline_of, chance_of, 
 from experiments.studies.contest.tuning import Arm, arms_of
 from experiments.studies.reading import MARGIN
 
-ACCURACY = "test/accuracy"
+ACCURACY, STEPS = "test/accuracy", "trainer.max_steps"
 #: a network is trained when it has come this share of the way from chance to the best arm's accuracy
 TRAINED = 0.8
 #: the share at which it has arrived, when speed is asked for
@@ -75,6 +75,15 @@ class Contest:
         """
         learnt = {arm.setting for arm in self.arms if self.learns(arm)}
         return [arm for arm in self.arms if arm.setting in learnt or np.isnan(self.chance)]
+
+    @cached_property
+    def given(self) -> str:
+        """How long all networks trained, in words; nothing where that is unknown.
+
+        What has learnt nothing by then may learn later: a plateau is a delay before it is an end.
+        """
+        steps = self.rows[STEPS].unique() if STEPS in self.rows else []
+        return f" in {steps[0]:,.0f} steps" if len(steps) == 1 and steps[0] > 0 else ""
 
     def learns(self, arm: Arm) -> bool:
         """Whether at its best rate the arm's mean test accuracy is clearly above chance."""
