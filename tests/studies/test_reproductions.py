@@ -36,6 +36,8 @@ def test_highams_starts_are_where_the_published_curve_starts(tmp_path: Path) -> 
     assert begin["median"] == pytest.approx(5.36, abs=0.25)
     assert len(found.figures) == 2
     assert found.verdicts[-1].outcome == "measured"  # too few steps to judge the losses
+    unjudged = "The claim's share and its last band are about 1,000,000 (size=full)."
+    assert sum(unjudged in verdict.sentence for verdict in found.verdicts) == 1
 
 
 def test_higham_plots_twenty_times_the_papers_cost(tmp_path: Path) -> None:

@@ -93,8 +93,10 @@ def _share(one: Starts) -> Verdict:
         f"{one.label}: after {one.last:,} steps {right} of {len(one.right)} starts classify every point "
         f"({share})."
     )
-    judged = one.published and one.last >= SHARE_AFTER
-    return Verdict(sentence, decided(share.within(SHARE, 1.0)) if judged else "measured")
+    if one.published and one.last < SHARE_AFTER:
+        sentence += f" The claim's share and its last band are about {SHARE_AFTER:,} (size=full)."
+        return Verdict(sentence, "measured")
+    return Verdict(sentence, decided(share.within(SHARE, 1.0)) if one.published else "measured")
 
 
 def _lead(found: Sequence[Starts]) -> list[Verdict]:
