@@ -27,6 +27,7 @@ from experiments.studies import (
     MSEvsCrossEntropy,
     SaturatedStart,
     calibration_after_temperature,
+    mse_figures,
 )
 from experiments.studies.contest import Contest, ece_by_chance, edges
 
@@ -118,6 +119,22 @@ def test_a_tie_when_tuned_and_a_contest_at_one_rate_that_misleads(tmp_path: Path
     assert "is 0 [0, 0] against half squared error on softmax (2 settings)" in accuracy.sentence
     assert "from -0.35 [-0.35, -0.35] at 1 to 0.45 [0.45, 0.45] at 0.1" in one_rate.sentence
     assert flips.sentence.endswith("nowhere.")
+
+
+def test_a_head_has_one_colour_in_the_whole_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Colours follow the order of a figure's labels: in each the heads, cross-entropy first."""
+    drawn: list[list[str]] = []
+    draw = mse_figures.against_axis
+
+    def noting(panels: Any, *rest: Any, **named: Any) -> Any:
+        drawn.extend([curve.label for curve in panel.curves] for panel in panels)
+        return draw(panels, *rest, **named)
+
+    monkeypatch.setattr(mse_figures, "against_axis", noting)
+    found(MSEvsCrossEntropy, _contest({"ce": 0.95, "se": 0.95}, {"ce": 0.6, "se": 0.5}), tmp_path)
+    assert drawn == [["cross entropy", "half squared error on softmax"]] * 3
 
 
 def test_a_clear_lead_when_tuned_refutes_the_tie(tmp_path: Path) -> None:

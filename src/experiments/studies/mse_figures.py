@@ -50,15 +50,15 @@ def _against_rate(contest: Contest) -> Figure | None:
     if len(contest.rates) < 2:
         return None
     curves = []
-    for rival in contest.rivals:
-        samples = [contest.duel(rival, ACCURACY, rate).per_seed for rate in contest.rates]
-        curves.append(Curve(rival, np.array(contest.rates), samples))
+    for head in contest.heads:  # the baseline too, at 0: a head has one colour in the whole report
+        samples = [contest.duel(head, ACCURACY, rate).per_seed for rate in contest.rates]
+        curves.append(Curve(head, np.array(contest.rates), samples))
     caption = (
         f"Test accuracy of {contest.baseline} minus that of each rival when both train at the same "
-        "learning rate, mean over settings. Above 0 cross-entropy is ahead. The same networks, a "
-        "different rate, another verdict."
+        "learning rate, mean over settings. Above 0 cross-entropy is ahead; its own line is 0. The same "
+        "networks, a different rate, another verdict."
     )
-    panel = Panel("", tuple(curves), (("tie", 0.0),))
+    panel = Panel("", tuple(curves))
     axis = Axis("learning rate of both", logarithmic=True)
     title = "The unfair contest: one learning rate for both"
     return against_axis([panel], axis, Axis("difference in test accuracy"), title, caption)
