@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from experiments.app import callbacks
 from experiments.app import train as door
+from experiments.app.report import has_failed
 from experiments.reporting.collect import collect
 
 #: small, fast, and writes nothing but what a test looks at
@@ -62,8 +63,8 @@ def train(*arguments: str, report: bool = False) -> Answer:
     return Answer(status, out.getvalue(), err.getvalue())
 
 
-def _tables(folder: Path) -> int:
-    return 1 if (collect(folder).results["status"] == "failed").any() else 0
+def _tables(folder: Path, since: float) -> int:
+    return int(has_failed(folder, collect(folder).results, since))
 
 
 def _status_of(leaving: SystemExit, err: io.StringIO) -> int:

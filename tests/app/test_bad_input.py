@@ -199,6 +199,42 @@ def test_a_runs_folder_that_is_a_file() -> None:
     assert Path("runs").read_text() == "mine"
 
 
+@pytest.mark.parametrize("sweep", [(), ("-m", "seed=0,1")], ids=["run", "sweep"])
+def test_a_runs_folder_that_cannot_be_made(sweep) -> None:
+    """One message, for one run and for a sweep; not what Hydra's own mkdir would raise."""
+    answer = train(*sweep, *TINY, "runs_dir=/proc/results")
+    assert answer.status == 1
+    assert "found /proc, where no folder can be made" in answer.err
+    assert "set runs_dir" in answer.err
+    assert "Traceback" not in answer.err
+
+
+#: a softmax over the one output of a regression
+MISFIT = ("data=unit_cube", "loss=cross_entropy", "trainer.max_steps=2", "logger=none")
+
+
+def test_a_failure_of_another_day_is_not_this_commands() -> None:
+    """The status is that of the cells just run; the table still shows the old one."""
+    assert train(*MISFIT).status == 1
+    answer = train(*TINY, report=True)
+    assert answer.status == 0
+    assert "1 failed" in answer.out
+    assert train(*MISFIT).status == 1
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch) -> None:
+    """No traceback, and the shells' status of an interruption."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.app.run.train", interrupted)
+    answer = train(*TINY)
+    assert answer.status == 130
+    assert "the same command goes on" in answer.err
+    assert "Traceback" not in answer.err
+
+
 def test_a_checkpoint_cut_short() -> None:
     """Named as what it is, before a cell is made of it."""
     assert train(*TINY, "name=whole").status == 0

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from tests.app.composing import composed, composed_whole
-from tests.house.plan import CONF, name_of, options
+from tests.house.plan import CONF, ROOT, name_of, options
 
 from experiments import studies
 from experiments.core.study import Study
@@ -82,3 +82,27 @@ def test_a_size_belongs_to_a_study_and_a_size(path) -> None:
     sizes = set(options("size"))
     assert path.stem in {f"{study}_{size}" for study in options("study") for size in sizes}
     composed(f"study={path.stem.rpartition('_')[0]}", f"size={path.stem.rpartition('_')[2]}")
+
+
+PAGE = ROOT / "docs" / "studies.md"
+
+
+@pytest.mark.parametrize("name", options("study"))
+def test_the_page_of_studies_has_its_question_and_sizes(name) -> None:
+    """As the class asks it, with the number of cells that either size makes; its link leads somewhere."""
+    rows = [line.split("|") for line in PAGE.read_text().splitlines() if f"| `{name}` |" in line]
+    assert len(rows) == 1, f"docs/studies.md has {len(rows)} rows for {name}"
+    _, question, _, networks, *_, link, _ = (cell.strip() for cell in rows[0])
+    room = OmegaConf.load(options("study")[name]).study.rpartition(".")[2]
+    assert question == ROOMS[room].question
+    sizes = [composed_whole(f"study={name}", f"size={size}") for size in ("default", "full")]
+    assert networks == "; ".join(f"{_cells(config):,}" for config in sizes)
+    page, _, anchor = link.partition("(")[2].removesuffix(")").partition("#")
+    headings = [line for line in (PAGE.parent / page).read_text().splitlines() if line[:1] == "#"]
+    assert anchor in map(_anchor, headings)
+
+
+def _anchor(heading: str) -> str:
+    """The fragment under which a page of Markdown shows a heading."""
+    words = re.sub(r"[^\w\- ]", "", heading.lstrip("# ").lower())
+    return words.replace(" ", "-")

@@ -1,5 +1,7 @@
 """What the losses refuse, and in which words; and what counts as right."""
 
+import math
+
 import pytest
 import torch
 
@@ -56,10 +58,7 @@ def test_class_indices_out_of_range(loss, bad):
         (torch.zeros(4, 3), torch.zeros(4, 1, dtype=torch.long)),
         (torch.zeros(2, 4, 3), torch.zeros(1, 4, 3)),
         (torch.zeros(2, 4, 3), torch.zeros(2, 1, dtype=torch.long)),
-        (
-            torch.zeros(2, 4, 3),
-            torch.zeros(4, 3, dtype=torch.long),
-        ),  # indices of 4 runs, or values?
+        (torch.zeros(2, 4, 3), torch.zeros(3, 4, dtype=torch.long)),
         (torch.zeros(4, 3), torch.zeros(4, 3, dtype=torch.complex64)),
         (torch.zeros(4, 3), torch.tensor(1)),
     ],
@@ -242,6 +241,30 @@ def test_integers_of_runs_and_batch_are_class_indices():
     cost = CrossEntropy().per_example(z, t)
     for r in range(3):
         torch.testing.assert_close(cost[r], CrossEntropy().per_example(z[r], t[r]))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), HalfSquaredError(), BinaryCrossEntropy()])
+@pytest.mark.parametrize("dtype", [torch.long, torch.uint8, torch.bool])
+def test_integer_rows_that_all_runs_share_are_the_values_they_name(loss, dtype):
+    """What one_hot gives, for one network and for a stack: the same as floats."""
+    z, rows = torch.randn(5, 4, 3), torch.nn.functional.one_hot(torch.tensor([2, 0, 1, 1]), 3)
+    shared, floats = rows.to(dtype), rows.float()
+    for outputs in (z, z[0]):
+        torch.testing.assert_close(loss(outputs, shared), loss(outputs, floats))
+        torch.testing.assert_close(loss.delta(outputs, shared), loss.delta(outputs, floats))
+    one = torch.randn(3, 4, 1)
+    if not isinstance(loss, CrossEntropy):
+        torch.testing.assert_close(loss(one, shared[:, :1]), loss(one, floats[:, :1]))
+
+
+def test_integers_that_may_be_rows_or_indices_are_refused():
+    """As many runs as examples and outputs, and one-hot rows: nobody can know which was meant."""
+    z, rows = torch.randn(3, 3, 3), torch.eye(3, dtype=torch.long)
+    refused(CrossEntropy(), z, rows, r"which\?; give rows that all share as t\.float\(\)")
+    expected = torch.stack([CrossEntropy()(z[r], rows.float()) for r in range(3)])
+    torch.testing.assert_close(CrossEntropy()(z, rows.float()), expected)
+    one = torch.ones(1, 1, dtype=torch.long)  # one output: an index and a value are the same number
+    assert float(BinaryCrossEntropy()(torch.zeros(1, 1, 1), one)) == pytest.approx(math.log(2))
 
 
 def test_prediction_is_the_link():

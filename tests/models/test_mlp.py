@@ -1,11 +1,13 @@
 """MLP: shapes, seeds, and the whole network against torch's own layers."""
 
+import numpy as np
 import pytest
 import torch
 
 from experiments.activations import ELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.core.errors import ConfigurationError
 from experiments.initializers import Gaussian, Glorot, He
+from experiments.layers import Dense
 from experiments.models import MLP
 
 
@@ -36,6 +38,25 @@ def test_run_r_draws_what_its_seed_draws_alone(seed):
         alone = MLP((2, 3, 3, 1), Tanh(), Gaussian(1.0, 0.5), seed=s)
         for ours, theirs in zip(stack.parameters(), alone.parameters(), strict=True):
             assert torch.equal(ours[r], theirs)
+
+
+@pytest.mark.parametrize(
+    "seeds", [np.array([3, 1, 4]), torch.tensor([3, 1, 4]), range(3, 6), (np.int64(3), 1, 4)]
+)
+def test_seeds_and_widths_may_be_arrays(seeds):
+    """NumPy's and torch's integers are integers."""
+    stack = MLP(np.array([2, 3, 1]), Tanh(), Glorot(), runs=np.int64(3), seed=seeds)
+    plain = MLP((2, 3, 1), Tanh(), Glorot(), runs=3, seed=[int(s) for s in seeds])
+    assert torch.equal(stack.weights[0], plain.weights[0])
+    assert (stack.widths, stack.runs) == ((2, 3, 1), 3)
+    one = Dense(2, 3, Tanh(), Glorot(), seed=np.int64(7))
+    assert torch.equal(one.weight, Dense(2, 3, Tanh(), Glorot(), seed=7).weight)
+
+
+def test_shapes_can_be_had_without_numbers():
+    """On the meta device, as for counting parameters."""
+    net = MLP((2, 3, 1), Tanh(), Glorot(), runs=4).to("meta")
+    assert net(torch.empty(5, 2, device="meta")).shape == (4, 5, 1)
 
 
 def test_seed_zero_is_a_seed():
@@ -119,10 +140,13 @@ def test_saving_and_loading_keeps_every_number():
     ("arguments", "message"),
     [
         ({"widths": (3,)}, "at least"),
-        ({"widths": (3, 0, 2)}, "out_features=0"),
+        ({"widths": (3, 0, 2)}, r"widths\[1\]=0"),
         ({"widths": (3, 4, 4, 2), "activation": [Tanh()]}, "1 activations; expected one, or 2"),
         ({"widths": (3, 2), "seed": -1}, "seed=-1"),
         ({"widths": (3, 2), "runs": 2, "seed": [1]}, "1 seeds"),
+        ({"widths": (3, 2), "seed": True}, "seed=True"),
+        ({"widths": (3, 2), "runs": 0}, "runs=0; expected an integer from 1"),
+        ({"widths": (3, 2), "runs": 2, "seed": torch.tensor([1.0, 2.0])}, "seed=1.0"),
     ],
     ids=str,
 )

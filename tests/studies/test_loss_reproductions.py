@@ -75,7 +75,7 @@ def test_a_linear_network_on_mnist1d_as_published(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("study", "name", "judged"),
     [

@@ -3,6 +3,8 @@
 import json
 import shlex
 import sys
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ from experiments.core.errors import describe
 
 @dataclass
 class Started:
-    """A sweep folder that this process has started, and the settings that all its cells share."""
+    """A sweep folder that this process has started, the settings that all its cells share, and when."""
 
     folder: SweepFolder
     study: str
     config: dict[str, Any]
+    at: float
 
 
 started: list[Started] = []
@@ -49,9 +52,25 @@ def _enter(config: DictConfig) -> None:
                     "set runs_dir or name to another place, or move the file away",
                 )
             )
+    _require_writable(next(path for path in (folder, *folder.absolute().parents) if path.is_dir()))
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
-    started.append(Started(SweepFolder(folder), config.study, plain))
+    started.append(Started(SweepFolder(folder), config.study, plain, time.time()))
+
+
+def _require_writable(place: Path) -> None:
+    """Make a folder there and remove it: permissions alone do not tell of every file system."""
+    try:
+        Path(tempfile.mkdtemp(dir=place)).rmdir()
+    except OSError as error:
+        raise SystemExit(
+            "Error: "
+            + describe(
+                f"{place}, where no folder can be made ({type(error).__name__}: {error.strerror})",
+                "a place for results",
+                "set runs_dir to a folder that may be written",
+            )
+        ) from error
 
 
 def announce() -> None:

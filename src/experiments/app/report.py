@@ -43,15 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def report(folder: Path, figures: Path | None = None) -> int:
+def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int:
     """Rebuild the tables, write the report and the dashboards, print the verdict.
 
     Args:
         folder: of the sweep.
         figures: a folder for every figure as an SVG file; None writes none.
+        since: of cells that failed before (as time.time() tells it) the status says nothing.
 
     Returns:
-        1 if the table holds a failed cell, else 0.
+        1 if the table holds a cell that has failed since, else 0.
 
     Raises:
         ConfigurationError: if ``folder`` is no sweep's, none of its cells is over, or study.json
@@ -88,7 +89,16 @@ def report(folder: Path, figures: Path | None = None) -> int:
     if len(collection.holes) > HEAD:
         print(f"left out: {len(collection.holes) - HEAD} more, all named in the report")
     print(f"\nreport: {page}")
-    return 1 if (results["status"] == "failed").any() else 0
+    return int(has_failed(folder, results, since))
+
+
+def has_failed(folder: Path, results: "DataFrame", since: float) -> bool:
+    """Whether a cell of the table has failed since then; an older failure is another command's."""
+    from experiments.core.cell import SweepFolder
+
+    failed = results.loc[results["status"] == "failed", "cell"]
+    records = (SweepFolder(folder).cell(str(name)).record for name in failed)
+    return any(record.stat().st_mtime >= since for record in records)
 
 
 def load_study(folder: Path) -> "Study":

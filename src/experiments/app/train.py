@@ -15,6 +15,9 @@ from experiments.app.schema import register
 
 register()
 
+#: the shells' status of a program that was interrupted
+STOPPED = 130
+
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def task(config: DictConfig) -> str:
@@ -36,23 +39,28 @@ def task(config: DictConfig) -> str:
 
 
 def main() -> None:
-    """Run what the command line asks for; exit with 1 if a cell failed, 0 otherwise."""
-    task()
-    if not started:  # --help, --cfg and their like
-        return
-    announce()
-    sys.exit(finish(started[-1].folder.path))
+    """Run what the command line asks for; exit with 1 if one of its cells failed, 0 otherwise."""
+    try:
+        task()
+        if not started:  # --help, --cfg and their like
+            return
+        announce()
+        status = finish(started[-1].folder.path, started[-1].at)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with the cells that are missing", file=sys.stderr)
+        status = STOPPED
+    sys.exit(status)
 
 
-def finish(folder: Path) -> int:
+def finish(folder: Path, since: float) -> int:
     """Rebuild the tables, write the report and the dashboards, print the verdict.
 
     Returns:
-        1 if the table holds a failed cell, else 0.
+        1 if a cell has failed since then (as time.time() tells it), else 0.
     """
     from experiments.app.report import report
 
-    return report(folder)
+    return report(folder, since=since)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class Activation(nn.Module, ABC):
             derivative: receives sigma'(z); likewise, and sharing none with ``a``.
         """
         with torch.no_grad(), quiet():
-            for operation in self.bind(z.detach(), a, derivative):
+            for operation in self.bind(z.detach().resolve_neg(), a, derivative):
                 operation()
 
     @final

@@ -4,21 +4,25 @@ One seed, several independent streams: drawing more weights never moves the orde
 A stream is a CPU generator, so a network starts the same on every device.
 """
 
-import operator
 import zlib
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 import numpy as np
 import torch
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.whole import whole
+
+#: one seed, or one a run; NumPy's and torch's integers are as good as Python's
+Seeds = SupportsIndex | Sequence[SupportsIndex] | np.ndarray | torch.Tensor
 
 INITIALISATION = "initialisation"
 DATA = "data"
 SHUFFLING = "shuffling"
 
 
-def stream(seed: int, name: str) -> torch.Generator:
+def stream(seed: SupportsIndex, name: str) -> torch.Generator:
     """A generator for one purpose, independent of every other purpose of the same seed.
 
     Args:
@@ -33,17 +37,14 @@ def stream(seed: int, name: str) -> torch.Generator:
         >>> bool((torch.rand(3, generator=a) == torch.rand(3, generator=b)).any())
         False
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigurationError(
-            describe(f"seed={seed!r}", "an integer from 0", "give for instance seed=0")
-        )
-    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(zlib.crc32(name.encode()),))
+    entropy = whole("seed", seed, 0)
+    sequence = np.random.SeedSequence(entropy=entropy, spawn_key=(zlib.crc32(name.encode()),))
     generator = torch.Generator(device="cpu")
     generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
     return generator
 
 
-def run_seeds(seed: int | Sequence[int], runs: int | None) -> list[int]:
+def run_seeds(seed: Seeds, runs: SupportsIndex | None) -> list[int]:
     """The seed of every run: a sequence as it is, one number s as s .. s + R - 1.
 
     Args:
@@ -51,19 +52,22 @@ def run_seeds(seed: int | Sequence[int], runs: int | None) -> list[int]:
         runs: number of runs R, or None for a single network (one seed).
 
     Raises:
-        ConfigurationError: if a sequence does not hold exactly one seed per run.
+        ConfigurationError: if a sequence does not hold exactly one seed per run, or something is not an
+            integer from 0.
 
     Example:
         >>> run_seeds(3, 4), run_seeds([7, 9], 2), run_seeds(0, None)
         ([3, 4, 5, 6], [7, 9], [0])
     """
-    count = 1 if runs is None else runs
-    if not isinstance(seed, Sequence):  # Python's integers and NumPy's
-        return [operator.index(seed) + r for r in range(count)]
-    if len(seed) != count:
+    count = 1 if runs is None else whole("runs", runs, 1)
+    given = seed.tolist() if isinstance(seed, np.ndarray | torch.Tensor) else seed
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        first = whole("seed", given, 0)
+        return [first + r for r in range(count)]
+    if len(given) != count:
         raise ConfigurationError(
             describe(
-                f"{len(seed)} seeds", f"{count}, one for each run", "give one seed or R of them"
+                f"{len(given)} seeds", f"{count}, one for each run", "give one seed or R of them"
             )
         )
-    return [int(s) for s in seed]
+    return [whole("seed", s, 0) for s in given]

@@ -6,7 +6,7 @@ given                        shape                              canonical form
 class indices (integers)     (batch,) or (R, batch)             int64, (*runs, batch, 1)
 the same, one output         the same                           values, (..., batch, 1)
 values (floats)              (batch, n_L) or (R, batch, n_L)    the outputs' dtype, same shape
-values (integers, booleans)  exactly the outputs' shape         the outputs' dtype, same shape
+values (integers, booleans)  (batch, n_L) or (R, batch, n_L)    the outputs' dtype, same shape
 ===========================  =================================  =============================
 
 Targets without the run axis are shared by all runs. Nothing else broadcasts: a (batch,) float target
@@ -45,27 +45,40 @@ def canonical(
             describe("targets that require a gradient", "constants", "pass t.detach()")
         )
     whole, integral = outputs.shape, not (t.is_floating_point() or t.is_complex())
-    if t.is_complex() or t.shape not in (
-        whole,
-        *((whole[:-1], whole[-2:-1]) if integral else (whole[-2:],)),
-    ):
+    indices = integral and t.shape in (whole[:-1], whole[-2:-1])
+    if t.is_complex() or not (indices or t.shape in (whole, whole[-2:])):
         raise ConfigurationError(
             describe(
                 f"targets {t.dtype} of shape {tuple(t.shape)} for outputs of shape {tuple(whole)}",
-                f"integers of shape {tuple(whole[:-1])} or floats of shape {tuple(whole)}, "
+                f"class indices of shape {tuple(whole[:-1])} or values of shape {tuple(whole)}, "
                 "the run axis left out where all runs share them",
                 "reshape the targets, for instance t.unsqueeze(-1) for one output",
             )
         )
-    if integral and t.shape != whole and whole[-1] > 1:
+    if indices and whole[-1] > 1:
         if readable(t):
+            if t.shape == whole[-2:]:
+                _require_no_rows(t)
             check_values(t, whole[-1], kind)
         return t.long().unsqueeze(-1).expand(*whole[:-1], 1)
-    values = (t.unsqueeze(-1) if integral and t.shape != whole else t).to(outputs.dtype)
+    values = (t.unsqueeze(-1) if indices else t).to(outputs.dtype)
     if kind != "value" and readable(t):
         # in the dtype given: a row of float32 sums to one within float32, whatever the outputs are
         check_values(t if t.is_floating_point() else values, whole[-1], kind)
     return values
+
+
+def _require_no_rows(t: Shaped[Tensor, "R R"]) -> None:
+    """As many runs as examples and outputs: class indices of every run, or rows that all share?"""
+    if bool(((t == 0) | (t == 1)).all() & (t.sum(-1) == 1).all()):
+        raise ConfigurationError(
+            describe(
+                f"integer targets {tuple(t.shape)}, each row with a single 1, for as many runs, "
+                "examples and outputs",
+                "class indices of every run, or one-hot rows that all runs share: which?",
+                "give rows that all share as t.float(), class indices as F.one_hot(t, n_L)",
+            )
+        )
 
 
 def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None:

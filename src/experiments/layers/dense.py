@@ -1,6 +1,7 @@
 """Dense: one fully-connected layer, z = W a + b and a = sigma(z), for one network or a stack."""
 
 from collections.abc import Sequence
+from typing import SupportsIndex, cast
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,8 @@ from experiments.activations import Identity
 from experiments.core.activation import Activation
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
-from experiments.core.seeding import INITIALISATION, run_seeds, stream
+from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
+from experiments.core.whole import whole
 from experiments.layers.affine import dense
 from experiments.layers.record import LayerRecord
 
@@ -50,15 +52,14 @@ class Dense(nn.Module):
         out_features: int,
         activation: Activation,
         initializer: Initializer | Sequence[Initializer],
-        runs: int | None = None,
-        seed: int | Sequence[int] | Sequence[torch.Generator] = 0,
+        runs: SupportsIndex | None = None,
+        seed: Seeds | Sequence[torch.Generator] = 0,
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
-            _require_count(name, size)
-        if runs is not None:
-            _require_count("runs", runs)
+        in_features = whole("in_features", in_features, 1)
+        out_features = whole("out_features", out_features, 1)
+        runs = None if runs is None else whole("runs", runs, 1)
         if not isinstance(activation, Activation):
             raise ConfigurationError(
                 describe(
@@ -98,7 +99,7 @@ class Dense(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         device = rows.device.type
-        if torch.is_autocast_enabled(device):
+        if device != "meta" and torch.is_autocast_enabled(device):  # meta knows no autocast
             # cast outside the Function: its backward may run outside the autocast region
             dtype = torch.get_autocast_dtype(device)
             rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
@@ -145,15 +146,6 @@ class Dense(nn.Module):
         )
 
 
-def _require_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(
-            describe(
-                f"{name}={value!r}", "an integer from 1", f"give {name} a positive whole number"
-            )
-        )
-
-
 def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> list[Initializer]:
     rooms = [initializer] * count if isinstance(initializer, Initializer) else initializer
     if (
@@ -171,14 +163,8 @@ def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> li
     return list(rooms)
 
 
-def _generators(
-    seed: int | Sequence[int] | Sequence[torch.Generator], runs: int | None
-) -> list[torch.Generator]:
+def _generators(seed: Seeds | Sequence[torch.Generator], runs: int | None) -> list[torch.Generator]:
     """One generator per run: new streams for seeds, the network's own where it passes them."""
-    if not isinstance(seed, int):
-        handed = [g for g in seed if isinstance(g, torch.Generator)]
-        if handed:
-            return handed
-        seeds = [s for s in seed if not isinstance(s, torch.Generator)]
-        return [stream(s, INITIALISATION) for s in run_seeds(seeds, runs)]
-    return [stream(s, INITIALISATION) for s in run_seeds(seed, runs)]
+    if isinstance(seed, Sequence) and seed and isinstance(seed[0], torch.Generator):
+        return cast(list[torch.Generator], list(seed))
+    return [stream(s, INITIALISATION) for s in run_seeds(cast(Seeds, seed), runs)]

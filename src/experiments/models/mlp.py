@@ -1,15 +1,18 @@
 """MLP: a fully-connected network, or a stack of R of them computed at once."""
 
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor, nn
 
 from experiments.activations import Identity
 from experiments.core.activation import Activation
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
-from experiments.core.seeding import INITIALISATION, run_seeds, stream
+from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
+from experiments.core.whole import whole
 from experiments.layers import Dense, LayerRecord
 
 
@@ -46,17 +49,17 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[int],
+        widths: Sequence[int] | ndarray,
         activation: Activation | Sequence[Activation],
         initializer: Initializer | Sequence[Initializer],
         output_activation: Activation | None = None,
-        runs: int | None = None,
-        seed: int | Sequence[int] = 0,
+        runs: SupportsIndex | None = None,
+        seed: Seeds = 0,
         skip: bool = False,
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.widths = tuple(widths)
+        self.widths = tuple(whole(f"widths[{k}]", n, 1) for k, n in enumerate(widths))
         if len(self.widths) < 2:
             raise ConfigurationError(
                 describe(
@@ -65,7 +68,7 @@ class MLP(nn.Module):
                     "give the input and the output width; hidden layers come between them",
                 )
             )
-        self.runs = runs
+        self.runs = None if runs is None else whole("runs", runs, 1)
         self.skip = skip
         self.normalize = normalize
         self.seeds = run_seeds(seed, runs)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from experiments.core.errors import CheckpointError, ConfigurationError, describe
 
-Hyperparameter = float | int | Sequence[float] | Tensor
+Hyperparameter = float | int | Sequence[float | int] | Tensor
 
 
 class Optimizer(ABC):
