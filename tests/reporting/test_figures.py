@@ -177,6 +177,16 @@ def test_one_label_has_one_colour_in_all_panels() -> None:
     assert colours == [[COLOURS[0], COLOURS[1]], [COLOURS[1]]]
 
 
+@pytest.mark.parametrize(("panels", "named"), [(1, 1), (3, 3), (5, 4), (8, 4)])
+def test_a_column_that_ends_early_has_its_axis_named(panels: int, named: int) -> None:
+    """Five panels in rows of four: the last three of the first row have nothing below them."""
+    panel = Panel("", (Curve("he", X, _samples()),))
+    figure = draw_panels([panel] * panels, Axis("depth"), Axis("accuracy"), columns=4)
+    lowest = [axes for axes in figure.axes if axes.axison and axes.get_xlabel() == "depth"]
+    assert len(lowest) == named
+    assert all(axes.xaxis.get_tick_params()["labelbottom"] for axes in lowest)
+
+
 def test_pixels_are_on_white() -> None:
     """The picture for an image dashboard has three channels and a white corner."""
     pixels = to_pixels(

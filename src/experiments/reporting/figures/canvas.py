@@ -80,6 +80,19 @@ def sheet(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def name_below(grid: ndarray, panels: int, label: str) -> None:
+    """Name the x axis, with its numbers, of every panel that has none below it.
+
+    Args:
+        grid: of axes, (rows, columns), filled row by row.
+        panels: how many of them are used.
+        label: the name.
+    """
+    for axes in grid.flat[max(0, panels - grid.shape[1]) : panels]:
+        axes.set_xlabel(label)
+        axes.tick_params(labelbottom=True)  # the last row may be shorter
+
+
 def to_svg(figure: Figure, title: str) -> str:
     """The figure as one ``<svg>`` element that fits its container, named for those who listen.
 

@@ -16,7 +16,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy import ndarray
 
-from experiments.reporting.figures.canvas import COLOURS, INK, MARKERS, WIDTH, sheet, style
+from experiments.reporting.figures.canvas import (
+    COLOURS,
+    INK,
+    MARKERS,
+    WIDTH,
+    name_below,
+    sheet,
+    style,
+)
 from experiments.reporting.figures.decades import tick_by_decades
 
 BAND = (0.1, 0.9)
@@ -93,8 +101,7 @@ def draw_panels(panels: Sequence[Panel], x: Axis, y: Axis, columns: int | None =
         _scale(grid[0, 0], panels, x, y)
         for axes in grid[:, 0]:
             axes.set_ylabel(y.label)
-        for axes in grid[-1]:
-            axes.set_xlabel(x.label)
+        name_below(grid, len(panels), x.label)
         _legend(figure, panels, labels)
     return figure
 

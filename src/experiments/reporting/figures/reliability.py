@@ -12,7 +12,15 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from experiments.core.study import Figure
-from experiments.reporting.figures.canvas import COLOURS, INK, WIDTH, sheet, style, to_svg
+from experiments.reporting.figures.canvas import (
+    COLOURS,
+    INK,
+    WIDTH,
+    name_below,
+    sheet,
+    style,
+    to_svg,
+)
 from experiments.reporting.figures.curves import DASHES, centre
 
 #: bins with fewer examples than this, over all seeds, are not drawn: their share right says nothing
@@ -55,8 +63,7 @@ def reliability_diagram(panels: Sequence[Reliability], title: str, caption: str)
             _draw(axes, panel, COLOURS[k % len(COLOURS)])
         for axes in grid[:, 0]:
             axes.set_ylabel("share right")
-        for axes in grid[-1]:
-            axes.set_xlabel("confidence")
+        name_below(grid, len(panels), "confidence")
     note = (
         " Dashed: as often right as sure. Points: mean over seeds in each bin of confidence, at its mean "
         "confidence; band: the middle 80 % of seeds. Bars: share of the examples in the bin."
