@@ -1,14 +1,20 @@
 """Rows to a table, a figure and JSON."""
 
+import itertools
 import json
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # after the backend is chosen
 
 from benchmarks.timing import Row
+
+#: who is not of this house
+PEERS = ("torch", "JAX", "Lightning", "products alone")
 
 
 def write(folder: Path, name: str, rows: list[Row], machine: dict[str, object]) -> str:
@@ -33,37 +39,35 @@ def write(folder: Path, name: str, rows: list[Row], machine: dict[str, object]) 
 
 
 def _figure(path: Path, rows: list[Row]) -> None:
-    """One bar a contender, grouped by work, on a log axis."""
-    works = list(dict.fromkeys(r.work for r in rows))
-    height = 0.26 * len(rows) + 0.5 * len(works)
-    figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
-    place, ticks, labels = 0.0, [], []
-    for work in works:
-        axes.text(1.0, place, work, fontweight="bold", fontsize=8, va="center")
-        place -= 1
-        for r in (r for r in rows if r.work == work):
-            axes.barh(
-                place,
-                r.microseconds,
-                color="#4477aa" if "stack" in r.contender or "ours" in r.contender else "#bbbbbb",
-            )
-            axes.text(
-                r.microseconds * 1.05,
-                place,
-                f"{r.microseconds:.0f} us ({r.ratio:.2f})",
-                fontsize=7,
-                va="center",
-            )
-            ticks.append(place)
-            labels.append(r.contender)
-            place -= 1
-    axes.set(
-        xscale="log",
-        xlabel="microseconds",
-        xlim=(1, max(r.microseconds for r in rows) * 8),
-        ylim=(place, 1),
-    )
-    axes.set_yticks(ticks, labels, fontsize=7)
+    """One bar a contender: its time over that of the first on the same work, in two columns."""
+    groups = [list(group) for _, group in itertools.groupby(rows, lambda r: r.work)]
+    lines = [len(group) + 1.6 for group in groups]
+    ends = np.cumsum(lines)
+    half = int(np.searchsorted(ends, ends[-1] / 2)) + 1
     matplotlib.rcParams["svg.hashsalt"] = "benchmark"
+    columns = [groups[:half], groups[half:]]
+    figure, both = plt.subplots(1, 2, figsize=(13, 0.2 * ends[half - 1]), layout="constrained")
+    for axes, column in zip(both, columns, strict=True):
+        _column(axes, column, ends[half - 1])
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+
+
+def _column(axes: Axes, groups: list[list[Row]], height: float) -> None:
+    place, ticks, labels = 0.0, [], []
+    for group in groups:
+        axes.text(0.0, place, group[0].work, fontweight="bold", fontsize=8, va="center")
+        for r in group:
+            place -= 1
+            peer = any(name in r.contender for name in PEERS)
+            axes.barh(place, r.ratio, color="#bbbbbb" if peer else "#4477aa")
+            digits = 1 if r.microseconds < 100 else 0
+            said = f" {r.ratio:.2f}   {r.microseconds:,.{digits}f} us"
+            axes.text(r.ratio, place, said, fontsize=7, va="center")
+            ticks.append(place)
+            labels.append(r.contender)
+        place -= 1.6
+    axes.axvline(1.0, color="black", lw=0.6, ls=":", zorder=0)
+    axes.set(xlabel="time over that of the first contender", xlim=(0, 4), ylim=(1 - height, 1))
+    axes.set_yticks(ticks, labels, fontsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
