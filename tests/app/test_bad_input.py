@@ -1,5 +1,6 @@
 """Bad input: one message that names what was found and what was expected, and nothing half written."""
 
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -223,13 +224,15 @@ def test_a_failure_of_another_day_is_not_this_commands() -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(monkeypatch) -> None:
-    """No traceback, and the shells' status of an interruption."""
+    """No traceback, the shells' status of an interruption, and Ctrl-C still works afterwards."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.app.run.train", interrupted)
+    monkeypatch.setattr("experiments.training.module.StackModule._step", interrupted)
+    before = signal.getsignal(signal.SIGINT)
     answer = train(*TINY)
+    assert signal.getsignal(signal.SIGINT) is before
     assert answer.status == 130
     assert "the same command goes on" in answer.err
     assert "Traceback" not in answer.err

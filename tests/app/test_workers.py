@@ -28,19 +28,25 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_killed_sweep_leaves_no_worker_behind(tmp_path: Path) -> None:
-    """SIGKILL to the process that hands out work: the two at work are gone within seconds."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_sweep_leaves_no_worker_behind(how: signal.Signals, tmp_path: Path) -> None:
+    """Killed or interrupted, the process that hands out work ends, and the two at work within seconds."""
     script, place = tmp_path / "sweep.py", tmp_path / "at_work"
     script.write_text(SWEEP)
     place.mkdir()
-    parent = subprocess.Popen([sys.executable, str(script), str(place)])
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(place)],
+        stderr=subprocess.DEVNULL,
+        # a shell that starts this suite in the background has its children ignore interrupts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 60
     while len(list(place.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     workers = [int(path.name) for path in place.iterdir()]
     assert len(workers) == 2
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
+    os.kill(parent.pid, how)
+    parent.wait(timeout=20)
     deadline = time.monotonic() + 10
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)

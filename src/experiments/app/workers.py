@@ -47,11 +47,16 @@ def in_order_of_completion(
     try:
         begin = partial(_begin, function.__module__)
         with ProcessPoolExecutor(workers, context, begin) as pool:
-            futures = {pool.submit(function, piece): k for k, piece in left.items()}
-            for future in as_completed(futures):
-                result = future.result()
-                piece = left.pop(futures[future])
-                yield piece, result
+            try:
+                futures = {pool.submit(function, piece): k for k, piece in left.items()}
+                for future in as_completed(futures):
+                    result = future.result()
+                    piece = left.pop(futures[future])
+                    yield piece, result
+            except KeyboardInterrupt:
+                for process in multiprocessing.active_children():
+                    process.terminate()  # the pool would wait for what they are at
+                raise
     except BrokenProcessPool:
         log.warning("a worker process died; %d pieces are run in this process", len(left))
         for piece in left.values():

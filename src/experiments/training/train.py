@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import signal
 import warnings
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
 
     Raises:
         ConfigurationError: if the device is not there or a batch exceeds the training split.
+        KeyboardInterrupt: at Ctrl-C.
     """
     settings = stack.settings
     chunks = plan(settings.max_steps, stack.ledger.every, settings.evaluations)
@@ -53,12 +55,19 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
         enable_progress_bar=settings.progress_bar,
         num_sanity_val_steps=0,
     )
+    at_interrupt = signal.getsignal(signal.SIGINT)
     flushed = torch.set_flush_denormal(settings.subnormals == "flush")
     try:
         with warnings.catch_warnings():
             # Lightning 2.6 asks torch a question in a form that torch >= 2.11 deprecates, every fit
             warnings.filterwarnings("ignore", r".*isinstance.treespec, LeafSpec", FutureWarning)
             trainer.fit(module, datamodule=data)
+    except SystemExit as leaving:
+        # Lightning makes an exit of Ctrl-C, and lets the process ignore it from then on
+        if isinstance(leaving.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, at_interrupt)
+            raise leaving.__context__ from None
+        raise
     finally:
         torch.set_flush_denormal(False)
         torch.use_deterministic_algorithms(refused)
