@@ -165,6 +165,6 @@ def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> li
 
 def _generators(seed: Seeds | Sequence[torch.Generator], runs: int | None) -> list[torch.Generator]:
     """One generator per run: new streams for seeds, the network's own where it passes them."""
-    if isinstance(seed, Sequence) and seed and isinstance(seed[0], torch.Generator):
+    if isinstance(seed, Sequence) and any(isinstance(g, torch.Generator) for g in seed):
         return cast(list[torch.Generator], list(seed))
     return [stream(s, INITIALISATION) for s in run_seeds(cast(Seeds, seed), runs)]
