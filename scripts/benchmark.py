@@ -4,7 +4,8 @@
     python scripts/benchmark.py --quick         fewer sizes, about two minutes
     python scripts/benchmark.py --device cuda   the rows that make sense on a GPU
 
-Writes table.md, results.json and figure.svg into --out (default docs/benchmark).
+Writes table, results and figure into --out (default docs/benchmark); on a GPU also what bounds a
+step of 4,096 networks, kernel by kernel.
 """
 
 import argparse
@@ -27,7 +28,9 @@ def main() -> None:
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     import torch
     from benchmarks.memory import kibibytes_a_run
+    from benchmarks.profiled import account
     from benchmarks.rows import cpu_rows, gpu_rows
+    from benchmarks.steps import stacked
     from benchmarks.write import write
 
     torch.set_num_threads(1)
@@ -43,6 +46,9 @@ def main() -> None:
         **memory,
     }
     table = write(arguments.out, arguments.device, rows, machine)
+    if arguments.device == "cuda":
+        step = stacked(4096, 10, 32, "cuda", engine="graph")
+        (arguments.out / "profile_cuda.md").write_text(account(step, "cuda"))
     print(json.dumps(machine))
     print(table)
 

@@ -17,7 +17,9 @@ from experiments.training.stack import Run, Stack
 from experiments.training.train import train
 
 
-def stack(runs: int, depth: int, width: int, steps: int, every: int | None) -> Stack:
+def stack(
+    runs: int, depth: int, width: int, steps: int, every: int | None, accelerator: str = "cpu"
+) -> Stack:
     """R networks on the digits; without ``every`` nothing is recorded at all."""
     return Stack(
         runs=tuple(Run(str(seed), seed, Glorot()) for seed in range(runs)),
@@ -26,16 +28,24 @@ def stack(runs: int, depth: int, width: int, steps: int, every: int | None) -> S
         loss=CrossEntropy(),
         dataset=Digits(),
         optimizer=lambda: SGD(lr=0.01),
-        settings=TrainerSettings(max_steps=steps, evaluations=1, accelerator="cpu", threads=1),
+        settings=TrainerSettings(
+            max_steps=steps, evaluations=1, accelerator=accelerator, threads=1
+        ),
         ledger=Ledger(quantities=[]) if every is None else Ledger(every=every),
     )
 
 
 def seconds(
-    runs: int, depth: int, width: int, steps: int, every: int | None, tensorboard: bool = False
+    runs: int,
+    depth: int,
+    width: int,
+    steps: int,
+    every: int | None,
+    tensorboard: bool = False,
+    accelerator: str = "cpu",
 ) -> float:
     """Seconds that ``train`` takes, with event files of every layer's numbers or without."""
-    whole = stack(runs, depth, width, steps, every)
+    whole = stack(runs, depth, width, steps, every, accelerator)
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
         opened = [

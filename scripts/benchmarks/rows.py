@@ -1,7 +1,7 @@
 """Which contenders meet on which work."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from backpropagation_speed import passes
@@ -40,19 +40,36 @@ def cpu_rows(quick: bool) -> list[Row]:
     return rows
 
 
-def gpu_rows() -> list[Row]:
-    """Stacks of growing size against one network after another, on a GPU."""
+def gpu_rows(
+    device: str = "cuda",
+    sizes: Sequence[tuple[int, int]] = ((64, 10), (512, 10), (4096, 10), (64, 64)),
+) -> list[Row]:
+    """Stacks on a GPU against one network after another, and the ledger's price there.
+
+    Args:
+        device: where; anything but "cuda" is for trying this out.
+        sizes: numbers of networks and depths.
+    """
     rows = []
-    for runs in (64, 512, 4096):
-        rows += compete(
-            f"{runs} networks, depth 10, width 32 (per network and step)",
-            {
-                "one after another, eager torch": steps.plain_loop(10, 32, "cuda"),
-                "stacked": steps.stacked(runs, 10, 32, "cuda"),
-                "batched products alone": steps.product_floor(runs, 10, 32, "cuda"),
-            },
-            {"one after another, eager torch": 1, "stacked": runs, "batched products alone": runs},
-        )
+    for runs, depth in sizes:
+        contenders = {
+            "one after another, eager torch": steps.plain_loop(depth, 32, device),
+            "stacked": steps.stacked(runs, depth, 32, device),
+            "stacked, as a CUDA graph": steps.stacked(runs, depth, 32, device, engine="graph"),
+            "batched products alone": steps.product_floor(runs, depth, 32, device),
+        }
+        units = dict.fromkeys(contenders, float(runs)) | {"one after another, eager torch": 1.0}
+        work = f"{runs} networks, depth {depth}, width 32 (per network and step)"
+        rows += compete(work, contenders, units)
+    accelerator, count = "gpu" if device == "cuda" else device, 400
+    trained = {
+        "no ledger": lambda: ledger.seconds(64, 50, 32, count, None, accelerator=accelerator),
+        "ledger every 10 steps": lambda: ledger.seconds(
+            64, 50, 32, count, 10, accelerator=accelerator
+        ),
+    }
+    work = "64 networks, depth 50, width 32 (per network and step)"
+    rows += compete(work, trained, 64.0 * count, rounds=3, at_least=0)
     return rows
 
 

@@ -9,7 +9,7 @@ from experiments.activations import Tanh
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
-from experiments.training.engine import AutogradEngine, RecursionEngine
+from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.optimizers import SGD
 from experiments.training.parameters import StackParameters
 
@@ -33,16 +33,25 @@ def widths(depth: int, width: int) -> tuple[int, ...]:
 def stacked(
     runs: int, depth: int, width: int, device: str = "cpu", engine: str = "recursion"
 ) -> Step:
-    """Ours: R networks as one computation, hand-written backward, own optimiser."""
+    """Ours: R networks as one computation, hand-written backward, own optimiser.
+
+    Args:
+        runs: networks R.
+        depth: hidden layers.
+        width: of each.
+        device: where.
+        engine: "recursion", "graph" (the same, captured as a CUDA graph) or "autograd".
+    """
     net = MLP(widths(depth, width), Tanh(), Glorot(), runs=runs).to(device)
     home = StackParameters(net)
     loss, optimizer = CrossEntropy(), SGD(lr=LR)
     x, t = data(runs, device)
-    gradients = (
-        RecursionEngine(net, loss, home, BATCH)
-        if engine == "recursion"
-        else AutogradEngine(net, loss, home)
-    )
+    gradients: Engine
+    if engine == "autograd":
+        gradients = AutogradEngine(net, loss, home)
+    else:
+        gradients = RecursionEngine(net, loss, home, BATCH)
+        gradients = GraphEngine(gradients) if engine == "graph" else gradients
 
     def step() -> None:
         gradients(x, t)
