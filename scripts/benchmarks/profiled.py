@@ -1,12 +1,10 @@
 """What bounds a step: the device's own account of its kernels against the clock."""
 
-import time
-
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.steps import Step
-from benchmarks.timing import synchronise
+from benchmarks.timing import seconds_a_call, synchronise
 
 #: kernels that are listed
 SHOWN = 12
@@ -24,14 +22,8 @@ def account(step: Step, device: str, repeats: int = 20) -> str:
         repeats: steps that are counted.
     """
     on_gpu = device == "cuda"
-    for _ in range(3):
-        step()
-    synchronise()
-    began = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    synchronise()
-    wall = (time.perf_counter() - began) / repeats * 1e6
+    seconds_a_call(step, 3)  # captured and warm
+    wall = seconds_a_call(step, repeats) * 1e6
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with profile(activities=activities) as seen:
         for _ in range(repeats):

@@ -51,7 +51,7 @@ def compete(
     for _ in range(rounds):
         for name, call in contenders.items():
             share = units if isinstance(units, int | float) else units[name]
-            seconds[name].append(_time(call, repeats[name]) / share)
+            seconds[name].append(seconds_a_call(call, repeats[name]) / share)
     first = seconds[next(iter(contenders))]
     rows = []
     for name, found in seconds.items():
@@ -67,7 +67,8 @@ def synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def _time(call: Callable[[], object], repeats: int) -> float:
+def seconds_a_call(call: Callable[[], object], repeats: int) -> float:
+    """Mean over calls in a row, the device waited for at both ends."""
     synchronise()
     began = time.perf_counter()
     for _ in range(repeats):
@@ -78,5 +79,5 @@ def _time(call: Callable[[], object], repeats: int) -> float:
 
 def _repeats(call: Callable[[], object], at_least: float) -> int:
     call()
-    once = _time(call, 1)
+    once = seconds_a_call(call, 1)
     return max(1, int(at_least / max(once, 1e-7)))

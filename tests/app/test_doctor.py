@@ -76,7 +76,7 @@ def test_image_sets_are_looked_for_and_not_fetched(monkeypatch) -> None:
 
 def test_a_folder_that_may_not_be_written_is_wrong(monkeypatch) -> None:
     """With the remedy."""
-    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    monkeypatch.setattr(doctor, "unwritable", lambda _: "a full disk")
     ((verdict, _, found),) = doctor.disk()
     assert verdict == "wrong"
     assert "runs_dir=" in found

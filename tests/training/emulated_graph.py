@@ -50,7 +50,8 @@ class _Capture(TorchDispatchMode):
 
 
 @contextmanager
-def _capturing(graph: EmulatedGraph) -> Iterator[None]:
+def capturing(graph: EmulatedGraph) -> Iterator[None]:
+    """Stands in for ``torch.cuda.graph``: what is launched inside is remembered."""
     with _Capture(graph):
         yield
 
@@ -72,5 +73,5 @@ def emulate(monkeypatch: Any) -> list[EmulatedGraph]:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", new)
-    monkeypatch.setattr(torch.cuda, "graph", _capturing)
+    monkeypatch.setattr(torch.cuda, "graph", capturing)
     return made

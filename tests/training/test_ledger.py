@@ -149,6 +149,18 @@ def test_overflow_is_counted_and_its_logarithm_known() -> None:
     np.testing.assert_allclose(here["log10_weight_gradient_norm"], weights, atol=1e-4)
 
 
+def in_forty_digits(outcome, activation, split, index):
+    """log10 norms of deltas and weight gradients, by the oracle, on a run's weights and one batch."""
+    depth = len(outcome.state) // 2
+    return log10_norms(
+        [outcome.state[f"layers.{k}.weight"].tolist() for k in range(depth)],
+        [outcome.state[f"layers.{k}.bias"].tolist() for k in range(depth)],
+        [activation] * (depth - 1) + ["identity"],
+        split.x[index].tolist(),
+        torch.nn.functional.one_hot(split.t[index], 3).tolist(),
+    )
+
+
 @pytest.mark.parametrize("subnormals", ["flush", "keep"])
 def test_a_gradient_below_all_floats_has_a_logarithm(subnormals) -> None:
     """Where float32 holds 0, log10 norms are those of 40-digit arithmetic on the same weights."""
@@ -167,14 +179,7 @@ def test_a_gradient_below_all_floats_has_a_logarithm(subnormals) -> None:
     assert found["exact_zero"][0] == 1
     split = stack_of([one]).dataset.load().train
     index = BatchOrder(0, len(split), 16).take(1)[0]
-    depth = len(outcome.state) // 2
-    deltas, gradients = log10_norms(
-        [outcome.state[f"layers.{k}.weight"].tolist() for k in range(depth)],
-        [outcome.state[f"layers.{k}.bias"].tolist() for k in range(depth)],
-        ["sigmoid"] * (depth - 1) + ["identity"],
-        split.x[index].tolist(),
-        torch.nn.functional.one_hot(split.t[index], 3).tolist(),
-    )
+    deltas, gradients = in_forty_digits(outcome, "sigmoid", split, index)
     assert deltas[0] < -60
     np.testing.assert_allclose(found["log10_delta_norm"], deltas, atol=1e-4)
     np.testing.assert_allclose(found["log10_weight_gradient_norm"], gradients, atol=1e-4)
@@ -198,14 +203,7 @@ def test_only_some_runs_are_below_the_floats(batch) -> None:
             if batch == "null"
             else BatchOrder(one.config["seed"], len(split), size).take(1)[0]
         )
-        depth = len(outcome.state) // 2
-        deltas, gradients = log10_norms(
-            [outcome.state[f"layers.{k}.weight"].tolist() for k in range(depth)],
-            [outcome.state[f"layers.{k}.bias"].tolist() for k in range(depth)],
-            ["tanh"] * (depth - 1) + ["identity"],
-            split.x[index].tolist(),
-            torch.nn.functional.one_hot(split.t[index], 3).tolist(),
-        )
+        deltas, gradients = in_forty_digits(outcome, "tanh", split, index)
         np.testing.assert_allclose(found["log10_delta_norm"], deltas, atol=1e-4)
         np.testing.assert_allclose(found["log10_weight_gradient_norm"], gradients, atol=1e-4)
         small += found["delta_norm"][0] < 1e-30

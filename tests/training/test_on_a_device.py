@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tests.app.composing import cell, trained, vary
-from tests.training.emulated_graph import emulate
+from tests.training.emulated_graph import EmulatedGraph, capturing, emulate
 from tests.training.test_equal_to_alone import every_option_once, trajectory
 
 from experiments.app.build import stack_of
@@ -79,18 +79,14 @@ def test_who_leaves_is_not_in_the_next_graph(monkeypatch) -> None:
 
 def test_the_emulation_refuses_what_a_capture_would() -> None:
     """A number that the host asks for ends it."""
-    from tests.training.emulated_graph import EmulatedGraph, _capturing
-
-    with pytest.raises(AssertionError, match="the host waits"), _capturing(EmulatedGraph()):
+    with pytest.raises(AssertionError, match="the host waits"), capturing(EmulatedGraph()):
         torch.ones(3).sum().item()
 
 
 def test_the_emulation_computes_with_what_is_there_at_the_replay() -> None:
     """As a graph does: the memory of the capture, with later contents."""
-    from tests.training.emulated_graph import EmulatedGraph, _capturing
-
     graph, x = EmulatedGraph(), torch.ones(3)
-    with _capturing(graph):
+    with capturing(graph):
         y = (2 * x).sum()
     x.fill_(5.0)
     graph.replay()

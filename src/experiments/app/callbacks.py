@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.app.place import unwritable
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import describe
 
@@ -52,25 +52,12 @@ def _enter(config: DictConfig) -> None:
                     "set runs_dir or name to another place, or move the file away",
                 )
             )
-    _require_writable(next(path for path in (folder, *folder.absolute().parents) if path.is_dir()))
+    if reason := unwritable(folder):
+        remedy = "set runs_dir to a folder that may be written"
+        raise SystemExit("Error: " + describe(reason, "a place for results", remedy))
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
     started.append(Started(SweepFolder(folder), config.study, plain, time.time()))
-
-
-def _require_writable(place: Path) -> None:
-    """Make a folder there and remove it: permissions alone do not tell of every file system."""
-    try:
-        Path(tempfile.mkdtemp(dir=place)).rmdir()
-    except OSError as error:
-        raise SystemExit(
-            "Error: "
-            + describe(
-                f"{place}, where no folder can be made ({type(error).__name__}: {error.strerror})",
-                "a place for results",
-                "set runs_dir to a folder that may be written",
-            )
-        ) from error
 
 
 def announce() -> None:

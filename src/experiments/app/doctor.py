@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from experiments.app.place import standing, unwritable
+
 if TYPE_CHECKING:
     from experiments.training.cells import Cell
     from experiments.training.outcome import Outcome
@@ -162,7 +164,7 @@ def data() -> Iterator[Finding]:
 
     here = []
     for name in sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")):
-        dataset = make(composed([f"data={name}", *SMALL])[0]["data"])
+        dataset = make(composed([f"data={name}"])[0]["data"])
         if isinstance(dataset, ImageDataset) and dataset.at_hand() is None:
             said = "not on this machine; name its folder (data.folder=PATH), or it is fetched from OpenML"
             yield Finding("absent", "data", f"{name}: {said}")
@@ -176,12 +178,12 @@ def data() -> Iterator[Finding]:
 
 def disk() -> Iterator[Finding]:
     """Whether runs/ can be written here, and how much fits."""
-    folder = Path("runs") if Path("runs").is_dir() else Path()
-    writable = os.access(folder, os.W_OK)
-    free = shutil.disk_usage(folder).free / 2**30
+    runs = Path("runs")
+    free = shutil.disk_usage(standing(runs)).free / 2**30
     said = f"runs_dir=runs under {Path.cwd()}, {free:.0f} GiB free"
-    remedy = "" if writable else "; may not be written: name another with runs_dir=..."
-    yield Finding("ok" if writable else "wrong", "disk", said + remedy)
+    reason = unwritable(runs)
+    remedy = "" if reason is None else f"; found {reason}: name another with runs_dir=..."
+    yield Finding("ok" if reason is None else "wrong", "disk", said + remedy)
 
 
 Check = Callable[[], Iterator[Finding]]

@@ -23,6 +23,7 @@ from experiments.backprop.stabilisation import Descent, DescentRecord
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.loss import Loss
 from experiments.core.seeding import SHUFFLING, run_seeds, stream
+from experiments.core.whole import whole
 from experiments.models import MLP
 
 PerRun = float | int | Sequence[float | int] | Tensor
@@ -97,9 +98,9 @@ def fit(
     x = _whole(net, x, t)
     batch = batch_of(method, len(x), batch_size)
     epoch = math.ceil(len(x) / batch)
-    every = _count("record_every", epoch if record_every is None else record_every)
+    every = whole("record_every", epoch if record_every is None else record_every, 1)
     total = _steps(steps, epochs, epoch)
-    record = DescentRecord(tolerance, _count("patience", patience))
+    record = DescentRecord(tolerance, whole("patience", patience, 1))
     with torch.no_grad(), flattened(net) as flat:
         rate = moving = -_per_run("lr", lr, net, flat.values)
         factors = (_per_run(name, p, net, flat.values) for name, p in (("l1", l1), ("l2", l2)))
@@ -142,14 +143,7 @@ def _steps(steps: int | None, epochs: int | None, epoch: int) -> int:
     if (steps is None) == (epochs is None):
         found = f"steps={steps} and epochs={epochs}"
         raise ConfigurationError(describe(found, "exactly one of them", "leave the other out"))
-    return _count("steps", steps) if steps is not None else _count("epochs", epochs) * epoch
-
-
-def _count(name: str, value: int | None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        remedy = f"give {name} a positive whole number"
-        raise ConfigurationError(describe(f"{name}={value!r}", "an integer from 1", remedy))
-    return value
+    return whole("steps", steps, 1) if steps is not None else whole("epochs", epochs, 1) * epoch
 
 
 def _per_run(name: str, value: PerRun, net: MLP, like: Tensor) -> Tensor:

@@ -65,7 +65,10 @@ def write_dashboards(folder: Path) -> list[Path]:
                 _gradient(events, concat(ledgers), group.label)
             settings = {short(k): _setting(v) for k, v in zip(axes, group.values, strict=True)}
             known = [key for key in FINAL if key in results]
-            final = {f"final/{key}": _mean(seed_values(group.rows, key)) for key in known}
+            final = {
+                f"final/{key}": float(_means(seed_values(group.rows, key)[:, None])[0])
+                for key in known
+            }
             for summary in hparams(settings, final):
                 events.add(summary)
             events.add(_scalars(final))
@@ -87,16 +90,11 @@ def write_cell_dashboard(cell: CellFolder, ledger: DataFrame) -> None:
             _picture(events, log10_profiles(ledger), cell.path.name)
 
 
-def _mean(seeds: Float64[ndarray, " seeds"]) -> float:
-    finite = seeds[np.isfinite(seeds)]
-    return float(finite.mean()) if len(finite) else float("nan")
-
-
-def _means(values: Float64[ndarray, "seeds layers"]) -> Float64[ndarray, " layers"]:
-    """Over the finite seeds of each layer; NaN where there is none."""
+def _means(values: Float64[ndarray, "seeds columns"]) -> Float64[ndarray, " columns"]:
+    """Over the finite seeds of each column; NaN where there is none."""
     finite = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        found: Float64[ndarray, " layers"] = np.where(finite, values, 0.0).sum(0) / finite.sum(0)
+        found: Float64[ndarray, " columns"] = np.where(finite, values, 0.0).sum(0) / finite.sum(0)
     return found
 
 
