@@ -98,6 +98,7 @@ def assert_composes_the_same(
         assert found.hydra.runtime.choices == wanted.hydra.runtime.choices
         assert found.hydra.overrides.task == wanted.hydra.overrides.task
         assert found.hydra.job.name == wanted.hydra.job.name
+        assert found.hydra.job.override_dirname == wanted.hydra.job.override_dirname
 
 
 @pytest.mark.parametrize("name", SWEEPS)

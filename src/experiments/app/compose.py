@@ -1,14 +1,17 @@
 """Composing configs: one run's, or a sweep's, where jobs that only set leaves share what was composed."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import hydra
+from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app.conf_dir import conf_dir
@@ -21,11 +24,11 @@ class CachingLoader:
 
     Jobs that choose the same option files differ in leaves alone. The first is composed by Hydra;
     for the others the leaves of that config are set again, which its typed nodes check as before. A
-    job that adds or deletes keys, or gives a mapping (which is merged into what is there), is
-    composed by Hydra.
+    job that adds or deletes keys, gives a mapping (which is merged into what is there), or sets
+    what is Hydra's own, is composed by Hydra.
 
-    The config that is returned is lent: the next call may change it. Hydra's sweeper looks at it and
-    lets it go; the stacked launcher turns it into plain containers at once.
+    A composition is lent: the next call may change it. Hydra's sweeper looks at the config and lets
+    it go; the stacked launcher takes plain containers at once.
 
     Args:
         loader: Hydra's own.
@@ -33,7 +36,7 @@ class CachingLoader:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader: Any = loader
-        self._composed: dict[tuple[tuple[str, ...], frozenset[str]], DictConfig] = {}
+        self._composed: dict[tuple[tuple[str, ...], tuple[str, ...]], Composition] = {}
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
         self._parser = OverridesParser.create(config_loader=loader)
@@ -42,29 +45,23 @@ class CachingLoader:
         self, master_config: DictConfig, sweep_overrides: list[str]
     ) -> DictConfig:
         """What Hydra's own loader would compose for one job."""
+        return self.compose(master_config, sweep_overrides).config
+
+    def compose(self, master_config: DictConfig, sweep_overrides: list[str]) -> "Composition":
+        """The same, with its plain containers."""
         overrides = [self._parse(line) for line in sweep_overrides]
         if any(map(_changes_more_than_leaves, overrides)):
-            return self._by_hydra(master_config, sweep_overrides)
+            return Composition(self._loader.load_sweep_config(master_config, sweep_overrides), [])
         choices = tuple(o.input_line or "" for o in overrides if self._chooses(o))
         leaves = [o for o in overrides if not self._chooses(o)]
-        known = (choices, frozenset(o.key_or_group for o in leaves))
-        if known not in self._composed:
-            self._composed[known] = self._by_hydra(master_config, sweep_overrides)
-            return self._composed[known]
-        config = self._composed[known]
-        with read_write(config.hydra), open_dict(config.hydra):
-            try:
-                for leaf in leaves:
-                    OmegaConf.update(config, leaf.key_or_group, leaf.value(), merge=True)
-            except OmegaConfBaseException:  # to be refused in Hydra's own words
-                return self._by_hydra(master_config, sweep_overrides)
-            tasks = [o.input_line for o in overrides if not o.key_or_group.startswith("hydra")]
-            config.hydra.overrides.task = tasks
-        return config
-
-    def _by_hydra(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
-        return config
+        known = (choices, tuple(sorted(o.key_or_group for o in leaves)))
+        if known in self._composed:
+            with contextlib.suppress(OmegaConfBaseException):  # to be refused in Hydra's own words
+                self._composed[known].set(overrides, leaves)
+                return self._composed[known]
+        config = self._loader.load_sweep_config(master_config, sweep_overrides)
+        self._composed[known] = Composition(config, leaves)
+        return self._composed[known]
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
@@ -82,9 +79,71 @@ class CachingLoader:
         return getattr(self._loader, name)
 
 
+class Composition:
+    """A config composed once, for all jobs that set the same leaves of it.
+
+    Args:
+        config: as Hydra composed it for the first of these jobs.
+        leaves: the overrides that each of them gives, with values of its own.
+
+    Attributes:
+        config: of the job set last.
+        overrides: of the job set last, Hydra's own left out.
+        choices: the option name of every group.
+    """
+
+    def __init__(self, config: DictConfig, leaves: Sequence[Override]) -> None:
+        self.config = config
+        self.choices: dict[str, str | None] = dict(config.hydra.runtime.choices)
+        self._dirname: Any = OmegaConf.to_container(config.hydra.job.config.override_dirname)
+        self.overrides: list[str] = list(config.hydra.overrides.task)
+        self._constant = _constant(config, {leaf.key_or_group.partition(".")[0] for leaf in leaves})
+        OmegaConf.set_readonly(config.hydra, False)
+        OmegaConf.set_struct(config.hydra, False)
+
+    def set(self, overrides: Sequence[Override], leaves: Sequence[Override]) -> None:
+        """Make it the config of another job.
+
+        Args:
+            overrides: all that the job is told.
+            leaves: those that choose no option file.
+
+        Raises:
+            OmegaConfBaseException: from a node that refuses its value.
+        """
+        for leaf in leaves:
+            OmegaConf.update(self.config, leaf.key_or_group, leaf.value(), merge=True)
+        about = self.config.hydra
+        about.job.override_dirname = get_overrides_dirname([*overrides], **self._dirname)
+        lines = [override.input_line or "" for override in overrides]
+        for place, (before, line) in enumerate(zip(self.overrides, lines, strict=True)):
+            if line != before:  # a whole list would cost as much as all the rest
+                about.overrides.task[place] = line
+        self.overrides = lines
+
+    def number(self, number: int) -> None:
+        """Say in Hydra's node which job of the sweep this is."""
+        self.config.hydra.job.id = str(number)
+        self.config.hydra.job.num = number
+
+    def plain(self) -> Mapping[str, Any]:
+        """The config without its hydra node, resolved, in plain containers that jobs share."""
+        return plain(self.config, self._constant)
+
+
+def _constant(config: DictConfig, changing: Collection[str]) -> Mapping[str, Any]:
+    """Plain containers of the nodes that are the same for all jobs: nothing is set or looked up there."""
+    nodes: Any = OmegaConf.to_container(config, resolve=False)
+    return {
+        key: found
+        for key, found in nodes.items()
+        if key != "hydra" and key not in changing and "${" not in repr(found)
+    }
+
+
 def _changes_more_than_leaves(override: Override) -> bool:
     keys = override.is_add() or override.is_force_add() or override.is_delete()
-    return keys or isinstance(override.value(), dict)
+    return keys or override.is_hydra_override() or isinstance(override.value(), dict)
 
 
 def composed(overrides: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str | None]]:
@@ -104,12 +163,18 @@ def composed(overrides: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, 
     return plain(config), config.hydra.runtime.choices
 
 
-def plain(config: DictConfig) -> Mapping[str, Any]:
-    """A composed config without its hydra node, resolved, in plain containers."""
-    return {
-        str(key): OmegaConf.to_container(config[key], resolve=True)
-        if OmegaConf.is_config(config[key])
-        else config[key]
-        for key in config
-        if key != "hydra"
-    }
+def plain(
+    config: DictConfig, constant: Mapping[str, Any] = MappingProxyType({})
+) -> Mapping[str, Any]:
+    """A composed config without its hydra node, resolved, in plain containers.
+
+    Args:
+        config: as Hydra composed it.
+        constant: what is known already of these containers.
+    """
+    keys = [str(key) for key in config if key != "hydra"]
+    return {key: constant[key] if key in constant else _resolved(config[key]) for key in keys}
+
+
+def _resolved(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node

@@ -2,19 +2,22 @@
 
 import logging
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.app.callbacks import announce
-from experiments.app.compose import CachingLoader, plain
+from experiments.app.compose import CachingLoader
 from experiments.app.imports import uncollected
 from experiments.core.errors import ConfigurationError, describe
+
+if TYPE_CHECKING:  # at run time it would bring torch, which a --help can do without
+    from experiments.training.cells import Cell
 
 log = logging.getLogger(__name__)
 
@@ -70,25 +73,33 @@ class StackedLauncher(Launcher):
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         cells, returns = [], []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
-            config = self.loader.load_sweep_config(self.config, list(overrides))
-            with read_write(config.hydra), open_dict(config.hydra):
-                config.hydra.job.id = str(number)
-                config.hydra.job.num = number
+            job = self.loader.compose(self.config, list(overrides))
+            job.number(number)
             # not set_config, which copies: resolvers of this job's settings may ask for it
-            HydraConfig.instance().cfg = config  # type: ignore[assignment]  # Hydra does so itself
-            cells.append(cell_or_refusal(plain(config), config.hydra.runtime.choices))
-            job = JobReturn()
-            job.overrides = list(config.hydra.overrides.task)
-            job.task_name = str(config.hydra.job.name)
-            returns.append(job)
+            HydraConfig.instance().cfg = job.config  # type: ignore[assignment]  # Hydra does so too
+            cell = cell_or_refusal(job.plain(), job.choices)
+            cells.append(cell)
+            returns.append(CellReturn(cell, job.overrides, str(job.config.hydra.job.name)))
         with one_message():
             require_buildable(cells)
         announce()
         log.info("%d cells", len({cell.id for cell in cells}))
         mine = [cell for cell in cells if int(cell.id, 16) % self.shares == self.share]
         run_cells(mine, self.workers)
-        for job, cell in zip(returns, cells, strict=True):
-            job.cfg = OmegaConf.create(dict(cell.config))
-            job.return_value = cell.id
-            job.status = JobStatus.COMPLETED
+        for ended in returns:
+            ended.status = JobStatus.COMPLETED
         return returns
+
+
+class CellReturn(JobReturn):
+    """What Hydra is told of a cell; its config is made again only for who asks, and few do."""
+
+    def __init__(self, cell: "Cell", overrides: Sequence[str], task_name: str) -> None:
+        self._cell = cell
+        self.overrides = overrides
+        self.task_name = task_name
+        self.return_value = cell.id
+
+    @property
+    def cfg(self) -> DictConfig:  # type: ignore[override]  # a field of the base
+        return OmegaConf.create(dict(self._cell.config))

@@ -38,6 +38,8 @@ NOT_IDENTITY = (
     "trainer.stack_memory",
     "hydra",
 )
+_OUTSIDE = tuple(f"{key}." for key in NOT_IDENTITY)
+
 #: libyaml's writer is ten times faster, where the wheel has it
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 RECORDED_PACKAGES = ("pytorch-lightning", "hydra-core", "numpy")
@@ -109,7 +111,7 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
     kept = {
         key: _by_value(value)
         for key, value in flatten(config).items()
-        if not any(key == out or key.startswith(f"{out}.") for out in NOT_IDENTITY)
+        if not f"{key}.".startswith(_OUTSIDE)
     }
     if checkpoint is not None:
         kept["checkpoint"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
