@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.app.composing import cell, vary
+from tests.app.composing import cell, trained, vary
 
 from experiments.app.build import stack_of
-from experiments.training import evaluation
+from experiments.training import evaluation, module
 from experiments.training.evaluation import evaluate
 
 
@@ -33,3 +33,23 @@ def test_a_regression_has_no_accuracy_and_an_empty_split_no_mean() -> None:
     empty = evaluate(net, stack.loss, type(split)(split.x[:0], split.t[:0]), "classification", {})
     assert empty["loss"].isnan().all()
     assert empty["accuracy"].isnan().all()
+
+
+@pytest.mark.parametrize("steps", [0, 30])
+def test_a_split_is_measured_once_between_two_updates(monkeypatch, steps) -> None:
+    """First loss, patience, curves and final metrics ask for the same numbers; all are up to date."""
+    seen = []
+
+    def watching(net, loss, split, task, metrics):
+        weights = tuple(parameter.double().sum().item() for parameter in net.parameters())
+        seen.append((split, weights))
+        return evaluate(net, loss, split, task, metrics)
+
+    monkeypatch.setattr(module, "evaluate", watching)
+    one = cell("trainer.patience=9", f"trainer.max_steps={steps}", "trainer.evaluations=3")
+    outcome = trained([one])[0]
+    points = len(outcome.history["step"])
+    assert points == (4 if steps else 1)
+    assert len(seen) == 2 * points + 1  # train and val at every point, test at the end
+    assert len({(id(split), weights) for split, weights in seen}) == len(seen)
+    assert outcome.metrics["val/loss"] == outcome.history["val/loss"][-1]

@@ -63,6 +63,7 @@ class StackModule(pl.LightningModule):
         self._best = np.full(len(stack.runs), np.inf)
         self._waited = np.zeros(len(stack.runs), int)
         self._losses: list[Tensor] = []
+        self._measured: dict[str, dict[str, np.ndarray]] = {}
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """None of torch's: the stack's own optimiser is driven by hand."""
@@ -88,6 +89,7 @@ class StackModule(pl.LightningModule):
         steps = chunk.stop - chunk.start
         if not self.alive or not steps:
             return
+        self._measured = {}
         losses = []
         for step, (x, t) in enumerate(self._batches(steps), chunk.start):
             if step in chunk.records and self.stack.ledger.columns:
@@ -199,11 +201,17 @@ class StackModule(pl.LightningModule):
             self.curves[run].evaluated(step, numbers)
 
     def _measure(self, part: str) -> dict[str, np.ndarray]:
-        """Loss and accuracy of every run on one split; every metric too, but for training data."""
-        metrics = {} if part == "train" else self.stack.metrics
-        task, loss = self.stack.dataset.task, self.stack.loss
-        found = evaluate(self.net, loss, getattr(self.data, part), task, metrics)
-        return {f"{part}/{name}": values.cpu().numpy() for name, values in found.items()}
+        """Loss and accuracy of every run on one split; every metric too, but for training data.
+
+        Measured once between two steps, whoever asks.
+        """
+        if part not in self._measured:
+            metrics = {} if part == "train" else self.stack.metrics
+            task, loss = self.stack.dataset.task, self.stack.loss
+            found = evaluate(self.net, loss, getattr(self.data, part), task, metrics)
+            numbers = {f"{part}/{name}": values.cpu().numpy() for name, values in found.items()}
+            self._measured[part] = numbers
+        return self._measured[part]
 
     def _mean_batch_loss(self) -> np.ndarray:
         """Mean batch loss since the last point; before the first step, the whole split's loss."""
@@ -270,6 +278,7 @@ class StackModule(pl.LightningModule):
     def _compact(self, keep: list[int]) -> None:
         self.alive = [self.alive[r] for r in keep]
         self._losses = [chunk[:, keep] for chunk in self._losses]
+        self._measured = {}
         if keep:
             index = torch.tensor(keep, device=self.device)
             self.parameter_home.select(index)
