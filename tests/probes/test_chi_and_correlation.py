@@ -87,6 +87,18 @@ def test_lengths_and_correlations_are_numpys() -> None:
             ax, ay = np.tanh(zx), np.tanh(zy)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e200])
+def test_angles_do_not_depend_on_lengths(size: float) -> None:
+    """Signals whose squares are no floats have the cosine of their directions; a zero has none."""
+    net = MLP((4, 6), Tanh(), Gaussian(1.5, 0.0), seed=0)
+    x, y = torch.randn(3, 4), torch.randn(3, 4)
+    w = net.weights[0].detach().numpy()
+    zx, zy = x.numpy() @ w.T, y.numpy() @ w.T
+    cosine = (zx * zy).sum(1) / np.sqrt((zx**2).sum(1) * (zy**2).sum(1))
+    np.testing.assert_allclose(correlations(net, size * x, size * y)[0], cosine, rtol=1e-9)
+    assert bool(correlations(net, 0 * x, y).isnan().all())
+
+
 def test_pairs_must_match(monkeypatch) -> None:
     """One y against many x would broadcast: refused, also where annotations are not checked."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -76,7 +76,7 @@ def test_a_thousand_sigmoid_layers_are_below_any_float() -> None:
 
 @pytest.mark.parametrize("activation", [Tanh(), ReLU(), Identity()])
 def test_matrix_free_values_are_the_dense_ones(activation) -> None:
-    """The five largest by bidiagonalisation equal those of the dense product to 1e-7, per run and example."""
+    """The five largest, matrix-free, equal those of the dense product to 1e-7, per run and example."""
     net = MLP((40, 60, 50, 40), activation, He(), runs=3, seed=0)
     x = torch.randn(2, 40)
     dense = log10_singular_values(net, x)[..., :5]
@@ -91,6 +91,58 @@ def test_matrix_free_values_of_a_dead_network_are_zero() -> None:
     x = torch.ones(1, 3)
     assert torch.equal(log10_singular_values(net, x), torch.full((1, 2), -math.inf))
     assert torch.equal(log10_largest_singular_values(net, x, 2), torch.full((1, 2), -math.inf))
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 8])
+@pytest.mark.parametrize("gain", [1.0, 0.5, 1e-3])
+def test_a_value_is_found_as_often_as_it_occurs(n: int, gain: float) -> None:
+    """W = gain I has n equal singular values, all of which the matrix-free way gives."""
+    net = MLP((n, n), Identity(), Orthogonal(), seed=0)
+    with torch.no_grad():
+        net.weights[0].copy_(gain * torch.eye(n))
+    found = log10_largest_singular_values(net, torch.ones(1, n), n)
+    torch.testing.assert_close(found, torch.full((1, n), math.log10(gain)))
+
+
+@pytest.mark.parametrize("rest", ["spread", "equal"])
+def test_repeated_values_among_others_are_found(rest: str) -> None:
+    """Five singular values of 2 above 35 smaller ones, spread or all alike, in random directions."""
+    smaller = torch.rand(35) if rest == "spread" else torch.full((35,), 0.5)
+    left, right = (torch.linalg.qr(torch.randn(40, 40)).Q for _ in range(2))
+    net = MLP((40, 40), Identity(), Orthogonal(), seed=0)
+    with torch.no_grad():
+        net.weights[0].copy_(left @ torch.diag(torch.cat([torch.full((5,), 2.0), smaller])) @ right)
+    found = log10_largest_singular_values(net, torch.ones(1, 40), 5)
+    torch.testing.assert_close(found, torch.full((1, 5), math.log10(2)))
+
+
+def test_a_jacobian_that_is_not_finite_is_an_outcome() -> None:
+    """Run 1 of two has a weight of NaN, then of infinity: NaN there, run 0 as if it were alone."""
+    x = torch.randn(2, 3)
+    alone = MLP((3, 4, 2), Identity(), LeCun(), seed=0)
+    for bad in (math.nan, math.inf):
+        stack = MLP((3, 4, 2), Identity(), LeCun(), runs=2, seed=0)
+        with torch.no_grad():
+            stack.weights[0][1, 0, 0] = bad
+        for probe in (
+            log10_singular_values,
+            lambda net, x: log10_largest_singular_values(net, x, 2),
+            lambda net, x: log10_partial_singular_values(net, x)[-1],
+        ):
+            found = probe(stack, x)
+            torch.testing.assert_close(found[0], probe(alone, x))
+            assert bool(found[1].isnan().all())
+
+
+def test_a_slope_at_the_end_of_the_floats_keeps_its_size() -> None:
+    """sigma'(-740) = e^-740, a subnormal number: its log10 within its few digits, both ways."""
+    net = MLP((1, 1, 1), Sigmoid(), LeCun(), seed=0)
+    with torch.no_grad():
+        net.weights[0].fill_(-740.0)
+        net.weights[1].fill_(1.0)
+    expected = math.log10(740) - 740 / math.log(10)
+    for probe in (log10_singular_values, log10_largest_singular_values):
+        assert float(probe(net, torch.ones(1, 1))) == pytest.approx(expected, abs=0.01)
 
 
 def test_orthogonal_linear_networks_are_isometries() -> None:
@@ -184,3 +236,18 @@ def test_skips_and_normalisation_are_part_of_the_jacobian(skip: bool, normalize:
         expected = np.linalg.svd(jacobian, compute_uv=False)
         np.testing.assert_allclose(10 ** dense[d], expected, rtol=1e-9, atol=1e-13)
         np.testing.assert_allclose(10 ** free[d], expected[:2], rtol=1e-7)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_neurons_that_agree_are_normalised_by_the_guard_alone(width: int) -> None:
+    """Equal z in every neuron, where layer_norm divides by sqrt(1e-5): autograd's Jacobian."""
+    net = MLP((3, width, 2), Tanh(), LeCun(), seed=0, normalize=True)
+    with torch.no_grad():
+        net.weights[0].copy_(net.weights[0][:1].expand(width, 3))
+        net.biases[0].zero_()
+    x = torch.randn(1, 3)
+    with torch.no_grad():  # rows that agree at x alone, so that the Jacobian is not 0
+        net.weights[0][-1] += torch.linalg.cross(x[0], torch.ones(3))
+    expected = np.linalg.svd(jacobian_of(lambda v: net(v[None])[0], x[0]), compute_uv=False)
+    found = 10 ** log10_singular_values(net, x)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)

@@ -31,6 +31,8 @@ def correlations(
 ) -> Float64[Tensor, "layers *runs batch"]:
     """Correlation of z^[l](x) and z^[l](y), row by row, for every layer with weights.
 
+    Whatever the lengths: z of 1e-200 have an angle too. NaN where one of the two is all 0 or not finite.
+
     Raises:
         ValueError: if x and y differ in shape; broadcasting would compare one y with every x.
 
@@ -53,8 +55,12 @@ def correlations(
             )
         )
     first, second = forward(net, x), forward(net, y)
-    rows = [
-        torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=-1, eps=0)
-        for a, b in zip(first.z, second.z, strict=True)
-    ]
+    rows = [(_direction(a) * _direction(b)).sum(-1) for a, b in zip(first.z, second.z, strict=True)]
     return first.shaped(torch.stack(rows), 1)
+
+
+def _direction(z: Tensor) -> Tensor:
+    """z over its length, which is divided by the largest entry first: squares of 1e-200 are 0."""
+    z = z.double() / z.abs().amax(-1, keepdim=True)
+    direction: Tensor = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+    return direction

@@ -5,13 +5,14 @@ r"""Singular values of the Jacobian of a live network, end to end or of a part o
 one J for every run and example; identity skips and layer normalisation included. Values are log10: a
 product of a thousand sigmoid layers is smaller than any float, so the dense product is rescaled by a
 power of two after every layer, and the powers are carried beside it. Small singular values are right
-relative to the largest one, as in every dense product.
+relative to the largest one, as in every dense product. A Jacobian that is not finite has values of NaN.
 
-Dense: all values, O(n^3) a layer. Matrix-free: the largest few, by Golub-Kahan bidiagonalisation with
-full reorthogonalisation, O(n^2) a layer and step; for wide networks.
+Dense: all values, O(n^3) a layer. Matrix-free: the largest few, by block Golub-Kahan bidiagonalisation
+with full reorthogonalisation, O(n^2) a layer and step; for wide networks. The block is as wide as there
+are values wanted: a single starting vector finds a value that several directions share only once.
 
 References:
-    Pennington, Schoenholz & Ganguli (2017); Golub & Kahan (1965).
+    Pennington, Schoenholz & Ganguli (2017); Golub & Kahan (1965); Golub, Luk & Overton (1981) for blocks.
 """
 
 import math
@@ -28,8 +29,12 @@ from experiments.probes.passes import Pass, forward
 Map = Callable[[Tensor], Tensor]
 
 #: Bidiagonalisation stops when the wanted values move by less than this share of themselves within
-#: so many steps.
+#: so many steps of the block.
 SETTLED, CHECKED = 1e-8, 5
+#: A direction of which no more than this share is new is rounding.
+NOTHING_NEW = 1e-13
+#: Powers of two up to this one, and their inverses, are normal numbers.
+LARGEST_POWER = 1000
 LOG10_2 = math.log10(2)
 
 
@@ -82,7 +87,7 @@ def log10_largest_singular_values(
 ) -> Float64[Tensor, "*runs batch count"]:
     """The largest few, end to end, without forming a matrix product.
 
-    The starting vector is fixed, so nothing is drawn and the random stream stays as it is.
+    The starting vectors are fixed, so nothing is drawn and the random stream stays as it is.
 
     Raises:
         ValueError: if there are not ``count`` singular values.
@@ -91,9 +96,10 @@ def log10_largest_singular_values(
     n_in, rank = net.widths[0], min(net.widths[0], net.widths[-1])
     if not 1 <= count <= rank:
         raise ValueError(describe(f"count={count}", f"1 to {rank}", "ask for fewer values"))
-    shape = (*done.z[0].shape[:2], n_in)
-    start = torch.cos(torch.arange(1.0, n_in + 1, dtype=torch.float64, device=x.device) ** 2)
-    values, exponent = _bidiagonalise(done, (start / start.norm()).expand(shape), count, rank)
+    numbers = torch.arange(1.0, count * n_in + 1, dtype=torch.float64, device=x.device)
+    start = torch.linalg.qr(torch.cos(numbers**2).view(count, n_in).mT).Q.mT
+    block = start[:, None, None].expand(-1, *done.z[0].shape[:2], -1)
+    values, exponent = _bidiagonalise(done, block, min(n_in, rank + count))
     return done.shaped(values.log10() + exponent * LOG10_2, 0)
 
 
@@ -129,24 +135,36 @@ def _layer(
     if below is None:
         below = torch.eye(layer.weight.shape[-1], dtype=torch.float64, device=layer.weight.device)
         below = below.expand(*layer.slope.shape[:2], -1, -1)
-    product = layer.push(below)
-    _, power = torch.frexp(product.abs().amax((-1, -2)))
-    return product * torch.exp2(-power.double())[..., None, None], exponent + power
+    product, power = _near_one(layer.push(below))
+    return product, exponent + power
+
+
+def _near_one(product: Tensor) -> tuple[Tensor, Tensor]:
+    """The product brought to size one, as far as one step reaches, and the power of two it had."""
+    largest = product.abs().amax((-1, -2))
+    _, power = torch.frexp(largest)
+    power = torch.where(largest.isfinite(), power, 0).clamp(-LARGEST_POWER, LARGEST_POWER)
+    return product * torch.exp2(-power.double())[..., None, None], power
 
 
 def _log10_spectrum(product: Tensor, exponent: Tensor) -> Tensor:
-    values: Tensor = torch.linalg.svdvals(product)
-    return values.log10() + exponent[..., None] * LOG10_2
+    return _singular_values(product).log10() + exponent[..., None] * LOG10_2
+
+
+def _singular_values(matrices: Tensor) -> Tensor:
+    """Of every matrix; NaN for one that is not finite, which would cost its neighbours theirs."""
+    finite = matrices.isfinite().all(-1, keepdim=True).all(-2, keepdim=True)
+    values = torch.linalg.svdvals(torch.where(finite, matrices, 0.0))
+    return torch.where(finite[..., 0], values, torch.nan)
 
 
 def _operator(done: Pass, start: Tensor) -> tuple[Map, Map, Tensor]:
     """v -> J v and u -> J^T u, both divided by the power of two that is returned with them."""
     scales, total, v = list[Tensor](), torch.zeros_like(start[..., 0]), start[..., None]
     for layer in done.layers:
-        v = layer.push(v)
-        _, power = torch.frexp(v.abs().amax((-1, -2)))
+        v, power = _near_one(layer.push(v))
         scales.append(torch.exp2(-power.double())[..., None, None])
-        v, total = v * scales[-1], total + power
+        total = total + power
 
     def push(v: Tensor) -> Tensor:
         v = v[..., None]
@@ -163,29 +181,39 @@ def _operator(done: Pass, start: Tensor) -> tuple[Map, Map, Tensor]:
     return push, pull, total
 
 
-def _bidiagonalise(done: Pass, v: Tensor, count: int, rank: int) -> tuple[Tensor, Tensor]:
-    """Largest ``count`` singular values of the scaled J, (R, batch, count), and its exponent."""
-    push, pull, exponent = _operator(done, v)
-    u = push(v)
-    left, right = u.new_zeros(rank, *u.shape), v.new_zeros(rank + 1, *v.shape)
-    b = v.new_zeros(*v.shape[:2], rank, rank + 1)
-    right[0], values = v, v.new_zeros(*v.shape[:2], count)
-    for step in range(1, rank + 1):
-        # J^T left = right B^T exactly, with B of step rows and step + 1 columns
-        b[..., step - 1, step - 1], left[step - 1] = _new_direction(u, left[: step - 1])
-        b[..., step - 1, step], right[step] = _new_direction(pull(left[step - 1]), right[:step])
-        if step == rank or (step > count and step % CHECKED == 0):
-            before, values = values, torch.linalg.svdvals(b[..., :step, : step + 1])[..., :count]
-            if bool(((values - before).abs() <= SETTLED * values).all()):
+def _bidiagonalise(done: Pass, block: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Largest singular values of the scaled J, as many as the block has rows, and its exponent.
+
+    The block is (count, R, batch, n_in), orthonormal; the values are (R, batch, count).
+    """
+    push, pull, exponent = _operator(done, block[0])
+    count, u = len(block), push(block[0])
+    left, images = u.new_zeros(steps, *u.shape), u.new_zeros(steps, *u.shape)
+    right = torch.cat([block, block.new_zeros(steps, *block.shape[1:])])
+    values = u.new_zeros(*u.shape[:2], count)
+    for step in range(steps):
+        images[step] = push(right[step])
+        left[step] = _new_direction(images[step], left[:step])
+        right[step + count] = _new_direction(pull(left[step]), right[: step + count])
+        taken = step + 1
+        if taken == steps or taken % (CHECKED * count) == 0:
+            before, values = values, _largest_of(images[:taken], count)
+            if not bool(((values - before).abs() > SETTLED * values).any()):
                 break
-        u = push(right[step])
     return values, exponent[..., None]
 
 
-def _new_direction(vector: Tensor, earlier: Tensor) -> tuple[Tensor, Tensor]:
-    """What is left of a vector beside the earlier ones: its length, and its direction or 0."""
+def _largest_of(images: Tensor, count: int) -> Tensor:
+    """Largest singular values of J restricted to the right directions, from their images."""
+    return _singular_values(images.movedim(0, -1))[..., :count]
+
+
+def _new_direction(vector: Tensor, earlier: Tensor) -> Tensor:
+    """The direction of what a vector has beside the earlier ones; 0 where that is nothing."""
+    whole = vector.norm(dim=-1, keepdim=True)
     for _ in range(2):  # once is not enough: twice is (Parlett)
         shares = (earlier * vector).sum(-1, keepdim=True)
         vector = vector - (shares * earlier).sum(0)
-    size = vector.norm(dim=-1)
-    return size, vector / torch.where(size > 0, size, 1.0)[..., None]
+    size = vector.norm(dim=-1, keepdim=True)
+    found: Tensor = torch.where(size > NOTHING_NEW * whole, vector / size, 0.0)
+    return found

@@ -3,7 +3,8 @@ r"""One recorded pass of a live network, linearised layer by layer: what the pro
 A layer at one input is the linear map from a^[l-1] to a^[l]::
 
     plain:       v -> D W v                   D = diag(sigma'(z))
-    normalised:  v -> D N W v                 N = (I - 1 1^T / n - y y^T / n) / s,  y = (z - mean) / s
+    normalised:  v -> D N W v                 N = (I - 1 1^T / n - y y^T / n) / s,  y = (z - mean) / s,
+                                              s^2 = variance of z over the neurons, plus 1e-5
     with skip:   either of them, plus v
 
 A stack keeps its run axis; a single network gets one of length 1, and loses it again in the results.
@@ -21,6 +22,9 @@ from experiments.core.errors import describe
 from experiments.core.loss import Loss
 from experiments.layers import Dense, LayerRecord
 from experiments.models import MLP
+
+#: what torch's layer_norm adds to the variance, so that it never divides by 0
+GUARD = 1e-5
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,9 @@ def _linear(layer: Dense, z: Tensor, weight: Tensor, skip: bool) -> LinearLayer:
     if not layer.normalize:
         slope = layer.activation.derivative(z)
         return LinearLayer(weight.double(), slope.double(), None, skip)
-    y, z = nn.functional.layer_norm(z, z.shape[-1:]), z.double()
-    centred = z - z.mean(-1, keepdim=True)
-    # y = centred / s, so s is found without knowing the norm's guard against division by 0
-    reciprocal = (y * centred).mean(-1, keepdim=True) / centred.square().mean(-1, keepdim=True)
+    y = nn.functional.layer_norm(z, z.shape[-1:])
+    # neurons that all agree leave s to the norm's guard alone
+    reciprocal = (z.double().var(-1, correction=0, keepdim=True) + GUARD).rsqrt()
     slope = layer.activation.derivative(y).double()
     return LinearLayer(weight.double(), slope, (y.double(), reciprocal), skip)
 
