@@ -108,6 +108,26 @@ def test_loading_is_deterministic_and_private(room, make) -> None:
     assert (numpys == np.random.get_state()[1]).all()  # noqa: NPY002
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_default_type_and_device_change_nothing(room, make) -> None:
+    """float32 on the CPU, and the same numbers, whatever torch makes tensors of by default."""
+    expected = parts(make(room))
+    classification._prepared.cache_clear()
+    regression._drawn.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            found = parts(make(room))
+    finally:
+        torch.set_default_dtype(torch.float32)
+        classification._prepared.cache_clear()
+        regression._drawn.cache_clear()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours.x.dtype, ours.x.device.type) == (torch.float32, "cpu")
+        assert torch.equal(ours.x, theirs.x)
+        assert torch.equal(ours.t, theirs.t)
+
+
 @pytest.mark.parametrize("room", SEEDED)
 def test_the_seed_chooses_the_examples(room, make) -> None:
     """Another seed, another training part; 0 is a seed like any other."""

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from experiments.core.errors import ConfigurationError, DataError
-from experiments.data import Digits, Rings, Spirals
+from experiments.data import MNIST1D, Digits, Rings, Spirals, Teacher, UnitCube
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from experiments.data import Digits, Rings, Spirals
         (Digits, {"imbalance": math.inf}),
         (Digits, {"train_examples": 0}),
         (Digits, {"seed": -1}),
+        (MNIST1D, {"generation_seed": -1}),
+        (MNIST1D, {"generation_seed": 2**32}),
         (Rings, {"classes": 1}),
         (Rings, {"examples": 1}),
         (Spirals, {"noise": -0.1}),
@@ -46,3 +48,29 @@ def test_parts_that_do_not_fit_are_refused(options, found) -> None:
     """When the number of examples is known, a DataError says what does not fit."""
     with pytest.raises(DataError, match=found):
         Digits(**options).load()
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        (Digits, "train_examples"),
+        (Rings, "examples"),
+        (Rings, "classes"),
+        (MNIST1D, "generation_seed"),
+        (Teacher, "train_examples"),
+        (Teacher, "validation"),
+        (Teacher, "test"),
+        (Teacher, "features"),
+        (Teacher, "outputs"),
+        (Teacher, "teacher_depth"),
+        (Teacher, "teacher_width"),
+        (UnitCube, "dimension"),
+    ],
+)
+@pytest.mark.parametrize("bad", [100.5, True])
+def test_a_number_of_things_is_whole(room, name, bad) -> None:
+    """Half an example is refused at construction; arange(100.5) would have made 101 in silence."""
+    dataset = room()
+    object.__setattr__(dataset, name, bad)  # the tests' own annotations would refuse it earlier
+    with pytest.raises(ConfigurationError, match=f"{name}={bad}"):
+        dataset.__post_init__()

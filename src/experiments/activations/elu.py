@@ -23,8 +23,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from experiments.core.activation import Activation, DerivativeRule, require_number
+from experiments.core.activation import Activation, DerivativeRule
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.finite import finite
 from experiments.core.operations import Operations, exp, expm1
 
 
@@ -44,8 +45,7 @@ def elu_derivative(z: Tensor, alpha: float) -> Tensor:
 @in_single
 def elu_second_derivative(z: Tensor, alpha: float) -> Tensor:
     """sigma''(z)."""
-    left = (z <= 0.0).to(z.dtype)
-    return left * (alpha * z.clamp(max=0.0).exp_().nan_to_num())
+    return (z <= 0.0).to(z.dtype) * (alpha * z.clamp(max=0.0).exp_().nan_to_num())
 
 
 class ELUFunction(Elementwise):
@@ -100,7 +100,7 @@ class ELU(Activation):
         self, alpha: float | int = 1.0, derivative: DerivativeRule | str = "exact"
     ) -> None:
         super().__init__(derivative)
-        self.alpha = require_number("alpha", alpha)
+        self.alpha = finite("alpha", alpha, low=0.0)
         self.max_derivative = max(1.0, self.alpha)
         self.range = (-self.alpha, math.inf)
 

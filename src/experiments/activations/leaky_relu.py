@@ -21,8 +21,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from experiments.core.activation import Activation, DerivativeRule, require_number
+from experiments.core.activation import Activation, DerivativeRule
 from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.finite import finite
 from experiments.core.operations import Operations
 
 
@@ -94,7 +95,7 @@ class LeakyReLU(Activation):
         self, negative_slope: float | int = 0.01, derivative: DerivativeRule | str = "exact"
     ) -> None:
         super().__init__(derivative)
-        self.negative_slope = require_number("negative_slope", negative_slope)
+        self.negative_slope = finite("negative_slope", negative_slope, low=0.0)
         self.max_derivative = max(1.0, self.negative_slope)
         self.saturates = () if self.negative_slope else ("left",)
         self.range = (-math.inf if self.negative_slope else 0.0, math.inf)

@@ -1,6 +1,5 @@
 """Contract of an activation: a value, its derivatives, and declared facts."""
 
-import math
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import Literal, final
@@ -161,16 +160,3 @@ class Activation(nn.Module, ABC):
     @property
     def _numbers(self) -> tuple[float, ...]:
         return tuple(getattr(self, name) for name in self.arguments)
-
-
-def require_number(name: str, value: float | int) -> float:
-    """The number, if it is finite and not negative.
-
-    Raises:
-        ConfigurationError: otherwise; a NaN would only show up as a diverged run, much later.
-    """
-    number = isinstance(value, float | int) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value >= 0.0):
-        found = f"{name}={value!r}"
-        raise ConfigurationError(describe(found, "a finite number from 0", f"give {name}=1.0, say"))
-    return float(value)

@@ -21,6 +21,7 @@ from experiments.core.splitting import (
     standardized,
     thin,
 )
+from experiments.core.whole import is_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class ClassificationDataset(Dataset):
     def __post_init__(self) -> None:
         known = get_args(Standardize)
         self.require("standardize", self.standardize in known, f"one of {', '.join(known)}")
-        some = self.train_examples is None or self.train_examples >= 1
+        some = self.train_examples is None or is_whole(self.train_examples, 1)
         self.require("train_examples", some, "null, or a whole number from 1")
         ratio = math.isfinite(self.imbalance) and self.imbalance >= 1
         self.require("imbalance", ratio, "a finite ratio from 1")
@@ -74,7 +75,8 @@ class ClassificationDataset(Dataset):
     @final
     def load(self) -> Splits:
         """The three parts; equal settings share one copy in memory, so nobody may write to it."""
-        return _prepared(self)
+        with torch.device("cpu"):
+            return _prepared(self)
 
     @final
     def with_test_part(self, pool: Split, test: float | int) -> tuple[Split, Split]:
@@ -119,8 +121,9 @@ class GeneratedClassification(ClassificationDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("classes", self.classes >= 2, "two classes or more")
-        self.require("examples", self.examples >= self.classes, "one example a class or more")
+        self.require("classes", is_whole(self.classes, 2), "a whole number from 2")
+        enough = is_whole(self.examples, self.classes)
+        self.require("examples", enough, f"a whole number from {self.classes}, one for each class")
         positive = math.isfinite(self.noise) and self.noise >= 0
         self.require("noise", positive, "a finite number of 0 or more")
 
@@ -139,8 +142,8 @@ class GeneratedClassification(ClassificationDataset):
         t = torch.arange(self.examples) % self.classes
         generator = self.draws("generation")
         x = self.points(t, generator)
-        x = x + self.noise * torch.randn(x.shape, generator=generator)
-        return self.with_test_part(Split(x=x, t=t), self.test)
+        deviation = torch.randn(x.shape, dtype=torch.float32, generator=generator)
+        return self.with_test_part(Split(x=x + self.noise * deviation, t=t), self.test)
 
 
 @lru_cache(maxsize=2)

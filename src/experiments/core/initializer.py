@@ -87,19 +87,6 @@ def normal_bias(
     return sigma_b * _standard_normal(n, generator=generator)
 
 
-def require_scale(name: str, value: float | int) -> None:
-    """Refuse a scale that is not a finite number of 0 or more.
-
-    Raises:
-        ConfigurationError: a NaN scale would only show up as a diverged run, much later.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value >= 0):
-        raise ConfigurationError(
-            describe(f"{name}={value!r}", "a finite number of 0 or more", f"give {name}=1.0, say")
-        )
-
-
 def require_distribution(value: str) -> None:
     """Refuse a law of the weights that is neither normal nor uniform.
 

@@ -1,6 +1,5 @@
 """What every generated regression set shares: three parts drawn afresh, noise on the training targets."""
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.dataset import Dataset, Split, Splits
-from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 from experiments.core.seeding import DATA, stream
+from experiments.core.whole import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +43,10 @@ class RegressionDataset(Dataset):
     task = "regression"
 
     def __post_init__(self) -> None:
-        at_least("train_examples", self.train_examples, 1)
-        at_least("validation", self.validation, 0)
-        at_least("test", self.test, 0)
-        at_least("noise", self.noise, 0)
+        whole("train_examples", self.train_examples, 1)
+        whole("validation", self.validation, 0)
+        whole("test", self.test, 0)
+        finite("noise", self.noise, low=0.0)
         stream(self.seed, DATA)
 
     @abstractmethod
@@ -60,7 +60,8 @@ class RegressionDataset(Dataset):
     @final
     def load(self) -> Splits:
         """The three parts; equal settings share one copy in memory, so nobody may write to it."""
-        return _drawn(self)
+        with torch.device("cpu"):
+            return _drawn(self)
 
 
 @lru_cache(maxsize=2)
@@ -69,22 +70,11 @@ def _drawn(dataset: RegressionDataset) -> Splits:
         generator = stream(dataset.seed, f"{DATA}/{name}")
         x = dataset.inputs(examples, generator)
         t = dataset.values(x)
-        return Split(x=x, t=t + noise * torch.randn(t.shape, generator=generator))
+        deviation = torch.randn(t.shape, dtype=torch.float32, generator=generator)
+        return Split(x=x, t=t + noise * deviation)
 
     return Splits(
         train=part("train", dataset.train_examples, dataset.noise),
         val=part("validation", dataset.validation, 0.0),
         test=part("test", dataset.test, 0.0),
     )
-
-
-def at_least(name: str, value: float | int, least: int) -> None:
-    """Refuse a number below ``least``, or one that is not finite.
-
-    Raises:
-        ConfigurationError: before anything is drawn.
-    """
-    if not (math.isfinite(value) and value >= least):
-        raise ConfigurationError(
-            describe(f"{name}={value!r}", f"a finite number from {least}", f"give {name}={least}")
-        )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from experiments.core.dataset import Split, Splits
 from experiments.core.errors import DataError, describe
+from experiments.core.whole import is_whole
 
 Standardize = Literal["per_feature", "global", "none"]
 
@@ -32,8 +33,8 @@ def examples_for(name: str, size: float | int, total: int) -> int:
         >>> examples_for("test", 0.25, total=200), examples_for("test", 30, total=200)
         (50, 30)
     """
-    whole = isinstance(size, int) and not isinstance(size, bool)
-    if not 0 <= size < (total if whole else 1):
+    counted = is_whole(size, 0)
+    if not 0 <= size < (total if counted else 1):
         raise DataError(
             describe(
                 f"{name}={size!r}",
@@ -41,7 +42,7 @@ def examples_for(name: str, size: float | int, total: int) -> int:
                 f"give {name}=0.15, say",
             )
         )
-    return int(size) if whole else round(size * total)
+    return int(size) if counted else round(size * total)
 
 
 def apportion(wanted: int, shares: Tensor) -> list[int]:

@@ -48,10 +48,11 @@ class Higham(Dataset):
     outputs = 2
 
     def load(self) -> Splits:
-        x = torch.tensor([_X1, _X2]).T.contiguous()
-        t = torch.tensor(_T)
+        points, classes = list(zip(_X1, _X2, strict=True)), list(_T)
         if self.eleventh:
-            x = torch.cat([x, torch.tensor([[0.3, 0.7]])])
-            t = torch.cat([t, torch.tensor([1])])
+            points.append((0.3, 0.7))
+            classes.append(1)
+        x = torch.tensor(points, dtype=torch.float32, device="cpu")
+        t = torch.tensor(classes, device="cpu")
         train, nothing = Split(x=x, t=t), Split(x=x[:0], t=t[:0])
         return Splits(train=train, val=train if self.watched else nothing, test=nothing)

@@ -25,8 +25,8 @@ import torch
 
 from experiments.core.classification import ClassificationDataset
 from experiments.core.dataset import Split
-from experiments.core.seeding import DATA, stream
 from experiments.core.splitting import Standardize
+from experiments.core.whole import is_whole
 
 #: heights of the ten glyphs at twelve equidistant places
 _GLYPHS = np.array(
@@ -75,7 +75,8 @@ class MNIST1D(ClassificationDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        stream(self.generation_seed, DATA)
+        known = is_whole(self.generation_seed, 0) and self.generation_seed < 2**32
+        self.require("generation_seed", known, "an integer from 0 to below 2^32, NumPy's seeds")
 
     def pool_and_test(self) -> tuple[Split, Split]:
         return _generated(self.generation_seed)

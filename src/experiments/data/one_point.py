@@ -11,13 +11,12 @@ References:
     Nielsen (2015), chapter 3, "the cross-entropy cost function".
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from experiments.core.dataset import Dataset, Split, Splits
-from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +43,11 @@ class OnePoint(Dataset):
     outputs = 1
 
     def __post_init__(self) -> None:
-        for name, value in (("x", self.x), ("t", self.t)):
-            if not math.isfinite(value):
-                found = f"data.{name}={value!r}"
-                raise ConfigurationError(
-                    describe(found, "a finite number", f"give data.{name}=1, say")
-                )
+        finite("data.x", self.x)
+        finite("data.t", self.t)
 
     def load(self) -> Splits:
-        train = Split(x=torch.tensor([[float(self.x)]]), t=torch.tensor([[float(self.t)]]))
+        x, t = torch.tensor([[[self.x]], [[self.t]]], dtype=torch.float32, device="cpu")
+        train = Split(x=x, t=t)
         nothing = Split(x=train.x[:0], t=train.t[:0])
         return Splits(train=train, val=nothing, test=nothing)

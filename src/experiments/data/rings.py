@@ -31,6 +31,6 @@ class Rings(GeneratedClassification):
     def points(
         self, t: Int64[Tensor, " examples"], generator: torch.Generator
     ) -> Float[Tensor, "examples 2"]:
-        phi = 2 * math.pi * torch.rand(len(t), generator=generator)
-        radius = (t + 1) / self.classes
+        phi = 2 * math.pi * torch.rand(len(t), dtype=torch.float32, generator=generator)
+        radius = (t + 1).float() / self.classes
         return radius[:, None] * torch.stack([phi.cos(), phi.sin()], dim=1)

@@ -49,6 +49,6 @@ class Spirals(GeneratedClassification):
     def points(
         self, t: Int64[Tensor, " examples"], generator: torch.Generator
     ) -> Float[Tensor, "examples 2"]:
-        s = torch.rand(len(t), generator=generator).sqrt()
-        phi = 2 * math.pi * (self.turns * s + t / self.classes)
+        s = torch.rand(len(t), dtype=torch.float32, generator=generator).sqrt()
+        phi = 2 * math.pi * (self.turns * s + t.float() / self.classes)
         return s[:, None] * torch.stack([phi.cos(), phi.sin()], dim=1)

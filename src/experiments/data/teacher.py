@@ -20,8 +20,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from experiments.core.regression import RegressionDataset, at_least
+from experiments.core.finite import finite
+from experiments.core.regression import RegressionDataset
 from experiments.core.seeding import DATA, stream
+from experiments.core.whole import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +54,24 @@ class Teacher(RegressionDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("features", self.features, 1)
-        at_least("outputs", self.outputs, 1)
-        at_least("teacher_depth", self.teacher_depth, 0)
-        at_least("teacher_width", self.teacher_width, 1)
-        at_least("sigma_w", self.sigma_w, 0)
+        whole("features", self.features, 1)
+        whole("outputs", self.outputs, 1)
+        whole("teacher_depth", self.teacher_depth, 0)
+        whole("teacher_width", self.teacher_width, 1)
+        finite("sigma_w", self.sigma_w, low=0.0)
 
     def inputs(self, examples: int, generator: torch.Generator) -> Float[Tensor, "{examples} n_in"]:
-        return torch.randn(examples, self.features, generator=generator)
+        return _normal(examples, self.features, generator)
 
     def values(self, x: Float[Tensor, "examples n_in"]) -> Float[Tensor, "examples n_out"]:
         generator = stream(self.seed, f"{DATA}/teacher")
         h = x
         for _ in range(self.teacher_depth):
-            w = torch.randn(self.teacher_width, h.shape[1], generator=generator)
+            w = _normal(self.teacher_width, h.shape[1], generator)
             h = torch.tanh(h @ (self.sigma_w / math.sqrt(h.shape[1]) * w).T)
-        v = torch.randn(self.outputs, h.shape[1], generator=generator)
+        v = _normal(self.outputs, h.shape[1], generator)
         return h @ (v / math.sqrt(h.shape[1])).T
+
+
+def _normal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(rows, columns, dtype=torch.float32, generator=generator)

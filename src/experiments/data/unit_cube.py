@@ -25,7 +25,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.regression import RegressionDataset, at_least
+from experiments.core.regression import RegressionDataset
+from experiments.core.whole import whole
 
 
 def sine(x: Float[Tensor, "examples n_in"], cycles: float | int) -> Float[Tensor, " examples"]:
@@ -82,14 +83,15 @@ class UnitCube(RegressionDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("dimension", self.dimension, 1)
+        whole("dimension", self.dimension, 1)
 
     @property
     def features(self) -> int:
         return self.dimension
 
     def inputs(self, examples: int, generator: torch.Generator) -> Float[Tensor, "{examples} n_in"]:
-        return torch.rand(examples, self.dimension, generator=generator)
+        shape = (examples, self.dimension)
+        return torch.rand(shape, dtype=torch.float32, generator=generator)
 
     def values(self, x: Float[Tensor, "examples n_in"]) -> Float[Tensor, "examples 1"]:
         t = self.target(x)

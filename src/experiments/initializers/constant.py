@@ -12,14 +12,13 @@ References:
     Notes 003, "vanishing gradient"; Nielsen (2015), chapter 3.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 from experiments.core.initializer import Initializer
 
 
@@ -45,11 +44,8 @@ class Constant(Initializer):
     b: float | int = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in (("w", self.w), ("b", self.b)):
-            if not math.isfinite(value):
-                raise ConfigurationError(
-                    describe(f"{name}={value!r}", "a finite number", f"give {name}=0.5, say")
-                )
+        finite("w", self.w)
+        finite("b", self.b)
 
     def weight(
         self, n: int, n_prev: int, generator: torch.Generator

@@ -13,7 +13,8 @@ References:
 
 from dataclasses import dataclass, field
 
-from experiments.core.initializer import Distribution, ScaledInitializer, require_scale
+from experiments.core.finite import finite
+from experiments.core.initializer import Distribution, ScaledInitializer
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Gaussian(ScaledInitializer):
     distribution: Distribution = field(default="normal", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_scale("sigma_w", self.sigma_w)
-        require_scale("sigma_b", self.sigma_b)
+        finite("sigma_w", self.sigma_w, low=0.0)
+        finite("sigma_b", self.sigma_b, low=0.0)
 
     def weight_variance(self, n: int, n_prev: int) -> float:
         return float(self.sigma_w) ** 2 / n_prev

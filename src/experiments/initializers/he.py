@@ -13,12 +13,8 @@ References:
 
 from dataclasses import dataclass
 
-from experiments.core.initializer import (
-    Distribution,
-    ScaledInitializer,
-    require_distribution,
-    require_scale,
-)
+from experiments.core.finite import finite
+from experiments.core.initializer import Distribution, ScaledInitializer, require_distribution
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,8 @@ class He(ScaledInitializer):
 
     def __post_init__(self) -> None:
         require_distribution(self.distribution)
-        require_scale("negative_slope", self.negative_slope)
-        require_scale("sigma_b", self.sigma_b)
+        finite("negative_slope", self.negative_slope, low=0.0)
+        finite("sigma_b", self.sigma_b, low=0.0)
 
     def weight_variance(self, n: int, n_prev: int) -> float:
         return 2.0 / ((1.0 + float(self.negative_slope) ** 2) * n_prev)

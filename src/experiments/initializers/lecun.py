@@ -13,12 +13,8 @@ References:
 
 from dataclasses import dataclass
 
-from experiments.core.initializer import (
-    Distribution,
-    ScaledInitializer,
-    require_distribution,
-    require_scale,
-)
+from experiments.core.finite import finite
+from experiments.core.initializer import Distribution, ScaledInitializer, require_distribution
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class LeCun(ScaledInitializer):
 
     def __post_init__(self) -> None:
         require_distribution(self.distribution)
-        require_scale("sigma_b", self.sigma_b)
+        finite("sigma_b", self.sigma_b, low=0.0)
 
     def weight_variance(self, n: int, n_prev: int) -> float:
         return 1.0 / n_prev

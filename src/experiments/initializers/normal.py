@@ -14,7 +14,8 @@ References:
 
 from dataclasses import dataclass, field
 
-from experiments.core.initializer import Distribution, ScaledInitializer, require_scale
+from experiments.core.finite import finite
+from experiments.core.initializer import Distribution, ScaledInitializer
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Normal(ScaledInitializer):
     distribution: Distribution = field(default="normal", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_scale("std", self.std)
+        finite("std", self.std, low=0.0)
         object.__setattr__(self, "sigma_b", self.std)
 
     def weight_variance(self, n: int, n_prev: int) -> float:

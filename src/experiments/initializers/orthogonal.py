@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from experiments.core.initializer import Initializer, normal_bias, require_scale
+from experiments.core.finite import finite
+from experiments.core.initializer import Initializer, normal_bias
 
 
 def haar(
@@ -63,8 +64,8 @@ class Orthogonal(Initializer):
     sigma_b: float | int = 0.0
 
     def __post_init__(self) -> None:
-        require_scale("gain", self.gain)
-        require_scale("sigma_b", self.sigma_b)
+        finite("gain", self.gain, low=0.0)
+        finite("sigma_b", self.sigma_b, low=0.0)
 
     def weight(
         self, n: int, n_prev: int, generator: torch.Generator

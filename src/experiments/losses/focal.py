@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 from experiments.core.link import SigmoidOutput, SoftmaxOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, as_rows
@@ -67,11 +67,7 @@ class Focal(Loss):
 
     def __init__(self, gamma: float | int = 2.0, link: str = "softmax") -> None:
         super().__init__(link)
-        if not 0 <= gamma < math.inf:
-            raise ConfigurationError(
-                describe(f"gamma={gamma}", "a finite number from 0", "use gamma=2, as published")
-            )
-        self.gamma = float(gamma)
+        self.gamma = finite("gamma", gamma, low=0.0)
         self.target_kind: TargetKind = "distribution" if link == "softmax" else "share"
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:

@@ -1,0 +1,47 @@
+"""Numbers that users give: which are taken, and in which words the others are refused."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.core.errors import ConfigurationError
+from experiments.core.finite import finite
+from experiments.core.whole import is_whole, whole
+
+
+@pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2), torch.tensor(2)], ids=repr)
+def test_integers_of_every_library_are_whole(value) -> None:
+    """They come back as Python's own."""
+    assert is_whole(value, 2)
+    assert type(whole("n", value, 0)) is int
+    assert whole("n", value, 0) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, np.True_, torch.tensor(True), 2.0, np.float32(2), torch.tensor(2.0), "2", None, 1, [2]],
+    ids=repr,
+)
+def test_anything_else_is_refused_by_name(value) -> None:
+    """Booleans of every library, floats that are near an integer, text, and what is too small."""
+    assert not is_whole(value, 2)
+    with pytest.raises(ConfigurationError, match=r"found n=.*expected an integer from 2; .*n=2"):
+        whole("n", value, 2)
+
+
+@pytest.mark.parametrize("value", [1.5, 1, np.float32(1.5), np.int64(1), -3.0], ids=repr)
+def test_real_numbers_of_every_library_are_finite_numbers(value) -> None:
+    """They come back as Python's own float, with no bound unless one is set."""
+    assert type(finite("s", value)) is float
+    assert finite("s", value) == value
+
+
+@pytest.mark.parametrize("value", [True, np.True_, "1.5", None, math.nan, math.inf, 1j, -0.5])
+def test_numbers_that_are_not_finite_or_too_small_are_refused_by_name(value) -> None:
+    """The message names the setting, the bound and a number that would do."""
+    with pytest.raises(
+        ConfigurationError, match=r"found s=.*a finite number of 0 or more; give s=1"
+    ):
+        finite("s", value, low=0.0)
