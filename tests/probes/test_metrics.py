@@ -120,22 +120,32 @@ def test_one_output_answers_for_two_classes() -> None:
     assert float(Brier()(answers)[0]) == pytest.approx(2 * ((1 - right) ** 2).mean())
 
 
-@pytest.mark.parametrize(
-    "metric",
-    [ECE(), NLL(), Brier(), ConfidentErrors(), ConfidentErrorGradient(), LogitNorm(),
-     SquaredDistance(), WorstClass()],
-    ids=lambda metric: type(metric).__name__,
-)  # fmt: skip
-def test_a_run_that_diverged_gets_no_number_and_its_neighbour_does(metric) -> None:
-    """NaN stays in its own run."""
-    z = torch.tensor([[[5.0, 0.0], [5.0, 0.0]], [[torch.nan, 0.0], [5.0, 0.0]]])
-    found: Tensor = metric(Answers(z, torch.tensor([0, 1]), CrossEntropy()))
-    assert found.isfinite().tolist() == [True, False] or isinstance(metric, ConfidentErrorGradient)
+METRICS = [ECE(), NLL(), Brier(), ConfidentErrors(0.5), ConfidentErrorGradient(0.5), LogitNorm(),
+           SquaredDistance(), WorstClass()]  # fmt: skip
+metrics = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: type(metric).__name__)
+
+
+@metrics
+@heads
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_run_that_diverged_gets_no_number_and_its_neighbour_does(metric, loss, bad) -> None:
+    """One output that is not finite is NaN for its run, whatever the other examples answer."""
+    z = torch.tensor([[[5.0, 0.0]] * 3, [[bad, 0.0], [5.0, 0.0], [0.0, 5.0]]])
+    found: Tensor = metric(Answers(z, torch.tensor([0, 1, 0]), loss))
     assert bool(found[0].isfinite())
+    assert bool(found[1].isnan())
+
+
+@metrics
+def test_a_mean_over_no_examples_is_nan(metric) -> None:
+    """An empty split: one NaN a run."""
+    found = metric(Answers(torch.zeros(2, 0, 3), torch.zeros(0, dtype=torch.long), CrossEntropy()))
+    assert found.shape == (2,)
+    assert bool(found.isnan().all())
 
 
 @pytest.mark.parametrize("make", [
-    lambda: ECE(0), lambda: NLL(0.0), lambda: NLL(1.0), lambda: NLL(float("nan")),
+    lambda: ECE(0), lambda: ECE(True), lambda: NLL(0.0), lambda: NLL(1.0), lambda: NLL(float("nan")),
     lambda: ConfidentErrors(1.5), lambda: ConfidentErrorGradient(-0.1),
 ])  # fmt: skip
 def test_a_setting_out_of_range_is_refused(make) -> None:

@@ -38,8 +38,13 @@ class Answers:
 
     @cached_property
     def z(self) -> Float64[Tensor, "runs examples n_out"]:
-        """The raw outputs in float64."""
-        return self.outputs.double()
+        """The raw outputs in float64; all NaN for a run of which one is not finite.
+
+        A logit of infinity would otherwise pass for certainty, and a NaN be left out of a mean.
+        """
+        z = self.outputs.double()
+        known = z.isfinite().flatten(1).all(1)
+        return torch.where(known[:, None, None], z, torch.nan)
 
     @cached_property
     def target(self) -> Tensor:

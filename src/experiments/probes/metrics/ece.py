@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from experiments.core.errors import ConfigurationError, describe
 from experiments.core.metric import Answers, Metric
+from experiments.core.whole import whole
 
 
 class Reliability(NamedTuple):
@@ -58,7 +58,7 @@ class ECE(Metric):
         bins: number of bins, from 1; 15 is customary, some count 10.
 
     Raises:
-        ConfigurationError: for ``bins`` below 1.
+        ConfigurationError: unless ``bins`` is a whole number from 1.
 
     Example:
         >>> from experiments.losses import CrossEntropy
@@ -69,10 +69,7 @@ class ECE(Metric):
     bins: int = 15
 
     def __post_init__(self) -> None:
-        if isinstance(self.bins, bool) or self.bins < 1:
-            raise ConfigurationError(
-                describe(f"metric bins={self.bins!r}", "a whole number from 1", "set bins=15")
-            )
+        whole("metric bins", self.bins, 1)
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
         found = reliability(answers.confidence, answers.right, self.bins)

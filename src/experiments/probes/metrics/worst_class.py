@@ -27,9 +27,9 @@ class WorstClass(Metric):
     """
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
-        members = nn.functional.one_hot(answers.classes).double()
-        if not len(members):
+        if not len(answers.classes):
             return answers.z.new_full((len(answers.z),), torch.nan)
+        members = nn.functional.one_hot(answers.classes).double()
         count = members.sum(0)
         share = (answers.right.double() @ members) / count
         # outputs that are not finite are no answers, neither right nor wrong
