@@ -12,6 +12,7 @@ from experiments.activations import ELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.core.errors import ConfigurationError
 from experiments.initializers import Gaussian, Glorot
 from experiments.layers import Dense, LayerRecord
+from experiments.layers.dense import _generators
 
 SMOOTH = [Identity(), Sigmoid(), Tanh()]
 NATIVE = {
@@ -209,6 +210,8 @@ def test_shapes_that_do_not_chain_are_refused(shape, runs):
         {"activation": torch.nn.Tanh()},
         {"initializer": "glorot"},
         {"seed": [1, 2]},
+        {"seed": [torch.Generator()], "runs": 2},
+        {"seed": [torch.Generator(), torch.Generator()]},
     ],
     ids=str,
 )
@@ -218,6 +221,12 @@ def test_bad_arguments_are_refused_by_name(change):
     good = {"in_features": 3, "out_features": 2, "activation": Tanh(), "initializer": Glorot()}
     with pytest.raises((ConfigurationError, TypeError), match=r"found .*expected|Type-check"):
         Dense(**good | change)
+
+
+def test_a_generator_among_seeds_is_refused():
+    """Half of the runs cannot come from a generator (asked inside: the annotation refuses it too)."""
+    with pytest.raises(ConfigurationError, match="expected one generator for each of 2 runs"):
+        _generators([torch.Generator(), 3], 2)
 
 
 COMPILED = """

@@ -1,12 +1,14 @@
 """MLP: shapes, seeds, and the whole network against torch's own layers."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
 from experiments.activations import ELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.core.errors import ConfigurationError
-from experiments.initializers import Gaussian, Glorot, He
+from experiments.initializers import Gaussian, Glorot, He, Orthogonal, TorchDefault
 from experiments.layers import Dense
 from experiments.models import MLP
 
@@ -57,6 +59,27 @@ def test_shapes_can_be_had_without_numbers():
     """On the meta device, as for counting parameters."""
     net = MLP((2, 3, 1), Tanh(), Glorot(), runs=4).to("meta")
     assert net(torch.empty(5, 2, device="meta")).shape == (4, 5, 1)
+
+
+@pytest.mark.parametrize("initializer", [Glorot(), He(), Orthogonal(), TorchDefault()], ids=repr)
+def test_parameters_are_made_where_torch_makes_tensors(initializer):
+    """On the default device and in the default type, as torch.nn.Linear's are."""
+    with torch.device("meta"):
+        net, linear = MLP((2, 3, 1), Tanh(), initializer), torch.nn.Linear(2, 3)
+    for parameter in net.parameters():
+        assert (parameter.device, parameter.dtype) == (linear.weight.device, linear.weight.dtype)
+
+
+@pytest.mark.gpu
+def test_a_network_is_made_on_a_default_device_of_cuda():
+    """The numbers are those of the CPU, drawn there and moved."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    with torch.device("cuda"):
+        net = MLP((2, 3, 1), Tanh(), Glorot(), runs=2)
+    assert net.weights[0].is_cuda
+    plain = MLP((2, 3, 1), Tanh(), Glorot(), runs=2)
+    assert torch.equal(net.weights[0].cpu(), plain.weights[0])
 
 
 def test_seed_zero_is_a_seed():
@@ -155,3 +178,10 @@ def test_bad_arguments_are_refused_by_name(arguments, message):
     good = {"activation": Tanh(), "initializer": Glorot()}
     with pytest.raises(ConfigurationError, match=message):
         MLP(**good | arguments)
+
+
+def test_the_outputs_activation_is_refused_by_its_own_name():
+    """Asked without the annotations that tests check, which refuse it earlier."""
+    unchecked = inspect.unwrap(MLP.__init__)
+    with pytest.raises(ConfigurationError, match="found output_activation='sigmoid'"):
+        unchecked(MLP.__new__(MLP), (3, 2), Tanh(), Glorot(), output_activation="sigmoid")

@@ -63,9 +63,8 @@ class ScaledInitializer(Initializer):
     ) -> Float64[Tensor, "{n} {n_prev}"]:
         variance = self.weight_variance(n, n_prev)
         if self.distribution == "normal":
-            return math.sqrt(variance) * _standard_normal(n, n_prev, generator=generator)
-        unit = torch.rand(n, n_prev, dtype=torch.float64, generator=generator)
-        return math.sqrt(3 * variance) * (2 * unit - 1)
+            return math.sqrt(variance) * standard_normal(n, n_prev, generator=generator)
+        return math.sqrt(3 * variance) * centred_uniform(n, n_prev, generator=generator)
 
     @final
     def bias(self, n: int, n_prev: int, generator: torch.Generator) -> Float64[Tensor, " {n}"]:
@@ -84,7 +83,7 @@ def normal_bias(
     >>> normal_bias(2, 0.0, torch.Generator().manual_seed(0)).abs()
     tensor([0., 0.], dtype=torch.float64)
     """
-    return sigma_b * _standard_normal(n, generator=generator)
+    return sigma_b * standard_normal(n, generator=generator)
 
 
 def require_distribution(value: str) -> None:
@@ -99,5 +98,20 @@ def require_distribution(value: str) -> None:
         )
 
 
-def _standard_normal(*shape: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
+def centred_uniform(*shape: int, generator: torch.Generator) -> Tensor:
+    """Independent draws from U(-1, 1), float64, on the generator's device.
+
+    >>> centred_uniform(2, generator=torch.Generator().manual_seed(0)).abs() < 1
+    tensor([True, True])
+    """
+    unit = torch.rand(shape, dtype=torch.float64, generator=generator, device=generator.device)
+    return 2 * unit - 1
+
+
+def standard_normal(*shape: int, generator: torch.Generator) -> Tensor:
+    """Independent draws from N(0, 1), float64, on the generator's device.
+
+    >>> standard_normal(2, 3, generator=torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 3])
+    """
+    return torch.randn(shape, dtype=torch.float64, generator=generator, device=generator.device)

@@ -50,10 +50,10 @@ class Constant(Initializer):
     def weight(
         self, n: int, n_prev: int, generator: torch.Generator
     ) -> Float64[Tensor, "{n} {n_prev}"]:
-        return torch.full((n, n_prev), float(self.w), dtype=torch.float64)
+        return torch.full((n, n_prev), float(self.w), dtype=torch.float64, device=generator.device)
 
     def bias(self, n: int, n_prev: int, generator: torch.Generator) -> Float64[Tensor, " {n}"]:
-        return torch.full((n,), float(self.b), dtype=torch.float64)
+        return torch.full((n,), float(self.b), dtype=torch.float64, device=generator.device)
 
     def weight_variance(self, n: int, n_prev: int) -> float:
         return float(self.w) ** 2

@@ -25,7 +25,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from experiments.core.finite import finite
-from experiments.core.initializer import Initializer, normal_bias
+from experiments.core.initializer import Initializer, normal_bias, standard_normal
 
 
 def haar(
@@ -38,7 +38,7 @@ def haar(
         >>> bool((q.T @ q - torch.eye(2)).abs().max() < 1e-12)
         True
     """
-    gaussian = torch.randn(rows, columns, dtype=torch.float64, generator=generator)
+    gaussian = standard_normal(rows, columns, generator=generator)
     q, r = torch.linalg.qr(gaussian)
     uniform: Tensor = q * torch.where(r.diagonal() < 0, -1.0, 1.0).to(q)
     return uniform

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from experiments.core.initializer import Initializer
+from experiments.core.initializer import Initializer, centred_uniform
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,10 @@ class TorchDefault(Initializer):
     def weight(
         self, n: int, n_prev: int, generator: torch.Generator
     ) -> Float64[Tensor, "{n} {n_prev}"]:
-        unit = torch.rand(n, n_prev, dtype=torch.float64, generator=generator)
-        return (2 * unit - 1) / math.sqrt(n_prev)
+        return centred_uniform(n, n_prev, generator=generator) / math.sqrt(n_prev)
 
     def bias(self, n: int, n_prev: int, generator: torch.Generator) -> Float64[Tensor, " {n}"]:
-        unit = torch.rand(n, dtype=torch.float64, generator=generator)
-        return (2 * unit - 1) / math.sqrt(n_prev)
+        return centred_uniform(n, generator=generator) / math.sqrt(n_prev)
 
     def weight_variance(self, n: int, n_prev: int) -> float:
         return 1.0 / (3 * n_prev)

@@ -33,7 +33,8 @@ class Dense(nn.Module):
         normalize: standardise z over the neurons of each example before sigma (layer
             normalisation without gain and bias).
         seed: one seed per run, or the first of R consecutive ones. Run r of a stack draws what the
-            layer alone draws from run r's seed. A network hands over its running generators instead.
+            layer alone draws from run r's seed. Or one generator per run, which a network hands from
+            layer to layer.
 
     Raises:
         ConfigurationError: for a size below 1, or a room of the wrong kind.
@@ -78,8 +79,8 @@ class Dense(nn.Module):
             (room.weight(out_features, in_features, g), room.bias(out_features, in_features, g))
             for room, g in zip(_per_run(initializer, len(generators)), generators, strict=True)
         ]
-        dtype = torch.get_default_dtype()
-        weight, bias = (torch.stack(part).to(dtype) for part in zip(*drawn, strict=True))
+        device, dtype = torch.get_default_device(), torch.get_default_dtype()
+        weight, bias = (torch.stack(part).to(device, dtype) for part in zip(*drawn, strict=True))
         self.weight = nn.Parameter(weight[0] if runs is None else weight)
         self.bias = nn.Parameter(bias[0] if runs is None else bias)
 
@@ -166,5 +167,14 @@ def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> li
 def _generators(seed: Seeds | Sequence[torch.Generator], runs: int | None) -> list[torch.Generator]:
     """One generator per run: new streams for seeds, the network's own where it passes them."""
     if isinstance(seed, Sequence) and any(isinstance(g, torch.Generator) for g in seed):
+        count = 1 if runs is None else runs
+        if len(seed) != count or not all(isinstance(g, torch.Generator) for g in seed):
+            raise ConfigurationError(
+                describe(
+                    f"seed={seed!r}",
+                    f"one generator for each of {count} runs",
+                    "give a generator per run, or seeds alone",
+                )
+            )
         return cast(list[torch.Generator], list(seed))
     return [stream(s, INITIALISATION) for s in run_seeds(cast(Seeds, seed), runs)]

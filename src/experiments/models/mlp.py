@@ -15,6 +15,8 @@ from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
 from experiments.core.whole import whole
 from experiments.layers import Dense, LayerRecord
 
+_A_ROOM = "use a room of experiments.activations, for instance Tanh()"
+
 
 class MLP(nn.Module):
     """a^[1] = x; z^[l] = W^[l] a^[l-1] + b^[l]; a^[l] = sigma_l(z^[l]) for l = 2 .. L.
@@ -32,8 +34,8 @@ class MLP(nn.Module):
             without gain and bias).
 
     Raises:
-        ConfigurationError: for fewer than two widths, a width below 1, or a list of activations
-            that is not one per hidden layer.
+        ConfigurationError: for fewer than two widths, a width below 1, a list of activations that is
+            not one per hidden layer, or an argument of the wrong kind.
 
     Example:
         >>> import torch
@@ -75,6 +77,10 @@ class MLP(nn.Module):
         hidden = self._hidden_activations(activation)
         generators = [stream(s, INITIALISATION) for s in self.seeds]
         output = output_activation if output_activation is not None else Identity()
+        if not isinstance(output, Activation):
+            raise ConfigurationError(
+                describe(f"output_activation={output!r}", "an Activation, or None", _A_ROOM)
+            )
         self.layers = nn.ModuleList(
             Dense(
                 n_prev,
@@ -167,7 +173,7 @@ class MLP(nn.Module):
                 describe(
                     f"activation={activation!r}",
                     "an Activation, or a list with one for each hidden layer",
-                    "use a room of experiments.activations, for instance Tanh()",
+                    _A_ROOM,
                 )
             )
         if len(activation) != self.depth:
