@@ -1,12 +1,14 @@
 """Launchers: whatever runs the jobs, the same cells come out."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -41,6 +43,8 @@ ROOT = Path(__file__).parents[2]
         ("optimizer.lr", (0.1, 1)),
         ("optimizer.momentum", (0.0, 0.9)),
         ("optimizer.weight_decay", (0, 0.5)),
+        ("data.seed", (0, 1)),
+        ("data.label_noise", (0.0, 0.2)),
         ("initializer.sigma_b", (0.0, 1.0)),
         ("initializer.distribution", ("normal", "uniform")),
         ("name", ("a", "b")),
@@ -48,9 +52,17 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_what_a_run_has_for_itself_does_not_divide_a_group(key, values) -> None:
-    """Seeds, scales and the optimiser's numbers may differ within a stack."""
+    """Seeds, scales, splits and the optimiser's numbers may differ within a stack."""
     one, other = vary(cell(), {key: values})
     assert group_key(one) == group_key(other)
+
+
+def test_large_data_sets_and_those_that_cannot_be_read_divide_groups(monkeypatch) -> None:
+    """A stack holds several data sets only where they are small; what fails, fails in its own run."""
+    large = vary(cell("data.examples=400000"), {"data.seed": (0, 1)})
+    assert len(set(map(group_key, large))) == 2
+    unread = vary(cell(), {"data.train_examples": (10**9, 10**8)})
+    assert len(set(map(group_key, unread))) == 2
 
 
 @pytest.mark.parametrize(
@@ -61,7 +73,6 @@ def test_what_a_run_has_for_itself_does_not_divide_a_group(key, values) -> None:
         ("model.skip", (False, True)),
         ("activation.derivative", ("exact", "native")),
         ("loss.link", ("identity", "sigmoid")),
-        ("data.seed", (0, 1)),
         ("data.validation", (10, 20)),
         ("optimizer.nesterov", (False, True)),
         ("trainer.max_steps", (10, 20)),
@@ -194,6 +205,22 @@ def test_processes_side_by_side_give_the_same_table(tmp_path, launcher) -> None:
     tables = [collect(tmp_path / "runs" / n).results.drop(columns=HOW) for n in ("here", "there")]
     assert len(tables[0]) == 4
     pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("codes", "status"), [((0, 0), 0), ((0, 1), 1), ((0, -9), 1)])
+def test_a_process_that_was_killed_is_a_failure(monkeypatch, codes, status) -> None:
+    """One share a device; what a signal ended has a negative code, and the sweep is not whole."""
+    door = runpy.run_path(str(ROOT / "scripts" / "train_all_gpus.py"))
+    waiting, shares = list(codes), []
+
+    def started(command: list[str], env: object) -> SimpleNamespace:
+        shares.append(next(word for word in command if "launcher.share=" in word))
+        return SimpleNamespace(wait=lambda: waiting.pop(0))
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr(sys, "argv", ["train_all_gpus.py", "--devices", "cpu,cpu", "seed=1"])
+    assert door["main"]() == status
+    assert shares == ["hydra.launcher.share=0", "hydra.launcher.share=1"]
 
 
 @pytest.mark.slow

@@ -14,15 +14,23 @@ from hydra.utils import get_class, instantiate
 
 from experiments.app.schema import FrontPage
 from experiments.core.cell import SweepFolder
+from experiments.core.dataset import Dataset
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.logger import CellLogger
 from experiments.training.cells import Cell, flatten, identity, read_checkpoint
+from experiments.training.examples import shape_of
 from experiments.training.settings import ModelSettings, TrainerSettings
 from experiments.training.stack import Run, Stack
 
 #: the groups whose option name, not their contents, is what a table shows first
 GROUPS = ("activation", "loss", "initializer", "data", "optimizer", "probe", "metric")
+
+#: what cells of one stack need not share; of the optimiser, the numbers
+OWN = ("seed", "initializer", "checkpoint", "optimizer", "data", "name", "runs_dir", "study")
+
+#: bytes that a data set may take of which a stack holds several
+OWN_DATA = 2**20
 
 #: groups of which a cell has one option
 SINGLE = ("activation", "loss", "initializer", "data", "optimizer", "probe")
@@ -128,29 +136,43 @@ def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[s
 def group_key(cell: Cell) -> str:
     """Cells with the same key have the same shapes and rules, and can be trained as one stack.
 
-    What a run has for itself is left out: seed, initialiser, starting checkpoint, and the numbers
-    of the optimiser (learning rate, momentum, ...).
+    What a run has for itself is left out: seed, initialiser, starting checkpoint, the numbers of the
+    optimiser (learning rate, momentum, ...), and all but the shape of its data, where they are small.
     """
-    shared = {
-        key: value
-        for key, value in cell.config.items()
-        if key
-        not in ("seed", "initializer", "checkpoint", "optimizer", "name", "runs_dir", "study")
-    }
+    shared = {key: value for key, value in cell.config.items() if key not in OWN}
+    shared["data"] = _data_key(json.dumps(cell.config["data"], default=str))
     shared["optimizer"] = {
         key: value for key, value in cell.config["optimizer"].items() if not _is_number(value)
     }
     return json.dumps(shared, sort_keys=True, default=str)
 
 
-def run_of(cell: Cell) -> Run:
-    """One cell's own share of a stack."""
+@functools.cache
+def _data_key(node: str) -> str:
+    """What data sets must have in common to be trained on in one stack.
+
+    A seed draws another split, or other wrong labels, of the same shape: studies whose seeds do so
+    would otherwise make as many stacks.
+    """
+    try:
+        dataset: Dataset = make(json.loads(node))
+        splits = dataset.load()
+    except Exception:  # noqa: BLE001  run_stack meets it again and records it
+        return node
+    if splits.bytes > OWN_DATA:
+        return node
+    return json.dumps([dataset.task, dataset.features, dataset.outputs, *shape_of(splits)])
+
+
+def run_of(cell: Cell, dataset: Dataset | None = None) -> Run:
+    """One cell's own share of a stack; its examples come from ``dataset``, if not the stack's."""
     checkpoint = cell.config["checkpoint"]
     return Run(
         cell=cell.id,
         seed=cell.config["seed"],
         initializer=_initializer(json.dumps(cell.config["initializer"])),
         start=None if checkpoint is None else read_checkpoint(Path(checkpoint)),
+        dataset=dataset,
     )
 
 
@@ -169,8 +191,10 @@ def stack_of(cells: Sequence[Cell]) -> Stack:
     """
     config = cells[0].config
     settings = TrainerSettings(**config["trainer"])
+    nodes = [json.dumps(cell.config["data"], default=str) for cell in cells]
+    others = {node: make(json.loads(node)) for node in dict.fromkeys(nodes) if node != nodes[0]}
     return Stack(
-        runs=tuple(run_of(cell) for cell in cells),
+        runs=tuple(run_of(cell, others.get(node)) for cell, node in zip(cells, nodes, strict=True)),
         model=ModelSettings(**config["model"]),
         activation=make(config["activation"]),
         loss=make(config["loss"]),

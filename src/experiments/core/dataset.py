@@ -39,6 +39,12 @@ class Splits:
     val: Split
     test: Split
 
+    @property
+    def bytes(self) -> int:
+        """Memory of all parts."""
+        parts = (self.train, self.val, self.test)
+        return sum(tensor.nbytes for part in parts for tensor in (part.x, part.t))
+
 
 class Dataset(ABC):
     """A source of labelled examples. Loading is deterministic: the same arguments, the same tensors."""

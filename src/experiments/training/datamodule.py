@@ -1,5 +1,7 @@
 """The LightningDataModule of a stack: what a loader hands over is a plan, the data stay in memory."""
 
+from collections.abc import Sequence
+
 import pytorch_lightning as pl
 
 from experiments.core.dataset import Dataset, Splits
@@ -13,18 +15,20 @@ class StackData(pl.LightningDataModule):
     loader workers and no copies per step.
 
     Args:
-        dataset: read once, in ``setup``.
+        datasets: of every run; each different one is read once.
         plan: the chunks of steps.
     """
 
-    def __init__(self, dataset: Dataset, plan: Plan) -> None:
+    def __init__(self, datasets: Sequence[Dataset], plan: Plan) -> None:
         super().__init__()
-        self.dataset = dataset
+        self.datasets = datasets
         self.plan = plan
 
-    def splits(self) -> Splits:
-        """Training, validation and test examples, on the CPU."""
-        return self.dataset.load()
+    def splits(self) -> list[Splits]:
+        """Training, validation and test examples of every run, on the CPU."""
+        different = {id(dataset): dataset for dataset in self.datasets}
+        read = {key: dataset.load() for key, dataset in different.items()}
+        return [read[id(dataset)] for dataset in self.datasets]
 
     def train_dataloader(self) -> Plan:
         return self.plan

@@ -1,6 +1,6 @@
 """Loss, accuracy and metrics of every run on a whole split."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +16,11 @@ PIECE = 2**23
 
 @torch.no_grad()
 def evaluate(
-    net: MLP, loss: Loss, split: Split, task: Task, metrics: Mapping[str, Metric]
+    net: MLP,
+    loss: Loss,
+    split: Split | Sequence[Split],
+    task: Task,
+    metrics: Mapping[str, Metric],
 ) -> dict[str, Tensor]:
     """``loss``, ``accuracy`` and every metric under its name, (R,) each, float64.
 
@@ -25,39 +29,53 @@ def evaluate(
     Args:
         net: a stack of R runs.
         loss: also says which examples are classified rightly.
-        split: on the network's device.
+        split: on the network's device; one for all runs, or one for each, all of one shape.
         task: accuracy and metrics are NaN for a regression.
         metrics: what else is measured.
     """
     runs = net.runs or 1
+    splits = [split] * runs if isinstance(split, Split) else split
+    examples = len(splits[0])
     size = max(1, PIECE // (runs * max(net.widths)))
-    cost = torch.zeros(runs, dtype=torch.float64, device=split.x.device)
+    cost = torch.zeros(runs, dtype=torch.float64, device=splits[0].x.device)
     right = torch.zeros_like(cost)
     unknown = torch.full_like(cost, torch.nan)
     kept = []
-    for start in range(0, len(split), size):
-        part = slice(start, start + size)
-        outputs = net(split.x[part])
-        cost += loss.per_example(outputs, split.t[part]).double().sum(-1)
+    for start in range(0, examples, size):
+        x, t = _shown(splits, slice(start, start + size))
+        outputs = net(x)
+        cost += loss.per_example(outputs, t).double().sum(-1)
         if task == "classification":
-            right += loss.correct(outputs, split.t[part]).sum(-1)
+            right += loss.correct(outputs, t).sum(-1)
         if metrics:
             kept.append(outputs)
-    found = {"loss": cost / len(split), "accuracy": right / len(split)}
+    found = {"loss": cost / examples, "accuracy": right / examples}
     if task == "regression":
         return found | dict.fromkeys(["accuracy", *metrics], unknown)
     if not kept:
         return found | dict.fromkeys(metrics, unknown)
-    return found | _metrics(torch.cat(kept, dim=-2), split.t, loss, metrics)
+    return found | _metrics(torch.cat(kept, dim=-2), splits, loss, metrics)
+
+
+def _shown(splits: Sequence[Split], part: slice) -> tuple[Tensor, Tensor]:
+    """x and t of some examples, with a run axis where the runs have examples of their own."""
+    if all(own is splits[0] for own in splits):
+        return splits[0].x[part], splits[0].t[part]
+    return torch.stack([own.x[part] for own in splits]), torch.stack(
+        [own.t[part] for own in splits]
+    )
 
 
 def _metrics(
-    outputs: Tensor, t: Tensor, loss: Loss, metrics: Mapping[str, Metric]
+    outputs: Tensor, splits: Sequence[Split], loss: Loss, metrics: Mapping[str, Metric]
 ) -> dict[str, Tensor]:
     """A few runs at a time: the answers hold several float64 copies of the outputs."""
-    parts: dict[str, list[Tensor]] = {name: [] for name in metrics}
-    for some in outputs.split(max(1, PIECE // outputs[0].numel())):
-        answers = Answers(some, t, loss)
-        for name, metric in metrics.items():
-            parts[name].append(metric(answers))
-    return {name: torch.cat(found) for name, found in parts.items()}
+    together = max(1, PIECE // outputs[0].numel())
+    found = {name: outputs.new_empty(len(splits), dtype=torch.float64) for name in metrics}
+    for split in {id(own): own for own in splits}.values():
+        same = [r for r, own in enumerate(splits) if own is split]
+        for runs in (same[k : k + together] for k in range(0, len(same), together)):
+            answers = Answers(outputs[runs], split.t, loss)
+            for name, metric in metrics.items():
+                found[name][runs] = metric(answers)
+    return found

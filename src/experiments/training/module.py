@@ -18,6 +18,7 @@ from experiments.training.below_floats import fill_below_floats
 from experiments.training.curves import Curves
 from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.evaluation import evaluate
+from experiments.training.examples import Examples, Part
 from experiments.training.outcome import Outcome
 from experiments.training.parameters import StackParameters
 from experiments.training.recording import Recorder
@@ -25,9 +26,6 @@ from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
 
 Loggers = Sequence[Sequence[CellLogger]]
-
-#: input numbers gathered at once; no more, so that they are still in the cache when they are used
-GATHERED = 2**15
 
 
 class StackModule(pl.LightningModule):
@@ -38,11 +36,11 @@ class StackModule(pl.LightningModule):
 
     Args:
         stack: what is trained.
-        splits: its data, on the CPU.
+        splits: every run's data, on the CPU.
         loggers: for every run, where its curves go.
     """
 
-    def __init__(self, stack: Stack, splits: Splits, loggers: Loggers) -> None:
+    def __init__(self, stack: Stack, splits: Sequence[Splits], loggers: Loggers) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.stack = stack
@@ -52,7 +50,7 @@ class StackModule(pl.LightningModule):
         self.curves = [Curves(mine, columns, layers) for mine in loggers]
         self.outcomes = [Outcome() for _ in stack.runs]
         size = stack.settings.batch_size
-        examples = len(splits.train)
+        examples = len(splits[0].train)
         replace = stack.settings.sampling == "replacement"
         self.orders = (
             None
@@ -71,12 +69,11 @@ class StackModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Take the buffers, once Lightning has put the network on its device."""
-        self.began = time.perf_counter()
+        self._clock, self._seconds = time.perf_counter(), 0.0
         self.parameter_home = StackParameters(self.net)
+        self.data = Examples(self.splits, self.stack.dtype, self.device)
         self._reserve()
         self.optimizer = self.stack.optimizer()
-        parts = (self.splits.train, self.splits.val, self.splits.test)
-        self.data = Splits(*(part.to(self.stack.dtype, self.device) for part in parts))
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
         """Run the chunk's steps for every run that is still in the stack."""
@@ -130,7 +127,7 @@ class StackModule(pl.LightningModule):
         by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
-        batch = settings.batch_size or len(self.splits.train)
+        batch = settings.batch_size or self.data.size
         engine = RecursionEngine(self.net, loss, self.parameter_home, batch)
         graph = settings.cuda_graph and self.device.type == "cuda"
         return GraphEngine(engine) if graph else engine
@@ -143,20 +140,11 @@ class StackModule(pl.LightningModule):
         return torch.stack(taken, dim=1).to(self.device)
 
     def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every run's own examples, (R, batch, n_1), or the whole split, (N, n_1), shared.
-
-        Small batches are gathered many at once: the gathering would take as long as the step.
-        """
-        train, order = self.data.train, self._order(steps)
+        """Every run's own examples, (R, batch, n_1); a whole split that is shared, (N, n_1)."""
+        order = self._order(steps)
         if order is None:
-            yield from itertools.repeat((train.x, train.t), steps)
-            return
-        together = max(1, GATHERED // (order[0].numel() * train.x.shape[-1]))
-        for index in order.split(together):
-            rows = index.flatten()
-            x = train.x.index_select(0, rows).view(*index.shape, -1)
-            t = train.t.index_select(0, rows).view(*index.shape, *train.t.shape[1:])
-            yield from zip(x.unbind(), t.unbind(), strict=True)
+            return itertools.repeat(self.data.whole(), steps)
+        return self.data.batches(order)
 
     def _update(self) -> None:
         settings, home = self.stack.settings, self.parameter_home
@@ -200,7 +188,7 @@ class StackModule(pl.LightningModule):
             self.outcomes[run].evaluated(step, numbers)
             self.curves[run].evaluated(step, numbers)
 
-    def _measure(self, part: str) -> dict[str, np.ndarray]:
+    def _measure(self, part: Part) -> dict[str, np.ndarray]:
         """Loss and accuracy of every run on one split; every metric too, but for training data.
 
         Measured once between two steps, whoever asks.
@@ -208,7 +196,7 @@ class StackModule(pl.LightningModule):
         if part not in self._measured:
             metrics = {} if part == "train" else self.stack.metrics
             task, loss = self.stack.dataset.task, self.stack.loss
-            found = evaluate(self.net, loss, getattr(self.data, part), task, metrics)
+            found = evaluate(self.net, loss, self.data.part(part), task, metrics)
             numbers = {f"{part}/{name}": values.cpu().numpy() for name, values in found.items()}
             self._measured[part] = numbers
         return self._measured[part]
@@ -261,7 +249,7 @@ class StackModule(pl.LightningModule):
             return
         where = {run: r for r, run in enumerate(self.alive)}
         measured = self._measure("train") | self._measure("val") | self._measure("test")
-        elapsed = time.perf_counter() - self.began
+        self._share_time()
         for run in list(leaving):
             outcome, r = self.outcomes[run], where[run]
             outcome.metrics |= {name: float(values[r]) for name, values in measured.items()}
@@ -270,10 +258,15 @@ class StackModule(pl.LightningModule):
                 outcome.status = "diverged"
                 if outcome.diverged_at is None:
                     outcome.diverged_at = outcome.steps
-            outcome.seconds = elapsed / len(self.stack.runs)
+            outcome.seconds = self._seconds
             if self.stack.settings.checkpoint:
                 outcome.state = self.parameter_home.state_of(r)
         self._compact([r for run, r in where.items() if run not in set(leaving)])
+
+    def _share_time(self) -> None:
+        """Divide the time since a run last left among those that were there."""
+        before, self._clock = self._clock, time.perf_counter()
+        self._seconds += (self._clock - before) / len(self.alive)
 
     def _compact(self, keep: list[int]) -> None:
         self.alive = [self.alive[r] for r in keep]
@@ -282,5 +275,6 @@ class StackModule(pl.LightningModule):
         if keep:
             index = torch.tensor(keep, device=self.device)
             self.parameter_home.select(index)
+            self.data.select(keep)
             self._reserve()
             self.optimizer.select(index)

@@ -47,6 +47,8 @@ class Run:
         seed: initialisation and shuffling come from separate streams of it.
         initializer: how this run is drawn.
         start: parameters to start from instead (a state_dict of this run alone), or None.
+        dataset: where its examples come from, if not the stack's: of the same shape; None is the
+            stack's.
 
     Raises:
         ConfigurationError: for a seed that is negative or no integer.
@@ -56,6 +58,7 @@ class Run:
     seed: int
     initializer: Initializer
     start: dict[str, Tensor] | None = None
+    dataset: Dataset | None = None
 
     def __post_init__(self) -> None:
         stream(self.seed, INITIALISATION)  # refuses what is no seed, before anything is built
@@ -70,7 +73,7 @@ class Stack:
         model: depth, width and connections.
         activation: of the hidden layers.
         loss: of the raw output; owns its link.
-        dataset: where examples come from.
+        dataset: where examples come from, for the runs that do not say.
         optimizer: makes the optimiser, whose hyperparameters are numbers or one per run, (R,).
         settings: loop, device and arithmetic.
         ledger: what is recorded; without quantities nothing is.
@@ -91,6 +94,11 @@ class Stack:
     def widths(self) -> tuple[int, ...]:
         """(n_1, ..., n_L)."""
         return self.model.widths(self.dataset.features, self.dataset.outputs)
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """The data set of every run."""
+        return [run.dataset or self.dataset for run in self.runs]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -33,13 +33,14 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
     """
     settings = stack.settings
     chunks = plan(settings.max_steps, stack.ledger.every, settings.evaluations)
-    data = StackData(stack.dataset, chunks)
+    data = StackData(stack.datasets, chunks)
     splits = data.splits()
-    stack.require_ready(len(splits.train))
-    stack.loss.check_targets(splits.train.t, stack.dataset.outputs)
+    stack.require_ready(len(splits[0].train))
+    for own in {id(own): own for own in splits}.values():
+        stack.loss.check_targets(own.train.t, stack.dataset.outputs)
     module = StackModule(stack, splits, loggers or [[] for _ in stack.runs])
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    threads = torch.get_num_threads()
+    used = threads if settings.threads is None else settings.threads
     refused = torch.are_deterministic_algorithms_enabled()  # Lightning sets it and leaves it set
     # Lightning announces devices and suggestions on every fit; a sweep has hundreds of them
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -56,6 +57,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
         num_sanity_val_steps=0,
     )
     at_interrupt = signal.getsignal(signal.SIGINT)
+    torch.set_num_threads(used)
     flushed = torch.set_flush_denormal(settings.subnormals == "flush")
     try:
         with warnings.catch_warnings():
@@ -70,12 +72,13 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
         raise
     finally:
         torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(refused)
     facts = {
         "device": _device_name(module.device),
         "subnormals": settings.subnormals if flushed else "keep",
         "precision": settings.precision,
-        "threads": torch.get_num_threads(),
+        "threads": used,
         "widths": list(stack.widths),
         "stacked_with": len(stack.runs),
     }
