@@ -10,6 +10,7 @@ from tests.theory.written import Erf, HardTanh, Logarithm, Sin, SinglePrecision,
 
 from experiments.activations import ELU, ReLU, Sigmoid, Tanh
 from experiments.core.errors import ConfigurationError
+from experiments.theory import mean_field
 from experiments.theory.mesh import mesh
 from experiments.theory.quadrature import Quadrature
 
@@ -88,6 +89,21 @@ def test_pair_slopes_of_tanh_are_those_of_gauss_hermite(c: float) -> None:
     squared = oracle.pair_mean(lambda u: np.cosh(u) ** -4, 0.7, c)
     assert float(pair.slope) == pytest.approx(slope, rel=1e-9)
     assert float(pair.slope_squared) == pytest.approx(squared, rel=1e-9)
+
+
+@pytest.mark.parametrize(("weight_variance", "loss"), [(64, 2.0e-5), (200, 2.6e-2)])
+def test_gauss_hermite_loses_what_these_panels_keep(weight_variance: float, loss: float) -> None:
+    """chi of the sigmoid at its fixed point, without biases: 240 Hermite nodes are off by as much."""
+    x, w = np.polynomial.hermite_e.hermegauss(240)
+    w, q = w / w.sum(), 1.0
+    for _ in range(60):
+        q = weight_variance * float((w * special.expit(np.sqrt(q) * x) ** 2).sum())
+    slope = WRITTEN_AGAIN["sigmoid"][2]
+    hermite = weight_variance * float((w * slope(np.sqrt(q) * x) ** 2).sum())
+    point = mean_field.fixed_point(Sigmoid(), weight_variance**0.5, 0.0)
+    adaptive = oracle.gaussian_mean(lambda u: slope(u) ** 2, point.q, (-20.0, -3.0, 3.0, 20.0))
+    assert point.chi == pytest.approx(weight_variance * adaptive, rel=1e-10)
+    assert abs(hermite - point.chi) == pytest.approx(loss, rel=0.05)
 
 
 @pytest.mark.parametrize("activation", [Tanh(), Sigmoid(), ELU(), ReLU(), HardTanh(), Steep()])
