@@ -200,7 +200,8 @@ def test_forms_of_target_agree(loss):
     """Indices of any integer dtype, one-hot rows of floats or integers: the same cost and delta."""
     z, t = 2 * torch.randn(BATCH, CLASSES), indices(BATCH)
     cost, delta = loss.per_example_and_delta(z, t)
-    for same in (t.int(), t.to(torch.uint8), one_hot(t), one_hot(t).double(), one_hot(t).long()):
+    indices_of = [t.to(kind) for kind in (torch.int32, torch.uint8, torch.uint16)]
+    for same in (*indices_of, one_hot(t), one_hot(t).double(), one_hot(t).long()):
         torch.testing.assert_close(loss.per_example(z, same), cost, rtol=1e-6, atol=0)
         torch.testing.assert_close(loss.delta(z, same), delta, rtol=1e-6, atol=0)
         assert torch.equal(loss.correct(z, same), z.argmax(-1) == t)

@@ -23,6 +23,12 @@ def test_entries_and_axes_are_read(tmp_path, name) -> None:
     assert got.dtype == torch.uint8
 
 
+def test_no_entries_are_an_empty_tensor(tmp_path) -> None:
+    """No image is a tensor of no images, for its reader to judge."""
+    (tmp_path / "none").write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", 0, 28, 28))
+    assert read_idx(tmp_path / "none").shape == (0, 28, 28)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "found"),
     [

@@ -96,11 +96,12 @@ def test_the_usual_places_come_first(tmp_path, monkeypatch) -> None:
 
 
 def test_files_that_do_not_belong_together(tmp_path) -> None:
-    """Fewer labels than images, other image sizes, labels above 9: a DataError each."""
+    """Fewer labels than images, other image sizes, labels above 9, no images: a DataError each."""
     damages = {
         "labels": (NAMES[1], np.arange(199) % 10),
         "size": (NAMES[2], np.zeros((50, 32, 32))),
         "label 10": (NAMES[3], np.arange(50) % 11),
+        "none": (NAMES[0], np.zeros((0, 28, 28))),
     }
     for k, (name, entries) in enumerate(damages.values()):
         folder = tmp_path / str(k)

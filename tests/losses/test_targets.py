@@ -189,6 +189,26 @@ def test_logits_that_only_look_like_probabilities(outputs):
     CrossEntropy()(outputs, torch.tensor([0, 1, 2]))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "rows"), [(torch.bfloat16, 1), (torch.bfloat16, 2), (torch.float16, 1)], ids=str
+)
+def test_a_few_rounded_logits_are_not_taken_for_probabilities(dtype, rows):
+    """Steps of one or two examples: among 20,000 draws between 0 and 1 some rows do sum to one."""
+    draws = torch.rand(20_000 // rows, rows, 2).to(dtype)
+    sums = draws.float().sum(-1)
+    assert ((sums - 1).abs().amax(-1) <= torch.finfo(dtype).eps).any()
+    for z in draws:
+        CrossEntropy().check_outputs(z)
+
+
+def test_one_row_of_round_numbers_is_a_row_of_logits():
+    """A quarter and three quarters, typed in by hand; two such rows are too many."""
+    z, y = torch.tensor([[0.25, 0.75]]), torch.tensor([1])
+    assert float(CrossEntropy()(z, y)) == pytest.approx(math.log(1 + math.exp(-0.5)), rel=1e-6)
+    with pytest.raises(ConfigurationError, match="rows sum to one"):
+        CrossEntropy()(torch.cat([z, z]), torch.cat([y, y]))
+
+
 def test_probabilities_are_values_for_a_raw_squared_error_and_small_logits_for_a_sigmoid():
     """Without a link they are what is compared; a sigmoid's values cannot be told from logits."""
     p = torch.randn(4, 3).softmax(-1)

@@ -1,9 +1,9 @@
 """A file is written whole or not at all."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -20,7 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> target.read_text(), len(list(target.parent.iterdir()))
         ('whole', 1)
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # no two writers share a draft: threads have one process number, and so have machines by chance
+    draft = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         yield draft
         draft.replace(path)

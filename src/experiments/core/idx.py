@@ -18,6 +18,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -49,8 +50,9 @@ def read_idx(path: Path) -> UInt8[Tensor, "*axes"]:
     if len(content) - start != math.prod(lengths):
         expected = f"{math.prod(lengths)}, as its header says: {' x '.join(map(str, lengths))}"
         raise _unreadable(path, f"{len(content) - start} bytes of entries", expected)
-    entries = torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start)
-    return entries.reshape(lengths)
+    # torch.frombuffer refuses a buffer without entries
+    entries = np.frombuffer(bytearray(content), np.uint8, offset=start)
+    return torch.from_numpy(entries.reshape(lengths))
 
 
 def _unreadable(path: Path, found: str, expected: str) -> DataError:

@@ -12,6 +12,9 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.link import link_at
 from experiments.core.target import TargetKind, canonical, check_values, readable
 
+#: how often logits may be taken for probabilities
+BY_CHANCE = 1e-6
+
 
 class Loss(nn.Module, ABC):
     """A cost of the network's raw output z^[L], which the loss maps through its link.
@@ -39,7 +42,8 @@ class Loss(nn.Module, ABC):
 
     #: the links that this cost has a meaning with
     links: ClassVar[tuple[str, ...]]
-    #: how the outputs' terms are combined: what a learning rate must be divided by to compare losses
+    #: how the outputs' terms are combined (sum or mean): it scales the gradient, and so the best
+    #: learning rate
     normaliser: ClassVar[str]
     #: what target values the cost has a meaning for
     target_kind: TargetKind
@@ -132,7 +136,8 @@ class Loss(nn.Module, ABC):
             n_out: the network's number of outputs n_L.
 
         Raises:
-            ConfigurationError: everything that the loss would refuse or could not check in a hot loop.
+            ConfigurationError: for anything that the loss would refuse, the values included that it
+                does not look at in every step.
         """
         outputs = torch.zeros((1, n_out), device=t.device).expand(t.shape[0], n_out)
         z, canonical_t = self._checked(outputs, t)
@@ -142,9 +147,11 @@ class Loss(nn.Module, ABC):
     def check_outputs(self, outputs: Float[Tensor, "*runs batch n_out"]) -> None:
         """Refuse probabilities where a softmax link expects logits; ``forward`` asks this on every call.
 
-        Known by their looks: every entry strictly between 0 and 1, every row with the sum 1 to rounding,
-        and not all entries alike. Logits are never so by chance. What a sigmoid gives cannot be told from
-        logits that happen to be small, and passes; so do outputs on an accelerator, where looking waits.
+        They are told by their values: every entry strictly between 0 and 1, every row with the sum 1 to
+        rounding, not all entries alike, and rows enough that logits would do so by chance in less than
+        one call in a million (one row in float64, two in float32, four in bfloat16). What a sigmoid
+        gives cannot be told from small logits, and passes; so do outputs on an accelerator, which a
+        look at the values would have to wait for.
 
         Raises:
             ConfigurationError: the link would be applied a second time, and no prediction could come
@@ -155,9 +162,13 @@ class Loss(nn.Module, ABC):
         z = outputs.detach()
         if z.numel() == 0 or not z.is_floating_point():
             return
+        # a softmax of half precision is computed in float32, as this sum is, and rounded once
+        wide = torch.promote_types(z.dtype, torch.float32)
+        rounding = torch.finfo(z.dtype).eps + 4 * z.shape[-1] * torch.finfo(wide).eps
+        if (2 * rounding) ** z.shape[:-1].numel() > BY_CHANCE:
+            return
         low, high = (float(v) for v in z.aminmax())
-        rounding = 4 * z.shape[-1] * torch.finfo(z.dtype).eps
-        if 0 < low < high < 1 and float((z.sum(-1) - 1).abs().max()) <= rounding:
+        if 0 < low < high < 1 and float((z.sum(-1, dtype=wide) - 1).abs().max()) <= rounding:
             raise ConfigurationError(
                 describe(
                     f"outputs between {low:g} and {high:g} whose rows sum to one",

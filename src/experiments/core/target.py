@@ -56,11 +56,12 @@ def canonical(
             )
         )
     if indices and whole[-1] > 1:
+        t = t.long()  # not every integer type can be searched for its extremes
         if readable(t):
             if t.shape == whole[-2:]:
                 _require_no_rows(t)
             check_values(t, whole[-1], kind)
-        return t.long().unsqueeze(-1).expand(*whole[:-1], 1)
+        return t.unsqueeze(-1).expand(*whole[:-1], 1)
     values = (t.unsqueeze(-1) if indices else t).to(outputs.dtype)
     if kind != "value" and readable(t):
         # in the dtype given: a row of float32 sums to one within float32, whatever the outputs are
