@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from backpropagation_speed import passes
@@ -201,11 +202,12 @@ def _runs(quick: bool) -> Iterator[Row]:
 
 def _ledger(quick: bool) -> Iterator[Row]:
     """What recording costs, at depth 50."""
-    count, rounds = (50, 5) if quick else (400, 15)
-    contenders = {
-        "no ledger": lambda: ledger.seconds(8, 50, 32, count, None),
-        "ledger every 10 steps": lambda: ledger.seconds(8, 50, 32, count, 10),
-        "the same and TensorBoard": lambda: ledger.seconds(8, 50, 32, count, 10, tensorboard=True),
-    }
-    work = "8 networks, depth 50, width 32 (per network and step)"
-    yield from compete(work, contenders, count * 8, rounds=rounds, at_least=0.0)
+    for width, count, rounds in ((32, 50, 5),) if quick else ((32, 400, 15), (128, 300, 5)):
+        trained = partial(ledger.seconds, 8, 50, width, count)
+        contenders = {
+            "no ledger": partial(trained, None),
+            "ledger every 10 steps": partial(trained, 10),
+            "the same and TensorBoard": partial(trained, 10, tensorboard=True),
+        }
+        work = f"8 networks, depth 50, width {width} (per network and step)"
+        yield from compete(work, contenders, count * 8, rounds=rounds, at_least=0.0)
