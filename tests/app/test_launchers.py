@@ -57,7 +57,7 @@ def test_what_a_run_has_for_itself_does_not_divide_a_group(key, values) -> None:
     assert group_key(one) == group_key(other)
 
 
-def test_large_data_sets_and_those_that_cannot_be_read_divide_groups(monkeypatch) -> None:
+def test_large_data_sets_and_those_that_cannot_be_read_divide_groups() -> None:
     """A stack holds several data sets only where they are small; what fails, fails in its own run."""
     large = vary(cell("data.examples=400000"), {"data.seed": (0, 1)})
     assert len(set(map(group_key, large))) == 2
