@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import pytest
 import torch
 from hypothesis import given, settings
@@ -79,6 +80,24 @@ def test_window_is_where_the_factor_reaches_one(w):
         assert active_window(w) == 0
     else:
         assert active_window(w) == pytest.approx(2 * brentq(excess, 0, 600 / abs(w)), rel=1e-9)
+
+
+@pytest.mark.parametrize("w", [4 + 1e-13, 1e15, 1e17, -1e300])
+def test_windows_at_the_ends_of_the_floats(w):
+    """(4/|w|) artanh sqrt(1 - 4/|w|) with 400 digits, where float64's root is near 0 or rounds to 1."""
+    with mpmath.workdps(400):
+        share = 4 / abs(mpmath.mpf(w))
+        expected = float(share * mpmath.atanh(mpmath.sqrt(1 - share)))
+    assert active_window(w) == pytest.approx(expected, rel=1e-13)
+
+
+def test_a_factor_below_the_floats_has_a_logarithm():
+    """w = 1e-200 and sigma'(-600) = e^-600: their product is no float, and neither is df/dw_1."""
+    first, second = scalar_chain(1.0, [1.0, 1e-200], [0.0, -600.0], Sigmoid())
+    slope = math.log10(math.exp(-1) / (1 + math.exp(-1)) ** 2)
+    assert second.factor == 0.0
+    assert second.log10_product == pytest.approx(slope - 200 - 600 / math.log(10), abs=1e-9)
+    assert first.log10_gradient_w == pytest.approx(second.log10_product, abs=1e-9)
 
 
 def test_the_bound_story():

@@ -146,6 +146,29 @@ def test_partial_products_beyond_the_floats():
     assert last.resolved.all()
 
 
+def test_a_float32_network_is_measured_in_float64():
+    """sigma'(-120) = e^-120 is below float32: it is the singular value nevertheless."""
+    net = MLP((1, 1, 1), Sigmoid(), Gaussian(1.0, 0.0), seed=0)
+    with torch.no_grad():
+        net.weights[0].fill_(-120.0)
+        net.weights[1].fill_(1.0)
+    found = partial_products(net, torch.ones(1, 1))[-1].log10_singular_values
+    assert float(found) == pytest.approx(np.log10(120) - 120 / np.log(10), abs=1e-9)
+
+
+def test_products_that_are_zero_or_not_finite_are_outcomes():
+    """A dead layer: values of 0 and an infinite condition. A weight of NaN: NaN, in its own run."""
+    net = MLP((3, 4, 2), ReLU(), Gaussian(1.0, 0.0), runs=2, seed=0).double()
+    with torch.no_grad():
+        net.biases[0][0].fill_(-1e3)
+        net.weights[0][1, 0, 0] = torch.nan
+    last = partial_products(net, torch.ones(1, 3, dtype=F64))[-1]
+    assert torch.equal(last.log10_singular_values[0], torch.full((1, 2), -torch.inf, dtype=F64))
+    assert float(last.log10_condition[0]) == torch.inf
+    assert last.log10_singular_values[1].isnan().all()
+    assert not last.resolved.any()
+
+
 def test_unresolved_singular_values_are_marked():
     """A deep random product spreads beyond float64: the small ones are marked as noise."""
     net = MLP((8,) * 100, Tanh(), Gaussian(1.0, 0.1), seed=0).double()

@@ -199,6 +199,17 @@ def test_overflow_is_an_outcome():
     assert forward_derivative(exp, [1e4], [1.0]) == (math.inf, math.inf)
 
 
+@pytest.mark.parametrize(("base", "n"), [(-1e200, 3), (-1e110, 4), (1e110, 4), (-1e-200, -3)])
+def test_a_power_that_overflows_keeps_its_sign(base, n):
+    """Value and derivative are torch's infinities, by both modes."""
+    x = torch.tensor(base, dtype=F64, requires_grad=True)
+    value = x**n
+    (slope,) = torch.autograd.grad(value, x)
+    value = value.detach()
+    assert forward_derivative(lambda a: a**n, [base], [1.0]) == (float(value), float(slope))
+    assert reverse_jacobian(lambda a: a**n, [base]).rows == ((float(slope),),)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_program_starts_from_finite_numbers(bad):
     """Inputs and directions that are not finite are refused at every door."""

@@ -37,6 +37,15 @@ def test_the_network_is_not_changed():
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
+def test_the_costs_slope_is_shown_where_the_derivative_is_0():
+    """An output at z = -800: sigma' is 0 in float64, and dC/da is still a - t = -1."""
+    net = tutorial_network()
+    with torch.no_grad():
+        net.biases[-1].fill_(-800.0)
+    x, t = torch.tensor([[0.1, 0.5]], dtype=F64), torch.tensor([[1.0]], dtype=F64)
+    assert "dC/da (-1.000000)" in "\n".join(walkthrough(net, x, t, HalfSquaredError()))
+
+
 def test_one_example_at_a_time():
     """A batch is refused, since nobody can read it."""
     x, t = torch.zeros(2, 2, dtype=F64), torch.zeros(2, 1, dtype=F64)

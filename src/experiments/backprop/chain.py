@@ -50,7 +50,8 @@ class ChainTerm:
         factor: what the layer contributes to df/dw_1: x sigma'(z) for l = 1, else w sigma'(z).
         log10_product: log10 |df/dw_1| of the chain up to this layer: the factors 1 .. l multiplied.
         gradient_w: df/dw_l; 0 or infinite where it is beyond the floats.
-        log10_gradient_w: log10 |df/dw_l|, finite there too.
+        log10_gradient_w: log10 |df/dw_l|, finite there too; -inf where a factor is exactly 0, or a
+            sigma' is below float64.
     """
 
     layer: int
@@ -114,9 +115,11 @@ def scalar_chain(
         derivatives.append(float(sigma.derivative(at_z)))
     multipliers = [x, *weights[1:]]
     factors = [m * derivative for m, derivative in zip(multipliers, derivatives, strict=True)]
-    up_to = list(accumulate(factors, _Product.times, initial=_Product()))
-    above = list(accumulate(factors[:0:-1], _Product.times, initial=_Product()))[::-1]
-    gradients = [above[k].times(a[k]).times(derivatives[k]) for k in range(len(weights))]
+    # not from ``factors``: w of 1e-200 and sigma' of 1e-200 have a product, but not as a float
+    pairs = list(zip(multipliers, derivatives, strict=True))
+    up_to = list(accumulate(pairs, _Product.times, initial=_Product()))
+    above = list(accumulate(pairs[:0:-1], _Product.times, initial=_Product()))[::-1]
+    gradients = [above[k].times((a[k], derivatives[k])) for k in range(len(weights))]
     return tuple(
         ChainTerm(
             layer=k + 1,
@@ -149,7 +152,8 @@ def active_window(w: float) -> float:
     (w,) = require_numbers("w", [w])
     if abs(w) <= 4:
         return 0.0
-    return 4 / abs(w) * math.atanh(math.sqrt(1 - 4 / abs(w)))
+    # artanh(r), r = sqrt(1 - 4/|w|), in a form for which r may round to 1
+    return 4 / abs(w) * math.asinh(math.sqrt(abs(w) / 4 - 1))
 
 
 def widest_window() -> tuple[float, float]:
@@ -173,9 +177,13 @@ class _Product(NamedTuple):
     mantissa: float = 1.0
     exponent: int = 0
 
-    def times(self, factor: float) -> "_Product":
-        mantissa, shift = math.frexp(self.mantissa * factor)
-        return _Product(mantissa, self.exponent + shift)
+    def times(self, factors: tuple[float, float]) -> "_Product":
+        mantissa, exponent = self
+        for factor in factors:
+            own, size = math.frexp(factor)
+            mantissa, carried = math.frexp(mantissa * own)
+            exponent += size + carried
+        return _Product(mantissa, exponent)
 
     @property
     def log10(self) -> float:

@@ -63,7 +63,8 @@ def fit(
         loss: any loss.
         lr: the learning rate eta (note 003) or rho (note 004), from 0; one number or one per run.
         steps: updates to make; give either steps or epochs.
-        epochs: passes over the data: 1 step each, ``examples`` or ``examples / batch_size`` of them.
+        epochs: passes over the data. One takes 1 step with the full batch, ``examples`` steps with one
+            example a step, and ``examples / batch_size``, rounded up, with mini-batches.
         method: ``"full"`` batch; ``"stochastic"``, one example drawn with replacement a step;
             ``"mini-batch"``, shuffled anew every epoch.
         batch_size: examples a step, for ``"mini-batch"``.

@@ -46,8 +46,6 @@ class Elementary:
         """
         try:
             return self.derivative(value, *operands)
-        except OverflowError:
-            return (math.inf,) * len(operands)
         except (ValueError, ZeroDivisionError) as error:
             raise self._outside("where its derivative exists", operands) from error
 
@@ -60,17 +58,24 @@ class Elementary:
         return ValueError(describe(found, f"operands {where}", "start from another point"))
 
 
+def _power(a: float, n: float) -> float:
+    try:
+        return math.pow(a, n)
+    except OverflowError:
+        return -math.inf if a < 0 and n % 2 == 1 else math.inf
+
+
 def _power_partials(v: float, a: float, n: float) -> tuple[float, float]:
     # a^n with a <= 0 has no derivative by its exponent; a constant exponent never asks for it
     # and a^0 is the constant 1, at 0 too
-    return n * math.pow(a, n - 1) if n else 0.0, v * math.log(a) if a > 0 else math.nan
+    return n * _power(a, n - 1) if n else 0.0, v * math.log(a) if a > 0 else math.nan
 
 
 ADD = Elementary("{} + {}", lambda a, b: a + b, lambda *_: (1.0, 1.0))
 SUBTRACT = Elementary("{} - {}", lambda a, b: a - b, lambda *_: (1.0, -1.0))
 MULTIPLY = Elementary("{} * {}", lambda a, b: a * b, lambda _, a, b: (b, a))
 DIVIDE = Elementary("{} / {}", lambda a, b: a / b, lambda v, _, b: (1 / b, -v / b))
-POWER = Elementary("{}^{}", math.pow, _power_partials)
+POWER = Elementary("{}^{}", _power, _power_partials)
 EXP = Elementary("exp({})", math.exp, lambda v, _: (v,))
 LOG = Elementary("log({})", math.log, lambda _, a: (1 / a,))
 SQRT = Elementary("sqrt({})", math.sqrt, lambda v, _: (1 / (2 * v),))

@@ -26,8 +26,9 @@ class PartialProduct:
 
     Attributes:
         layer: the notes' l, from 2.
-        log10_singular_values: descending, (batch, m) or (R, batch, m), m = min(n_l, n_1); float64.
-        log10_condition: log10 of the largest over the smallest; infinite where J^[l] is singular.
+        log10_singular_values: descending, (batch, m) or (R, batch, m), m = min(n_l, n_1); float64. -inf
+            for a value of 0, NaN where J^[l] is not finite.
+        log10_condition: log10 of the largest over the smallest; infinite where the smallest is 0.
         resolved: which singular values stand above the product's own rounding error, about
             l eps times the largest; the others are noise of the arithmetic.
     """
@@ -63,7 +64,8 @@ def input_jacobian(net: MLP, x: Shaped[Tensor, "..."]) -> Float[Tensor, "*runs_b
     """
     x = require_input(net, x)
     with torch.no_grad():
-        layers, diagonals = _diagonals(net, x)
+        layers = layers_of(net)
+        diagonals = _diagonals(layers, x)
         G = torch.diag_embed(diagonals[-1])
         for k in range(len(layers) - 1, 0, -1):
             G = _times_weight(G, layers[k].W) * diagonals[k - 1].unsqueeze(-2)
@@ -80,7 +82,8 @@ def forward_products(
     """
     x = require_input(net, x)
     with torch.no_grad():
-        layers, diagonals = _diagonals(net, x)
+        layers = layers_of(net)
+        diagonals = _diagonals(layers, x)
         products = [diagonals[0].unsqueeze(-1) * layers[0].W.unsqueeze(-3)]
         for layer, d in zip(layers[1:], diagonals[1:], strict=True):
             products.append(d.unsqueeze(-1) * _weight_times(layer.W, products[-1]))
@@ -90,7 +93,7 @@ def forward_products(
 def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]:
     """Singular values and condition of D^[l] W^[l] ... D^[2] W^[2], for l = 2 .. L.
 
-    Computed in float64, whatever the network's type.
+    Computed in float64 from the input on, whatever the network's type.
 
     Raises:
         ValueError: if the input does not fit.
@@ -105,36 +108,40 @@ def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]
     x = require_input(net, x)
     found = []
     with torch.no_grad():
-        layers, diagonals = _diagonals(net, x)
+        layers = [Layer(W.double(), b.double(), sigma) for W, b, sigma in layers_of(net)]
+        diagonals = _diagonals(layers, x.double())
         product, exponent = None, torch.zeros((), dtype=torch.float64, device=x.device)
         for number, (layer, d) in enumerate(zip(layers, diagonals, strict=True), start=2):
-            W = layer.W.double()
+            W = layer.W
             stretched = W.unsqueeze(-3) if product is None else _weight_times(W, product)
-            product, shift = normalised(d.double().unsqueeze(-1) * stretched, dims=2)
+            product, shift = normalised(d.unsqueeze(-1) * stretched, dims=2)
             exponent = exponent + shift
             found.append(_conditioned(number, product, exponent))
     return found
 
 
 def _conditioned(number: int, product: Tensor, exponent: Tensor) -> PartialProduct:
-    values = torch.linalg.svdvals(product)
+    finite = torch.isfinite(product).all(-1, keepdim=True).all(-2, keepdim=True)
+    values = torch.linalg.svdvals(torch.where(finite, product, 0.0))
+    values = torch.where(finite.squeeze(-1), values, torch.nan)
     logs = values.log10() + exponent.squeeze(-1) * LOG10_2
     largest, smallest = values[..., :1], values[..., -1:]
+    condition = torch.where(smallest == 0, torch.inf, largest.log10() - smallest.log10())
     return PartialProduct(
         layer=number,
         log10_singular_values=logs,
-        log10_condition=(largest.log10() - smallest.log10()).squeeze(-1),
+        log10_condition=condition.squeeze(-1),
         resolved=values > number * torch.finfo(values.dtype).eps * largest,
     )
 
 
-def _diagonals(net: MLP, x: Tensor) -> tuple[list[Layer], list[Tensor]]:
-    """The layers, and sigma_l'(z^[l]) of each at x."""
-    layers, diagonals, a = layers_of(net), [], x
+def _diagonals(layers: list[Layer], a: Tensor) -> list[Tensor]:
+    """sigma_l'(z^[l]) of every layer at the input a."""
+    diagonals = []
     for layer in layers:
         a, derivative = layer.evaluate(layer.affine(a))
         diagonals.append(derivative)
-    return layers, diagonals
+    return diagonals
 
 
 def _times_weight(G: Tensor, W: Tensor) -> Tensor:

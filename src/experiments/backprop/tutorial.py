@@ -64,7 +64,8 @@ def walkthrough(net: MLP, x: Tensor, t: Tensor, loss: Loss, lr: float = 0.5) -> 
     yield f"Network {'-'.join(map(str, net.widths))}, x = {_row(x)}, t = {_row(t)}"
     yield from _forward(traced, sigmas)
     yield f"\nCost  C = {float(passed.loss):.9f}"
-    yield from _backward(net, traced, passed.deltas)
+    slope = loss.delta(traced.a[len(net.widths)], t)[0].tolist()
+    yield from _backward(net, traced, passed.deltas, slope)
     yield "\nUpdate  W <- W - eta dC/dW,  b <- b - eta dC/db"
     for k, (dW, db) in enumerate(zip(passed.weight_gradients, passed.bias_gradients, strict=True)):
         yield f"  W^[{k + 2}] becomes {_matrix(net.weights[k].detach() - lr * dW)}"
@@ -84,14 +85,16 @@ def _forward(traced: InputGradientTrace, sigmas: list[str]) -> Iterator[str]:
             yield f"  a_{j + 1}^[{number}] = {sigmas[number - 2]}({z:+.6f}) = {a:.6f}"
 
 
-def _backward(net: MLP, traced: InputGradientTrace, deltas: list[Tensor]) -> Iterator[str]:
+def _backward(
+    net: MLP, traced: InputGradientTrace, deltas: list[Tensor], slope: list[float]
+) -> Iterator[str]:
     yield "\nBackward pass  delta^[L] = D^[L] dC/da^[L],  delta^[l] = D^[l] W^[l+1]^T delta^[l+1]"
     for k in range(len(deltas) - 1, -1, -1):
         number, delta = k + 2, deltas[k][0].tolist()
         for j, value in enumerate(delta):
             D = float(traced.D[number][0, j])
             if k == len(deltas) - 1:
-                grad_a = f"dC/da ({value / D if D else 0.0:+.6f})"
+                grad_a = f"dC/da ({slope[j]:+.6f})"
             else:
                 column = net.weights[k + 1][:, j].tolist()
                 above = deltas[k + 1][0].tolist()
