@@ -76,6 +76,11 @@ def test_imbalance_is_largest_over_smallest() -> None:
     assert torch.bincount(thin(pool, None, 9.0, generator()).t).tolist() == [90, 30, 10]
     assert torch.bincount(thin(pool, 26, 9.0, generator()).t).tolist() == [18, 6, 2]
     assert thin(pool, None, 1.0, generator()) is pool
+    for ratio in (10, 25, 50, 100, 200):
+        assert (
+            torch.bincount(thin(numbered([1000] * 3), None, ratio, generator()).t)[2]
+            == 1000 / ratio
+        )
 
 
 @pytest.mark.parametrize(("examples", "imbalance"), [(201, 1.0), (2, 1.0), (200, 4.0)])

@@ -74,3 +74,15 @@ def test_a_number_of_things_is_whole(room, name, bad) -> None:
     object.__setattr__(dataset, name, bad)  # the tests' own annotations would refuse it earlier
     with pytest.raises(ConfigurationError, match=f"{name}={bad}"):
         dataset.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [(Digits, "label_noise"), (Digits, "imbalance"), (Rings, "noise"), (Spirals, "turns")],
+)
+def test_text_where_a_number_belongs_is_refused_by_name(room, name) -> None:
+    """As a command line may give it."""
+    dataset = room()
+    object.__setattr__(dataset, name, "high")  # the tests' own annotations would refuse it earlier
+    with pytest.raises(ConfigurationError, match=f"found {name}='high'"):
+        dataset.__post_init__()

@@ -43,6 +43,14 @@ def test_missing_files_are_named_with_a_remedy(room, tmp_path) -> None:
     assert ("dataset-fashion-mnist" in message) == (room is FashionMNIST)
 
 
+def test_the_missing_file_is_named_where_the_others_are(tmp_path) -> None:
+    """Below a torchvision root three of four files are there: the fourth is missing, not all four."""
+    write_images(tmp_path / "MNIST/raw")
+    (tmp_path / "MNIST/raw" / f"{NAMES[3]}.gz").unlink()
+    with pytest.raises(DataError, match=f"found no {NAMES[3]} "):
+        MNIST(folder=tmp_path).load()
+
+
 def test_a_named_folder_never_reaches_for_the_network(tmp_path, monkeypatch) -> None:
     """OpenML is asked only when no folder is named."""
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", lambda *_, **__: pytest.fail("fetched"))

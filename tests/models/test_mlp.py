@@ -122,6 +122,7 @@ def test_records_hold_autograds_deltas():
     net = MLP((3, 4, 4, 2), Tanh(), Glorot(), runs=2)
     x = torch.randn(6, 3)
     out, records = net.recorded_forward(x)
+    assert "LayerRecord" in repr(records)  # before delta is there
     out.square().sum().backward()
     a, zs = x, []
     for k, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):

@@ -1,6 +1,5 @@
 """What every labelled data set shares: validation part, training size, imbalance, label noise."""
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from experiments.core.dataset import Dataset, Split, Splits
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 from experiments.core.seeding import DATA, stream
 from experiments.core.splitting import (
     Standardize,
@@ -59,9 +59,9 @@ class ClassificationDataset(Dataset):
         self.require("standardize", self.standardize in known, f"one of {', '.join(known)}")
         some = self.train_examples is None or is_whole(self.train_examples, 1)
         self.require("train_examples", some, "null, or a whole number from 1")
-        ratio = math.isfinite(self.imbalance) and self.imbalance >= 1
-        self.require("imbalance", ratio, "a finite ratio from 1")
-        self.require("label_noise", 0 <= self.label_noise < 1, "a share from 0 to below 1")
+        finite("imbalance", self.imbalance, low=1.0)
+        share = finite("label_noise", self.label_noise, low=0.0)
+        self.require("label_noise", share < 1, "a share from 0 to below 1")
         stream(self.seed, DATA)
 
     @abstractmethod
@@ -105,7 +105,8 @@ class GeneratedClassification(ClassificationDataset):
     """Labelled points from a formula: a room says where the points of each class lie.
 
     Args:
-        examples: of all parts together; classes in turn, so their sizes differ by one at most.
+        examples: number of points in all parts together; the classes take turns, so their sizes differ
+            by one at most.
         classes: number of classes K, from 2.
         noise: standard deviation of a normal deviation added to every coordinate, from 0.
         test: examples of the test part; a float is a share of all examples.
@@ -124,8 +125,7 @@ class GeneratedClassification(ClassificationDataset):
         self.require("classes", is_whole(self.classes, 2), "a whole number from 2")
         enough = is_whole(self.examples, self.classes)
         self.require("examples", enough, f"a whole number from {self.classes}, one for each class")
-        positive = math.isfinite(self.noise) and self.noise >= 0
-        self.require("noise", positive, "a finite number of 0 or more")
+        finite("noise", self.noise, low=0.0)
 
     @property
     def outputs(self) -> int:

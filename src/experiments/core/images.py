@@ -96,8 +96,9 @@ class ImageDataset(ClassificationDataset):
         files, places = self.at_hand(), self._places()
         if files is not None:
             return _from_files(*files)
-        missing = [name for name in FILES if _existing(places[0], name) is None]
-        absent = f"no {', '.join(missing)} (plain or .gz) in {' or '.join(map(str, places))}"
+        missing = [[name for name in FILES if _existing(place, name) is None] for place in places]
+        fewest = min(missing, key=len)
+        absent = f"no {', '.join(fewest)} (plain or .gz) in {' or '.join(map(str, places))}"
         if self.folder is not None:
             raise DataError(describe(absent, "all four files in one folder", self.remedy))
         try:

@@ -56,7 +56,7 @@ class Answers:
         """The class of every example; with one output, 1 where the target lies above 1/2."""
         if self.outputs.shape[-1] == 1:
             return (self.t.reshape(len(self.t)) > 0.5).long()
-        return self.t.argmax(-1) if self.t.is_floating_point() else self.t.long()
+        return self.t.long() if self.t.ndim == 1 else self.t.double().argmax(-1)
 
     @cached_property
     def probabilities(self) -> Float64[Tensor, "runs examples classes"]:

@@ -1,10 +1,12 @@
 """Parts of a labelled pool: held-out examples, thinned classes, flipped labels, standardised inputs.
 
-Every draw is a permutation of which a leading piece is taken, so a smaller training set is contained
-in a larger one of the same seed, and labels that are wrong at 10 % noise are wrong at 40 % too.
+Every draw is a permutation of which a leading piece is taken. So labels that are wrong at 10 % noise are
+wrong at 40 % too, and of every class a smaller training set holds a part of what a larger one of the
+same seed does (but for an example a class that is lost where class counts are rounded the other way).
 """
 
 import math
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -34,7 +36,7 @@ def examples_for(name: str, size: float | int, total: int) -> int:
         (50, 30)
     """
     counted = is_whole(size, 0)
-    if not 0 <= size < (total if counted else 1):
+    if not (isinstance(size, Real) and 0 <= size < (total if counted else 1)):
         raise DataError(
             describe(
                 f"{name}={size!r}",
@@ -89,8 +91,8 @@ def thin(
 
         n_c  proportional to  N_c imbalance^(-c / (K - 1))
 
-    so ``imbalance`` is the ratio of the largest class to the smallest (the long-tailed profile of
-    Cui et al., 2019); 1 leaves the class shares as they are.
+    so where all N_c are equal ``imbalance`` is the ratio of the largest class to the smallest (the
+    long-tailed profile of Cui et al., 2019); 1 leaves the class shares as they are.
 
     Raises:
         DataError: if there are not that many examples, or fewer than one for each class.
@@ -100,7 +102,8 @@ def thin(
     members = _members(part.t, generator)
     sizes = torch.tensor([len(m) for m in members], dtype=torch.float64)
     classes = len(members)
-    shares = sizes * float(imbalance) ** (-torch.arange(classes) / max(classes - 1, 1))
+    place = torch.arange(classes, dtype=torch.float64) / max(classes - 1, 1)
+    shares = sizes * float(imbalance) ** -place
     if examples is None:
         counts = [max(1, math.floor(s + 1e-9)) for s in shares]
     else:

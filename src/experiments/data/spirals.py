@@ -20,6 +20,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from experiments.core.classification import GeneratedClassification
+from experiments.core.finite import finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Spirals(GeneratedClassification):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("turns", math.isfinite(self.turns), "a finite number")
+        finite("turns", self.turns)
 
     def points(
         self, t: Int64[Tensor, " examples"], generator: torch.Generator
