@@ -41,6 +41,27 @@ def test_a_captured_step_is_the_step(settings) -> None:
         assert trajectory(one) == pytest.approx(trajectory(other), rel=1e-12)
 
 
+@pytest.mark.parametrize("batch", ["16", "null"])
+def test_runs_with_data_of_their_own_on_the_gpu(batch) -> None:
+    """Each seed its own split and wrong labels, small batches and whole splits."""
+    own = {"seed": (0, 1, 2), "data.seed": (0, 1, 2), "data.label_noise": (0.0, 0.1, 0.2)}
+    found, wanted = (
+        trained(
+            vary(
+                cell(
+                    f"trainer.accelerator={accelerator}",
+                    f"trainer.batch_size={batch}",
+                    "trainer.precision=64-true",
+                ),
+                own,
+            )
+        )
+        for accelerator in ("gpu", "cpu")
+    )
+    for one, other in zip(found, wanted, strict=True):
+        assert trajectory(one) == pytest.approx(trajectory(other), rel=TOLERANCE)
+
+
 def test_runs_leave_on_the_gpu_too() -> None:
     """A diverging run is dropped, the graph is captured anew, and its neighbours go on."""
     like = cell(

@@ -66,6 +66,19 @@ def test_a_captured_step_is_the_step(row, monkeypatch) -> None:
             np.testing.assert_allclose(table, expected, rtol=1e-8, atol=1e-300)
 
 
+@pytest.mark.parametrize("batch", ["16", "null"])
+def test_a_captured_step_of_runs_with_data_of_their_own(batch, monkeypatch) -> None:
+    """The last run leaves early; the graph is fed every run's own examples before and after."""
+    settings = (f"trainer.batch_size={batch}", "trainer.precision=64-true", "loss=squared_error")
+    own = {"data.seed": (0, 1, 2), "optimizer.lr": (0.01, 0.02, 1e200)}
+    cells = vary(cell(*settings), {"seed": (0, 1, 2), **own})
+    outcomes, graphs = captured(monkeypatch, cells)
+    assert len(graphs) > 1
+    assert outcomes[2].status == "diverged"
+    for found, wanted in zip(outcomes[:2], trained(cells[:2]), strict=True):
+        np.testing.assert_allclose(trajectory(found), trajectory(wanted), rtol=1e-10)
+
+
 def test_who_leaves_is_not_in_the_next_graph(monkeypatch) -> None:
     """A diverging run is dropped, the step is captured anew, and its neighbours go on."""
     like = cell("loss=squared_error", "activation=relu", "initializer=he")
