@@ -13,9 +13,13 @@ import pytest
 import torch
 from pandas import DataFrame
 
+from experiments.activations import Tanh
 from experiments.core.metric import Answers
 from experiments.core.study import Findings, Study
+from experiments.data import Digits
+from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
+from experiments.models import MLP
 from experiments.studies import (
     CalibrationAfterTemperature,
     ClassImbalance,
@@ -29,7 +33,7 @@ from experiments.studies import (
     calibration_after_temperature,
     mse_figures,
 )
-from experiments.studies.contest import Contest, ece_by_chance, edges
+from experiments.studies.contest import Contest, answers_of, ece_by_chance, edges
 
 HEADS = {
     "ce": ("cross_entropy", "softmax"),
@@ -544,3 +548,17 @@ def test_networks_without_checkpoints_have_no_temperature(tmp_path: Path) -> Non
     """Nothing can be asked."""
     rows = table(networks("ce", 0.6), networks("raw", 0.6))
     assert outcomes(found(CalibrationAfterTemperature, rows, tmp_path)) == ["undecided"]
+
+
+def test_a_network_whose_width_follows_from_its_parameters_is_asked(tmp_path: Path) -> None:
+    """model.parameters overrides model.width: 7,510 are what 64-100-10 has."""
+    row = {
+        "cell": "c", "data": "digits", "activation": "tanh", "loss": "cross_entropy",
+        "model.depth": 1, "model.width": 32, "model.parameters": 7510.0,
+    }  # fmt: skip
+    net = MLP((64, 100, 10), Tanh(), Glorot())
+    (tmp_path / "cells" / "c").mkdir(parents=True)
+    torch.save(net.state_dict(), tmp_path / "cells" / "c" / "checkpoint")
+    answers = answers_of(row, tmp_path)
+    assert answers is not None
+    torch.testing.assert_close(answers.z[0], net(Digits().load().test.x).detach().to(answers.z))

@@ -84,3 +84,10 @@ def test_settings_reach_their_objects_and_holes_do_not() -> None:
     row = {"initializer": "gaussian", "initializer.sigma_w": 3.0, "initializer.sigma_b": None}
     assert initializer_of(row).weight_variance(n=5, n_prev=9) == pytest.approx(1.0)
     assert loss_of({"loss": "half_squared_error", "loss.link": "softmax"}).link == "softmax"
+
+
+@pytest.mark.parametrize("sizes", [{"model.width": None}, {"model.parameters": 10_000}])
+def test_nothing_is_predicted_for_widths_that_the_row_does_not_hold(sizes) -> None:
+    """Hidden layers of several widths, or of one that follows from the depth."""
+    assert predict(ROW, 3) is not None
+    assert predict(ROW | sizes, 3) is None

@@ -12,6 +12,7 @@ from scipy import stats
 from experiments.activations import Tanh
 from experiments.initializers import He
 from experiments.models import MLP
+from experiments.studies.layer_speeds import LayerSpeeds
 from experiments.studies.reading import (
     Ladder,
     depth_at_level,
@@ -85,6 +86,16 @@ def test_depths_are_told_apart_by_paired_seeds() -> None:
     assert ladder.best == 2
     assert ladder.tied == [2, 3]
     assert ladder.worse(1).value == pytest.approx(0.02, abs=0.004)
+
+
+def test_a_depth_is_not_worse_for_seeds_that_the_best_has_lost_or_nobody_compared() -> None:
+    """A tie where each loses one seed; without a seed in common nothing is known."""
+    lost = {1: [math.nan, 1.0, 1.1, 1.2], 2: [1.01, 1.02, math.nan, 1.19]}
+    rungs = {depth: tuned(_rates({0.1: values})) for depth, values in lost.items()}
+    assert Ladder("tanh", "equal width (4)", rungs).tied == [1, 2]
+    apart = _rates({0.1: [9.0, 9.1, 9.2]}).assign(seed=[7, 8, 9])
+    rungs = {1: tuned(_rates({0.1: [1.0, 1.1, 1.2]})), 2: tuned(apart)}
+    assert Ladder("tanh", "equal width (4)", rungs).tied == [1, 2]
 
 
 def test_a_row_gives_back_its_networks_as_they_were_drawn() -> None:
@@ -175,6 +186,37 @@ def test_every_gain_knows_its_seed() -> None:
     assert found.seeds[order].tolist() == [0, 1, 2]
     assert found.gradient[order] == pytest.approx(2 * math.log(10) * np.array([1.0, 2.0, 3.0]))
     assert per_seed(found.gradient, found.seeds) == pytest.approx(found.gradient[order])
+
+
+def _speeds(names: np.random.Generator) -> tuple[DataFrame, DataFrame]:
+    """Sigmoid networks whose scatter belongs to the seed; cells are named in no order of seeds.
+
+    A layer costs 0.7 decades, more with 2 hidden layers and less with 3 by what the seed says; squared
+    error is slower by 0.7 decades.
+    """
+    rows, ledger = [], []
+    for seed in range(8):
+        luck, level = math.sin(seed), math.cos(3 * seed)
+        for loss, gap in (("binary_cross_entropy", 0.0), ("half_squared_error", 0.7)):
+            for depth, step in ((2, 0.7 + luck), (3, 0.7 - luck / 2)):
+                cell = f"{names.integers(2**40):012x}"
+                rows.append({"cell": cell, "seed": seed, "loss": loss, "model.depth": depth})
+                for k in range(depth + 1):
+                    speed = 10 ** (level - gap - step * (depth - k))
+                    layer = {"cell": cell, "step": 0, "layer": k + 2}
+                    ledger.append(layer | {"bias_gradient_norm": speed})
+    same = {"activation": "sigmoid", "initializer": "he", "status": "finished", "model.width": 30}
+    return DataFrame(rows).assign(**same), DataFrame(ledger)
+
+
+def test_the_speeds_of_one_seed_are_compared_whatever_its_cells_are_called(tmp_path) -> None:
+    """What a seed does to all its networks is no scatter of their ratio: the intervals have no width."""
+    findings = LayerSpeeds().findings(*_speeds(np.random.default_rng(0)), tmp_path)
+    entropy, squared, *_, gap = [verdict.sentence for verdict in findings.verdicts]
+    step, apart = f"{10**-0.7:.3g}", f"{10**0.7:.3g}"
+    for sentence in (entropy, squared):
+        assert f"a hidden layer's speed is {step} [{step}, {step}] of that" in sentence
+    assert f"the speeds are {apart} [{apart}, {apart}] times" in gap
 
 
 def test_intervals_of_variances_cover() -> None:

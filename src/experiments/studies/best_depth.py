@@ -50,7 +50,7 @@ class BestDepth(Study):
     refuted_by: ClassVar[str] = (
         f"An activation and initialiser of which every depth up to {FEW} is certainly worse than a "
         "deeper one; at equal parameter count, a deepest network that cannot be told apart from the "
-        "best; a sigmoid network that ties with its best at greater depths than tanh does."
+        "best; a sigmoid network whose depths as good as its best reach as deep as tanh's, or deeper."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:

@@ -72,7 +72,7 @@ def _answer(found: Sequence[Ladder]) -> Figure:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     caption = (
         "Best: the least mean validation loss. Not told apart: test loss less that of the best, paired by "
-        "seed, has a 95 % interval that reaches 0. Worse: it does not, or seeds were lost."
+        "seed, has a 95 % interval that reaches 0. Worse: it does not, or more seeds were lost."
     )
     return Figure(title, caption, to_svg(figure, title))
 

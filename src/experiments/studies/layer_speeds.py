@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
-from pandas import DataFrame
+from pandas import DataFrame, Series, concat
 
 from experiments.core.interval import Interval
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
@@ -31,6 +31,7 @@ from experiments.reporting.profiles import at_step, layers_of
 from experiments.reporting.summary import bounds
 from experiments.studies.reading import DEPTH, NOTHING, activation_of, decided, over, start_of
 from experiments.studies.reading.one_example import kept_by_one
+from experiments.studies.reading.spread import seeds_of
 
 SPEED = "bias_gradient_norm"
 ENTROPY, SQUARED = "binary_cross_entropy", "half_squared_error"
@@ -90,12 +91,14 @@ class Net:
         depth: hidden layers.
         rows: of the results.
         speeds: log10 of every seed's speed of every hidden layer, the first one first.
+        seeds: the seed of every row of ``speeds``.
     """
 
     loss: str
     depth: int
     rows: DataFrame
     speeds: Float64[ndarray, "seeds layers"]
+    seeds: Int64[ndarray, " seeds"]
 
     def geometric(self, layer: int) -> Interval:
         """Geometric mean over seeds of the speed of hidden layer 1, 2, ..."""
@@ -118,11 +121,10 @@ def nets(rows: DataFrame, ledger: DataFrame) -> list[Net]:
     for (loss, depth), group in rows.groupby(["loss", DEPTH], sort=True):
         layers, norms = layers_of(start, list(group["cell"]), SPEED)
         if len(layers) == depth + 1:
-            known = (norms > 0) & np.isfinite(
-                norms
-            )  # the others have no logarithm, and are counted
-            speeds = np.log10(np.where(known, norms, np.nan))
-            found.append(Net(str(loss), int(depth), group, speeds[:, :-1]))
+            # the others have no logarithm, and are counted
+            known = (norms > 0) & np.isfinite(norms)
+            speeds = np.log10(np.where(known, norms, np.nan))[:, :-1]
+            found.append(Net(str(loss), int(depth), group, speeds, seeds_of(start, group)))
     return found
 
 
@@ -155,9 +157,8 @@ def _ratios(found: Sequence[Net]) -> list[Verdict]:
     for loss in losses:
         mine = [net for net in found if net.loss == loss]
         steps = [-np.diff(net.speeds, axis=1).mean(1) for net in mine]
-        seeds = min(map(len, steps))
         weights = [float(net.depth - 1) for net in mine]
-        mean = np.average([step[:seeds] for step in steps], axis=0, weights=weights)
+        mean = np.average(_by_seed(mine, steps), axis=1, weights=weights)
         ratio = mean_interval(mean).map(lambda log: float(10.0**log))
         sentence = (
             f"{text(loss)}: a hidden layer's speed is {ratio} of that of the layer above, averaged over "
@@ -176,6 +177,17 @@ def _ratios(found: Sequence[Net]) -> list[Verdict]:
             sentence += " The losses share their draws: this is nearly the same measurement."
         verdicts.append(Verdict(sentence, decided(inside)))
     return verdicts
+
+
+def _by_seed(
+    found: Sequence[Net], values: Sequence[Float64[ndarray, " seeds"]]
+) -> Float64[ndarray, "seeds nets"]:
+    """One number of each net side by side, for every seed that all of them have."""
+    columns = [
+        Series(own, index=net.seeds).groupby(level=0).mean()
+        for net, own in zip(found, values, strict=True)
+    ]
+    return np.asarray(concat(columns, axis=1, join="inner"), np.float64)
 
 
 def _holds(interval: Interval, value: float) -> str:
@@ -213,9 +225,10 @@ def _gap(found: Sequence[Net]) -> list[Verdict]:
     ]
     if not pairs:
         return []
-    seeds = min(len(net.speeds) for pair in pairs for net in pair)
-    leads = [(a.speeds[:seeds] - b.speeds[:seeds]).mean(1) for a, b in pairs]
-    gap = mean_interval(np.mean(leads, axis=0)).map(lambda log: float(10.0**log))
+    both = [net for pair in pairs for net in pair]
+    means = _by_seed(both, [net.speeds.mean(1) for net in both])
+    leads = (means[:, ::2] - means[:, 1::2]).mean(1)
+    gap = mean_interval(leads).map(lambda log: float(10.0**log))
     sentence = (
         f"With cross-entropy the speeds are {gap} times those with the squared error, averaged over "
         "layers and depths."

@@ -14,11 +14,20 @@ from jaxtyping import Float64
 from numpy import ndarray
 from pandas import DataFrame, concat
 
-from experiments.core.study import Findings, Outcome, Study, Table, Verdict
+from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.powers import decade, power
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import MARGIN, PAIR, VANISHED, Family, families, listed
+from experiments.studies.reading import (
+    MARGIN,
+    NOTHING,
+    PAIR,
+    VANISHED,
+    Family,
+    decided,
+    families,
+    listed,
+)
 from experiments.studies.vanishing_figures import figures
 
 #: the depth the claim speaks of
@@ -51,9 +60,7 @@ class VanishingGradient(Study):
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
         found = families(results, ledger)
         if not found:
-            return Findings(
-                (Verdict("No cell has come to an end, so nothing can be said.", "undecided"),)
-            )
+            return NOTHING
         depths = {depth for family in found for depth in family.depths}
         depth = CLAIMED_DEPTH if CLAIMED_DEPTH in depths else max(depths)
         verdicts = (
@@ -69,13 +76,6 @@ class VanishingGradient(Study):
 
 
 # -- verdicts --------------------------------------------------------------------------------------
-
-
-def _all(*known: bool | None) -> Outcome:
-    """One False refutes, one unknown leaves open."""
-    if False in known:
-        return "refuted"
-    return "undecided" if None in known else "confirmed"
 
 
 def _members(found: Sequence[Family], activation: str, initializer: str) -> list[Family]:
@@ -114,7 +114,9 @@ def _fails(found: Sequence[Family], depth: int) -> Verdict:
             f"{_accuracy(family, depth)}"
         )
         known += [loss.within(CLAIMED_LOSS, np.inf), family.learnt(depth).within(0.0, 0.5)]
-    return Verdict(". ".join(parts) + ".", _all(*known)) if mine else _absent("sigmoid", "glorot")
+    return (
+        Verdict(". ".join(parts) + ".", decided(*known)) if mine else _absent("sigmoid", "glorot")
+    )
 
 
 def _trains(found: Sequence[Family], depth: int, activation: str, initializer: str) -> Verdict:
@@ -129,7 +131,9 @@ def _trains(found: Sequence[Family], depth: int, activation: str, initializer: s
         )
         known.append(family.learnt(depth).within(0.5, 1.0))
     return (
-        Verdict(". ".join(parts) + ".", _all(*known)) if mine else _absent(activation, initializer)
+        Verdict(". ".join(parts) + ".", decided(*known))
+        if mine
+        else _absent(activation, initializer)
     )
 
 
@@ -149,7 +153,7 @@ def _agreement(found: Sequence[Family]) -> Verdict:
         sentence += f"; measured over predicted is further off for {listed(parts)}"
     if open_:
         sentence += f"; not decided: {listed(open_)}"
-    return Verdict(sentence + ".", _all(*agrees.values()))
+    return Verdict(sentence + ".", decided(*agrees.values()))
 
 
 def _slopes(found: Sequence[Family]) -> list[Verdict]:

@@ -11,7 +11,6 @@ References:
     Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks", section 4.2.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,15 +22,14 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from experiments.core.cell import SweepFolder
-from experiments.core.dataset import Dataset, Split
+from experiments.core.dataset import Split
 from experiments.core.errors import ConfigurationError
 from experiments.core.metric import Answers
 from experiments.initializers import Constant
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
-from experiments.studies.reading import activation_of, dataset_of, loss_of
+from experiments.studies.reading import activation_of, dataset_of, loss_of, widths_of
 from experiments.training.cells import read_checkpoint
-from experiments.training.settings import ModelSettings
 
 #: temperatures are looked for between e^-RANGE and e^RANGE
 RANGE = 8.0
@@ -52,7 +50,7 @@ def answers_of(
         split: Split = getattr(data.load(), part)
         if data.task != "classification" or not len(split):
             return None
-        net = _network(row, data)
+        net = _network(row)
         state = read_checkpoint(path)
         net.load_state_dict({name: state[name] for name in net.state_dict()})
         loss = loss_of(row)
@@ -85,17 +83,11 @@ def _nll(z: Float64[Tensor, "examples classes"], classes: Tensor) -> float:
     return float(torch.nn.functional.cross_entropy(z, classes))
 
 
-def _network(row: Mapping[str, Any], data: Dataset) -> MLP:
-    hidden = row.get("model.hidden")
-    model = ModelSettings(
-        depth=int(row["model.depth"]),
-        width=int(row["model.width"]),
-        hidden=json.loads(hidden) if isinstance(hidden, str) else None,
-    )
+def _network(row: Mapping[str, Any]) -> MLP:
     return MLP(
-        model.widths(data.features, data.outputs),
+        widths_of(row),
         activation_of(row),
         Constant(w=0.0),
-        skip=bool(row.get("model.skip", False)),
-        normalize=bool(row.get("model.normalize", False)),
+        skip=row.get("model.skip") is True,
+        normalize=row.get("model.normalize") is True,
     )

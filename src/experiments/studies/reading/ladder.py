@@ -57,11 +57,13 @@ class Ladder:
         return paired_difference(*(x.loc[seeds].to_numpy(np.float64) for x in (mine, best)))
 
     def tells_apart(self, depth: int) -> bool:
-        """Whether a depth is certainly worse than the best: the whole interval above 0, or lost seeds."""
-        if depth == self.best:
+        """Whether a depth is certainly worse: it loses more seeds, or the whole interval is above 0."""
+        if depth == self.best or self.best is None:
             return False
+        if self._lost(depth) > self._lost(self.best):
+            return True
         gap = self.worse(depth)
-        return gap.seeds == 0 or gap.left_out > 0 or (gap.decides and gap.low > 0)
+        return gap.decides and gap.low > 0
 
     @cached_property
     def tied(self) -> list[int]:
@@ -72,6 +74,9 @@ class Ladder:
 
     def test(self, depth: int) -> Float64[ndarray, " seeds"]:
         return self.rungs[depth].at_best(TEST)
+
+    def _lost(self, depth: int) -> int:
+        return int((~np.isfinite(self.test(depth))).sum())
 
     def _by_seed(self, depth: int) -> Series:
         rung = self.rungs[depth]

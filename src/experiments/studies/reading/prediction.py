@@ -62,8 +62,11 @@ def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
 
     Returns:
         None where the theory has nothing to go on: an option that is no room, a data set that cannot
-        be read, weights that are all 0.
+        be read, weights that are all 0, hidden layers of several widths, or of a width that follows
+        from the depth (model.parameters).
     """
+    if missing(row.get("model.width")) or not missing(row.get("model.parameters")):
+        return None
     try:
         activation, initializer = activation_of(row), initializer_of(row)
         data = dataset_of(row)

@@ -103,7 +103,7 @@ def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
                     gradient=_ratio(gradient[:, 0], gradient[:, -1]),
                     signal=_ratio(signal[:, -1], signal[:, 0]),
                     law=law_of(row),
-                    seeds=_seeds(start, rows) if len(gradient) else np.empty(0, np.int64),
+                    seeds=seeds_of(start, rows) if len(gradient) else np.empty(0, np.int64),
                 )
             )
     return found
@@ -240,7 +240,7 @@ def _ratio(
     return found
 
 
-def _seeds(start: DataFrame, rows: DataFrame) -> Int64[ndarray, " seeds"]:
+def seeds_of(start: DataFrame, rows: DataFrame) -> Int64[ndarray, " seeds"]:
     """The seeds of the cells that the ledger holds, in the order of ``layers_of``."""
     owner = dict(zip(rows["cell"], rows["seed"], strict=True))
     held = sorted(set(start["cell"]).intersection(owner))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.core.errors import ConfigurationError
-from experiments.studies.reading.rooms import activation_of, initializer_of
+from experiments.studies.reading.rooms import activation_of, initializer_of, missing
 from experiments.theory import StartingPoint, starting_points
 
 
@@ -12,7 +12,8 @@ def start_of(row: Mapping[str, Any]) -> StartingPoint | None:
     """sigma_w, sigma_b, the fixed point there and the critical sigma_w, for the row's width.
 
     Returns:
-        None where the theory has nothing to go on: an option that is no room, weights that are all 0.
+        None where the theory has nothing to go on: an option that is no room, weights that are all 0,
+        hidden layers of several widths.
 
     Example:
         >>> row = {"activation": "tanh", "initializer": "gaussian", "initializer.sigma_w": 2.0}
@@ -20,6 +21,8 @@ def start_of(row: Mapping[str, Any]) -> StartingPoint | None:
         >>> round(found.sigma_w, 6), round(found.point.xi_c, 6), round(found.distance, 3)
         (2.0, 6.980274, 1.507)
     """
+    if missing(row["model.width"]):
+        return None
     try:
         activation, initializer = activation_of(row), initializer_of(row)
         width = int(row["model.width"])
