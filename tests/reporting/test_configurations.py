@@ -64,3 +64,12 @@ def test_the_summary_counts_ends_and_writes_intervals() -> None:
     assert list(frame["seeds"]) == [3, 3]
     assert frame["accuracy: 95 %"][0] == "one seed, 1 not finite"
     assert bounds(intervals[1]).startswith("[0.")
+
+
+def test_two_axes_of_one_short_name_are_two_columns() -> None:
+    """Nothing is lost from the table, and a label says which is which."""
+    axes = ["data.sigma_w", "initializer.sigma_w"]
+    rows = DataFrame({axes[0]: [1.0, 1.0], axes[1]: [1.0, 2.0], "seed": [0, 0]})
+    groups = configurations(rows.assign(status="finished"), axes)
+    assert list(summarise(groups, axes, {})) == [*axes, "seeds"]
+    assert groups[1].label == "data.sigma_w 1 · initializer.sigma_w 2"

@@ -100,3 +100,29 @@ def test_a_single_cell_gets_its_profile_once(sweep: Path) -> None:
     folder = SweepFolder(sweep).cell(cell).tensorboard
     assert len(list(folder.iterdir())) == 1
     assert len(_read(folder).Images("depth profile")) == 1
+
+
+def test_two_reports_at_once_do_not_stumble_over_each_other(sweep: Path, monkeypatch) -> None:
+    """A file that another process has removed in the meantime is gone, which is what was wanted."""
+    collection, search = collect(sweep), Path.glob
+
+    def stale(path: Path, pattern: str) -> list[Path]:
+        return [*search(path, pattern), path / "events.out.tfevents.gone.profile"]
+
+    monkeypatch.setattr(Path, "rglob", stale)
+    monkeypatch.setattr(Path, "glob", stale)
+    assert len(write_dashboards(sweep)) == 2 * 3
+    cell = collection.results["cell"][0]
+    rows = collection.ledger[collection.ledger["cell"] == cell]
+    write_cell_dashboard(SweepFolder(sweep).cell(cell), rows)
+
+
+def test_a_run_that_was_stopped_early_stays_where_it_is(tmp_path: Path) -> None:
+    """Its network is what it was: no value is missing, while a diverged run has none."""
+    steps = {"step": [0, 50, 100]}
+    write_cell(tmp_path, "a", {"seed": 0}, history=steps | {"val/loss": [3.0, 2.0, 1.0]})
+    early = {"step": [0, 50], "val/loss": [3.0, 2.5]}
+    write_cell(tmp_path, "b", {"seed": 1}, history=early, stopped_at=50)
+    write_cell(tmp_path, "c", {"seed": 2}, history=early, diverged_at=77)
+    _, values = histories(tmp_path, ["a", "b", "c"], ["val/loss"])["val/loss"]
+    np.testing.assert_array_equal(values, [[3.0, 2.0, 1.0], [3.0, 2.5, 2.5], [3.0, 2.5, np.nan]])

@@ -61,6 +61,16 @@ def short(key: str) -> str:
     return key.rsplit(".", 1)[-1].replace("_", " ")
 
 
+def headings(keys: Sequence[str]) -> list[str]:
+    """Short names of several axes side by side; the whole key where two would share one.
+
+    >>> headings(["model.depth", "data.noise"]), headings(["data.sigma_w", "initializer.sigma_w"])
+    (['depth', 'noise'], ['data.sigma_w', 'initializer.sigma_w'])
+    """
+    names = [short(key) for key in keys]
+    return [name if names.count(name) == 1 else key for key, name in zip(keys, names, strict=True)]
+
+
 def metric_name(key: str) -> str:
     """A metric in words.
 
@@ -107,6 +117,6 @@ def configurations(results: DataFrame, axes: Sequence[str]) -> list[Configuratio
 def _label(axes: Sequence[str], values: Sequence[Any]) -> str:
     """Options speak for themselves; a number needs its name beside it."""
     return " · ".join(
-        text(value) if isinstance(value, str) else f"{short(key)} {text(value)}"
-        for key, value in zip(axes, values, strict=True)
+        text(value) if isinstance(value, str) else f"{name} {text(value)}"
+        for name, value in zip(headings(axes), values, strict=True)
     )

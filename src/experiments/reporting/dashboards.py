@@ -21,7 +21,12 @@ from torch.utils.tensorboard.summary import custom_scalars, hparams, image
 from experiments.core.cell import CellFolder, SweepFolder
 from experiments.core.event_file import EventFile
 from experiments.reporting.collect import read_collection
-from experiments.reporting.configurations import Configuration, configurations, short, varying_axes
+from experiments.reporting.configurations import (
+    Configuration,
+    configurations,
+    headings,
+    varying_axes,
+)
 from experiments.reporting.figures.canvas import to_pixels
 from experiments.reporting.figures.curves import Curve, Panel, centre, draw_panels
 from experiments.reporting.figures.depth_profile import DELTA, LAYER
@@ -52,7 +57,7 @@ def write_dashboards(folder: Path) -> list[Path]:
     axes = varying_axes(results)
     target = SweepFolder(folder).tensorboard
     for old in target.rglob("events.out.tfevents.*"):
-        old.unlink()
+        old.unlink(missing_ok=True)  # another process may be making the same report
     by_cell = dict(list(collection.ledger.groupby("cell", sort=False)))
     written = []
     for group in configurations(results[results["status"] != "failed"], axes):
@@ -63,7 +68,8 @@ def write_dashboards(folder: Path) -> list[Path]:
             _bands(events, folder, group)
             if ledgers:
                 _gradient(events, concat(ledgers), group.label)
-            settings = {short(k): _setting(v) for k, v in zip(axes, group.values, strict=True)}
+            named = zip(headings(axes), group.values, strict=True)
+            settings = {name: _setting(value) for name, value in named}
             known = [key for key in FINAL if key in results]
             final = {
                 f"final/{key}": float(_means(seed_values(group.rows, key)[:, None])[0])
@@ -84,7 +90,7 @@ def write_cell_dashboard(cell: CellFolder, ledger: DataFrame) -> None:
         ledger: the cell's rows of the ledger.
     """
     for old in cell.tensorboard.glob(f"events.out.tfevents.*{_OURS}"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     with closing(EventFile(cell.tensorboard, _OURS)) as events:
         if len(ledger):
             _picture(events, log10_profiles(ledger), cell.path.name)

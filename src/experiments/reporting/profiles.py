@@ -1,7 +1,7 @@
 """Arrays out of the ledger and the histories: seeds along the first axis."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +59,16 @@ def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[s
     """The learning curves of some cells: for each key the steps, and one row of values a cell.
 
     The grid is the union of all steps, NaN where a cell recorded nothing. A run that diverged ends
-    there; it is NaN from then on, and figures mark it. A key that no cell recorded is left out.
+    there; it is NaN from then on, and figures mark it. A run that was stopped early keeps its last
+    values, as its network stays what it is. A key that no cell recorded is left out.
     """
     points: dict[str, list[dict[float, float]]] = {key: [] for key in keys}
+    stopped = []
     for cell in cells:
         record = json.loads(SweepFolder(folder).cell(cell).record.read_text(encoding="utf-8"))
         known = record.get("history") or {}
         end = np.inf if record.get("diverged_at") is None else record["diverged_at"]
+        stopped.append(record.get("stopped_at") is not None)
         for key in keys:
             pairs = zip(known.get("step", []), known.get(key, []), strict=False)
             points[key].append({float(s): float(v) for s, v in pairs if v is not None and s < end})
@@ -73,6 +76,11 @@ def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[s
     for key, curves in points.items():
         steps = sorted(set().union(*curves))
         if steps:
-            values = [[curve.get(step, np.nan) for step in steps] for curve in curves]
+            values = [_on_grid(*one, steps) for one in zip(curves, stopped, strict=True)]
             found[key] = (np.array(steps, np.float64), np.array(values, np.float64))
     return found
+
+
+def _on_grid(curve: Mapping[float, float], stopped: bool, steps: Sequence[float]) -> list[float]:
+    last = max(curve) if stopped and curve else np.inf
+    return [curve[last] if step > last else curve.get(step, np.nan) for step in steps]

@@ -9,7 +9,7 @@ from numpy import ndarray
 from pandas import DataFrame
 
 from experiments.core.interval import Interval
-from experiments.reporting.configurations import Configuration, short
+from experiments.reporting.configurations import Configuration, headings
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.tables import DIGITS, number
 
@@ -60,7 +60,7 @@ def summarise(
         numbers: heading -> one interval for each configuration.
     """
     columns: dict[str, list[object]] = {
-        short(key): [group.values[k] for group in groups] for k, key in enumerate(axes)
+        name: [group.values[k] for group in groups] for k, name in enumerate(headings(axes))
     }
     columns["seeds"] = [len(group.rows) for group in groups]
     for status in ("diverged", "failed"):
