@@ -45,7 +45,7 @@ def main() -> int:
         visible = {} if device == "cpu" else {"CUDA_VISIBLE_DEVICES": device}
         processes.append(subprocess.Popen(command, env=os.environ | visible))
     codes = [process.wait() for process in processes]
-    return max(codes, default=0)
+    return int(any(codes))  # a process that was killed has a negative one
 
 
 def _gpus() -> list[str]:

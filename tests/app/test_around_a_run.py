@@ -48,6 +48,22 @@ def test_a_killed_sweep_has_already_said_so(monkeypatch) -> None:
     assert seen == [True]
 
 
+def test_the_provenance_is_whole_at_any_moment(monkeypatch) -> None:
+    """Another process may read it: one that is killed while writing leaves the old one."""
+    assert train(*TINY).status == 0
+    path = Path("runs/default/study.json")
+    before = path.read_text()
+
+    def half(self: Path, text: str, **_: object) -> None:
+        self.write_bytes(text[: len(text) // 2].encode())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "write_text", half)
+        assert train(*TINY, "seed=1").status == 130
+    assert path.read_text() == before
+
+
 def test_progress_names_what_was_done() -> None:
     """How many cells, how they ended, and which settings a stack had."""
     out = train("-m", *TINY, "seed=0,1", "model.depth=1,2", "hydra/launcher=stacked").out

@@ -93,8 +93,10 @@ def assert_composes_the_same(
     caching.load_sweep_config(master, [*given, *jobs[0]])
     for job in jobs[1:]:
         wanted = loader.load_sweep_config(master, [*given, *job])
-        found = caching.load_sweep_config(master, [*given, *job])
+        composition = caching.compose(master, [*given, *job])
+        found = composition.config
         assert repr(plain(found)) == repr(plain(wanted)), job
+        assert repr(composition.plain()) == repr(plain(wanted)), job
         assert found.hydra.runtime.choices == wanted.hydra.runtime.choices
         assert found.hydra.overrides.task == wanted.hydra.overrides.task
         assert found.hydra.job.name == wanted.hydra.job.name

@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app.place import unwritable
+from experiments.core.atomic import replacing
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import describe
 
@@ -64,14 +65,11 @@ def announce() -> None:
     """Write study.json, so that a report can be made even if the sweep is killed."""
     for sweep in started:
         sweep.folder.path.mkdir(parents=True, exist_ok=True)
-        sweep.folder.study.write_text(
-            json.dumps(
-                {
-                    "study": sweep.study,
-                    "name": sweep.folder.path.name,
-                    "command": shlex.join(["python", *sys.argv]),
-                    "config": sweep.config,
-                },
-                indent=1,
-            )
-        )
+        provenance = {
+            "study": sweep.study,
+            "name": sweep.folder.path.name,
+            "command": shlex.join(["python", *sys.argv]),
+            "config": sweep.config,
+        }
+        with replacing(sweep.folder.study) as draft:  # another process may be reading it
+            draft.write_text(json.dumps(provenance, indent=1))
