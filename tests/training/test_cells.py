@@ -169,6 +169,22 @@ def test_which_cells_are_over(tmp_path, status) -> None:
     assert one.is_over() == (status != "failed")
 
 
+@pytest.mark.parametrize(
+    ("logger", "owed"), [("csv", "metrics.csv"), ("tensorboard", "tensorboard")]
+)
+def test_a_cell_owes_the_curves_it_is_asked_for(tmp_path, logger, owed) -> None:
+    """A cell that wrote none is over until somebody asks for them, and again when they are there."""
+    quiet = cell(*NOTHING_ELSE, runs_dir=tmp_path)
+    write_config(quiet)
+    write_record(quiet, {"status": "finished"})
+    asked = cell(*NOTHING_ELSE, f"logger={logger}", runs_dir=tmp_path)
+    assert asked.id == quiet.id
+    assert quiet.is_over()
+    assert not asked.is_over()
+    (asked.folder.path / owed).touch()
+    assert asked.is_over()
+
+
 @pytest.mark.parametrize("torn", ["", "{", '{"status": "fini', "[]", "null"])
 def test_a_torn_record_is_no_record(tmp_path, torn) -> None:
     """Whatever half a file holds, the cell is run again."""

@@ -11,6 +11,7 @@ import torch
 from tests.app.composing import cell, trained, vary
 
 from experiments.app.build import stack_of
+from experiments.training import module
 from experiments.training.loggers import CSV
 from experiments.training.outcome import Outcome
 from experiments.training.train import train
@@ -140,6 +141,17 @@ def test_without_patience_nothing_stops_early() -> None:
     assert outcome.steps == 30
 
 
+def test_the_seconds_of_all_runs_are_those_of_the_stack(monkeypatch) -> None:
+    """A run that leaves early has its share of the time until then, the others divide the rest."""
+    clock = itertools.count(100.0, 6.0)  # six seconds from one look to the next
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    patient = ("trainer.patience=1", "trainer.evaluations=3", "trainer.batch_size=null")
+    cells = vary(cell(*patient), {"optimizer.lr": (0.01, 0.0, 0.01), "seed": (0, 1, 2)})
+    outcomes = trained(cells)
+    assert [outcome.stopped_at for outcome in outcomes] == [None, 10, None]
+    assert [outcome.seconds for outcome in outcomes] == [2.0 + 3.0, 2.0, 2.0 + 3.0]
+
+
 def test_a_share_is_freed() -> None:
     """When a run leaves, the stack's buffers, gradients and optimiser memory hold one run less."""
     sizes = []
@@ -160,3 +172,16 @@ def test_a_share_is_freed() -> None:
     assert {number for row in sizes for number in row} == {3, 1}
     assert set(sizes[0]) == {3}
     assert set(sizes[-1]) == {1}
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_the_process_has_its_threads_back(threads) -> None:
+    """What a stack is told of threads holds for that stack; null takes what the process has."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        (one,) = vary(cell("trainer.max_steps=1"), {"trainer.threads": (threads,)})
+        assert trained([one])[0].facts["threads"] == (threads or 3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

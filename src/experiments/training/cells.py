@@ -77,6 +77,7 @@ class Cell:
             return False
         owed = [self.folder.checkpoint] if self.config["trainer"]["checkpoint"] else []
         owed += [self.folder.tensorboard] if self._logs("tensorboard") else []
+        owed += [self.folder.path / "metrics.csv"] if self._logs("csv") else []
         over = isinstance(record, dict) and record.get("status") in ("finished", "diverged")
         return over and all(path.exists() for path in owed)
 

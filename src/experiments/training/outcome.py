@@ -24,7 +24,7 @@ class Outcome:
             ``val/accuracy``, one entry per evaluation.
         recorded: (step, (layers, columns)) of every ledger record.
         state: the final parameters, as an MLP of this run alone would have them.
-        seconds: this run's share of the stack's wall time.
+        seconds: this run's share of the stack's wall time; the shares of all runs add up to it.
         facts: how it was computed.
     """
 
