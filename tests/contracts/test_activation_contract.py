@@ -6,6 +6,7 @@ Rooms are discovered from the package folder (tests/activations/rooms.py).
 import copy
 import inspect
 import pickle
+import runpy
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,15 @@ def test_copies_are_equal(sigma, copied) -> None:
     assert repr(again) == repr(sigma)
     assert not sigma.state_dict()
     assert torch.equal(again.derivative(GRID), sigma.derivative(GRID))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_a_rooms_own_tensors_lie_where_every_device_reads_them(module) -> None:
+    """On the CPU, though torch's default device was another one at the import."""
+    with torch.device("meta"):
+        names = runpy.run_path(module.__file__)
+    own = [thing for thing in names.values() if isinstance(thing, torch.Tensor)]
+    assert all(tensor.device.type == "cpu" for tensor in own)
 
 
 # -- the declared facts -------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from experiments.core.elementwise import Elementwise, differentiable
 from experiments.core.operations import Operations
 
 #: a tensor: a Python number would be made into one at every call
-ZERO = torch.tensor(0.0)
+ZERO = torch.tensor(0.0, device="cpu")
 
 
 def relu(z: Tensor) -> Tensor:

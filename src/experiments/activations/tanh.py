@@ -28,7 +28,7 @@ from experiments.core.elementwise import Elementwise, differentiable, in_single
 from experiments.core.operations import Operations, has_fast_cosh
 
 #: tensors: a Python number would be made into one at every call
-MINUS_TWO, FOUR = torch.tensor(-2.0), torch.tensor(4.0)
+MINUS_TWO, FOUR = torch.tensor([-2.0, 4.0], device="cpu").unbind()
 
 
 @in_single
