@@ -7,8 +7,8 @@ r"""GELU, exact: z weighted by the probability Phi(z) that a standard normal num
     sigma''(z) = (2 - z^2) phi(z)
 
 Kink:   none.
-Form:   types below float64 use these formulas in float64. There the two terms of sigma' cancel about
-        its zero, -0.7518, so a Taylor series takes over, and far to the left Phi = phi R.
+Form:   types below float64 use these formulas in float64. For float64 itself the two terms of sigma'
+        cancel near its zero, -0.7518, where a Taylor series takes over; far to the left Phi = phi R.
 Torch:  1 + erf(z/sqrt 2) cancels: in float32 the value is 0 from z = -5.6, where the truth is -6e-8.
         At -inf the value, and at both ends sigma', is NaN (0 times infinity), here too.
 Range:  [-0.1700, inf).   Derivative: [-0.1289, 1.1289].   Saturates: z -> -inf.

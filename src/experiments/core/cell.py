@@ -7,10 +7,10 @@
         results.parquet  ledger.parquet  report.html  tensorboard/
         cells/CELL/
             config.yaml               the resolved config
-            record.json               written last and at once: a cell with a record is over
+            record.json               written last, in one piece: a cell with a record is done
             ledger.parquet            one row per recorded step and layer
             checkpoint                final weights of this run alone
-            traceback.txt             instead of the last two, when the cell failed
+            traceback.txt             when the cell failed, instead of ledger and checkpoint
             tensorboard/
 """
 

@@ -29,7 +29,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and test parts, disjoint; standardisation was fitted on ``train``.
+    """Training, validation and test parts; standardisation was fitted on ``train``.
+
+    They are disjoint, but where a data set is asked for its training points as ``val`` (Higham).
 
     ``val`` and ``test`` may be empty (Higham's ten points are all for training); a mean over an
     empty part is NaN.

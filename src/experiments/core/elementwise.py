@@ -76,7 +76,7 @@ def differentiable(function: type[Elementwise], z: Tensor, *numbers: float | int
         result: Tensor = function.apply(z, *numbers)
     elif watched(z):
         result = forward_mode(function).apply(z, *numbers)
-    else:  # as in a backward pass that is not differentiated again: no node, half the time
+    else:  # nobody differentiates, as in most backward passes: without a node it takes half the time
         result = function.forward(z, *numbers)
     return result
 

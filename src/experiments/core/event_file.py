@@ -27,8 +27,8 @@ class EventFile:
     """Appends summaries; each can be read as soon as ``add`` returns.
 
     Args:
-        folder: made if it is not there; TensorBoard shows one run a folder.
-        suffix: of the file's name, to know it by.
+        folder: made if it is not there; TensorBoard shows every folder as a run.
+        suffix: end of the file's name, to recognise it by.
     """
 
     def __init__(self, folder: Path, suffix: str = "") -> None:
@@ -57,6 +57,6 @@ class EventFile:
 
 
 def _checksum(data: bytes) -> bytes:
-    """CRC-32C, rotated and shifted: the format masks it, since data may hold checksums itself."""
+    """CRC-32C, rotated and shifted: the format masks it, since data may itself hold checksums."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

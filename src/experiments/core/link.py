@@ -78,7 +78,7 @@ class SigmoidOutput(Linked):
         return self.a * self.b * -torch.tanh(self.z / 2) * g * v
 
     def surprise(self) -> tuple[Rows, Rows]:
-        """-log a and -log b, both with their digits in both tails."""
+        """The surprisals -log a and -log b; both keep their digits in both tails."""
         tail = torch.log1p(torch.exp(-self.z.abs()))
         return tail + torch.relu(-self.z), tail + torch.relu(self.z)
 
@@ -115,7 +115,7 @@ class SoftmaxOutput(Linked):
         )
 
     def surprise(self) -> Rows:
-        """-log a: how far below the top entry, plus log(1 + the others)."""
+        """The surprisal -log a: how far z lies below the top entry, plus log(1 + the others)."""
         return self._gap + torch.log1p(self._others)
 
 

@@ -90,7 +90,7 @@ class Loss(nn.Module, ABC):
     def prediction(
         self, outputs: Float[Tensor, "*runs batch n_out"]
     ) -> Float[Tensor, "*runs batch n_out"]:
-        """a^[L], the link applied to the raw outputs: a probability unless the link is identity."""
+        """a^[L], the link applied to the raw outputs: probabilities unless the link is identity."""
         return link_at(self.link, outputs).a
 
     def per_example(

@@ -1,4 +1,4 @@
-r"""The normal density and distribution to the last digits of a float64.
+r"""The normal density and distribution, right to the last digits of float64.
 
 ::
 
@@ -6,7 +6,8 @@ r"""The normal density and distribution to the last digits of a float64.
     Phi(z) = erfc(-z/sqrt 2) / 2
     R(t)   = Phi(-t) / phi(t) = 1/(t + 1/(t + 2/(t + 3/(t + ...))))        (Mills' ratio)
 
-In the tail a rounding of z^2 or of z/sqrt 2 is enlarged z^2 times, so both are kept in two parts.
+In the tail the relative rounding error of z^2 or of z/sqrt 2 comes back z^2 times as large, so both are
+kept in two parts.
 
 References:
     Laplace's continued fraction: Abramowitz & Stegun (1964), 26.2.14.

@@ -1,7 +1,7 @@
-"""Operations on memory that exists, bound once and then called again and again.
+"""Operations on preallocated tensors, bound once and then called again and again.
 
-A training step of a narrow network is hundreds of small operations on the same memory, so that what
-surrounds the arithmetic decides: looking tensors up, choosing a kernel, starting it. Each function
+A training step of a narrow network is hundreds of small operations on the same memory. The time goes
+into what surrounds the arithmetic: looking tensors up, choosing a kernel, starting it. Each function
 here looks at its tensors once and returns the operation with everything chosen::
 
     steps = [product(delta, W, delta_prev), multiply(delta_prev, derivative, delta_prev)]
@@ -13,7 +13,7 @@ the time, have vector loops of their own for tanh and the exponentials (torch le
 vendor's library that is several times slower on some processors), and small matrices are multiplied
 by a BLAS with kernels for them. Everything else is torch's own operator.
 
-For loops that differentiate by hand: no graph. Call them inside :func:`quiet`.
+They record no graph: they are for loops that differentiate by hand. Call them inside :func:`quiet`.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,12 +31,12 @@ Operations = Sequence[Operation]
 
 #: the types that NumPy has vector loops and matrix products for
 VECTORISED = (torch.float32, torch.float64)
-#: multiply-adds of one matrix product: fewer, and torch's loop over a stack is the faster one; more,
-#: and NumPy's BLAS would no longer do it on the calling thread, by a kernel for small matrices
+#: multiply-adds of one matrix product that NumPy is given. With fewer, torch's loop over a stack is
+#: faster; with more, NumPy's BLAS leaves its kernel for small matrices and the calling thread
 SMALL_PRODUCT = (2**5, 2**18)
-#: elements up to which torch's own loops would stay on one thread too
+#: elements up to which NumPy is given an elementwise product; for more, torch uses several threads
 SMALL_LOOP = 2**15
-#: elements of a matrix whose rows NumPy's BLAS adds on the calling thread
+#: elements of a matrix up to which NumPy's BLAS adds its rows on the calling thread
 SMALL_SUM = 2**13
 
 
@@ -46,22 +46,22 @@ def quiet() -> np.errstate:
 
 
 def tanh(z: Tensor, out: Tensor) -> Operation:
-    """Out receives tanh z; it may be z itself."""
+    """``out`` receives tanh z; it may be z itself."""
     return _elementary(np.tanh, torch.tanh, z, out)
 
 
 def exp(z: Tensor, out: Tensor) -> Operation:
-    """Out receives e^z; it may be z itself."""
+    """``out`` receives e^z; it may be z itself."""
     return _elementary(np.exp, torch.exp, z, out)
 
 
 def expm1(z: Tensor, out: Tensor) -> Operation:
-    """Out receives e^z - 1; it may be z itself."""
+    """``out`` receives e^z - 1; it may be z itself."""
     return _elementary(np.expm1, torch.expm1, z, out)
 
 
 def sech_squared(z: Tensor, out: Tensor) -> Operation:
-    """Out receives 1 / cosh(z)^2; z is kept. Where :func:`has_fast_cosh` holds, and nowhere else."""
+    """``out`` receives 1 / cosh(z)^2; z is kept. Only for a z of which :func:`has_fast_cosh` holds."""
     at, room = z.numpy(), out.numpy()
 
     def operation() -> None:
@@ -78,7 +78,7 @@ def has_fast_cosh(z: Tensor) -> bool:
 
 
 def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:
-    """Out receives a * b, element by element and broadcast; it may be either of them."""
+    """``out`` receives a * b, element by element and broadcast; it may be either of them."""
     if _by_numpy(out) and out.numel() <= SMALL_LOOP:
         room = out.numpy()
         left, right = (room if factor is out else factor.numpy() for factor in (a, b))
@@ -87,7 +87,7 @@ def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:
 
 
 def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
-    """Out receives A B: matrices, or stacks of as many matrices.
+    """``out`` receives the matrix product A B, of two matrices or of two stacks of R.
 
     Args:
         A: (m, k) or (R, m, k).
@@ -100,7 +100,7 @@ def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
 
 
 def product_with(A: Tensor, out: Tensor) -> Callable[[Tensor], object]:
-    """The same with B given at the call."""
+    """:func:`product` with B given at the call."""
     if _is_small_product(A, out):
         multiplied, left, room = _numpy_product(A), A.numpy(), out.numpy()
         return lambda B: multiplied(left, B.numpy(), out=room)
@@ -109,7 +109,7 @@ def product_with(A: Tensor, out: Tensor) -> Callable[[Tensor], object]:
 
 
 def sum_of_rows(A: Tensor, out: Tensor) -> Operation:
-    """Out receives the sum over A's second axis from the right: (m, n) -> (n,), (R, m, n) -> (R, n)."""
+    """``out`` receives the sum over the last axis but one: (m, n) -> (n,), (R, m, n) -> (R, n)."""
     if A.shape[-2] == 1:
         return partial(out.copy_, A.squeeze(-2))
     if _by_numpy(A) and A.shape[-2:].numel() <= SMALL_SUM:
@@ -142,7 +142,7 @@ def _elementary(ufunc: Any, operator: Callable[..., Tensor], z: Tensor, out: Ten
 
 
 def _without_vector_loop(*ufuncs: np.ufunc) -> frozenset[np.ufunc]:
-    """Which of these NumPy computes one number after the other on this processor."""
+    """Which of these NumPy computes one number at a time on this processor."""
     found = introspect.opt_func_info(func_name="^(cosh|expm1)$", signature="float32")
     targets = {ufunc: found.get(ufunc.__name__, {"": {"current": "baseline"}}) for ufunc in ufuncs}
     return frozenset(

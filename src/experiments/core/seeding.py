@@ -14,7 +14,7 @@ import torch
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.whole import whole
 
-#: one seed, or one a run; NumPy's and torch's integers are as good as Python's
+#: one seed, or one per run; NumPy's and torch's integers are as good as Python's
 Seeds = SupportsIndex | Sequence[SupportsIndex] | np.ndarray | torch.Tensor
 
 INITIALISATION = "initialisation"

@@ -1,8 +1,8 @@
 """Parts of a labelled pool: held-out examples, thinned classes, flipped labels, standardised inputs.
 
 Every draw is a permutation of which a leading piece is taken. So labels that are wrong at 10 % noise are
-wrong at 40 % too, and of every class a smaller training set holds a part of what a larger one of the
-same seed does (but for an example a class that is lost where class counts are rounded the other way).
+wrong at 40 % too, and a smaller training set is contained in a larger one of the same seed (but for
+single examples, where the count of a class is rounded up in the smaller set and down in the larger).
 """
 
 import math
@@ -111,8 +111,8 @@ def thin(
     if not all(1 <= n <= len(m) for n, m in zip(counts, members, strict=True)):
         raise DataError(
             describe(
-                f"train_examples={examples} with imbalance={imbalance}, which is {counts} a class",
-                f"from 1 to {[len(m) for m in members]} examples a class",
+                f"train_examples={examples} with imbalance={imbalance}, which is {counts} per class",
+                f"from 1 to {[len(m) for m in members]} examples per class",
                 "change train_examples, or leave it null to take as many as there are",
             )
         )
@@ -139,7 +139,7 @@ def flip_labels(part: Split, share: float | int, classes: int, generator: torch.
 def standardized(splits: Splits, how: Standardize) -> Splits:
     """x -> (x - m) / s, with m and s of the training part alone.
 
-    ``per_feature``: one m and s a feature, a constant feature only centred (s = 1); ``global``: one m
+    ``per_feature``: one m and s per feature, a constant feature only centred (s = 1); ``global``: one m
     and s over all entries, which keeps the picture of an image; ``none``: x as it is. s is the
     root of the mean square deviation (no Bessel correction).
     """

@@ -6,8 +6,8 @@
     delta = 2 c J (a - t)                     J = da/dz of the link
     H v   = 2 c [J J v + (dJ/dz . v) (a - t)]
 
-A room says what c is. Three different numbers are in use under one name, and they divide a learning
-rate by 2 or by the number of outputs.
+A room says what c is: "squared error" is used for c = 1/2, 1 and 1/n_L, and to take one for another
+scales the gradient, as a learning rate would, by 2 or by the number of outputs.
 """
 
 from abc import abstractmethod

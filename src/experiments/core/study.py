@@ -50,8 +50,8 @@ class Study(ABC):
     """One question put to a folder of cells.
 
     A study trains nothing: it reads what is there. It may ask theory for predictions and may read
-    more of the folder (histories, checkpoints) than the two tables hold. It answers for whatever it
-    is given: cells that failed, diverged or are missing, axes narrowed to one value, one seed. What
+    more of the folder (histories, checkpoints) than the two tables hold. It has to cope with whatever
+    it is given: cells that failed, diverged or are missing, axes narrowed to one value, one seed. What
     it cannot decide it calls undecided, and says what is missing.
     """
 
@@ -67,8 +67,8 @@ class Study(ABC):
         """Answer from the tables of one sweep.
 
         Args:
-            results: one row a cell, as results.parquet holds them.
-            ledger: one row a cell, step and layer, as ledger.parquet holds them; may be empty.
+            results: one row per cell, as results.parquet holds them.
+            ledger: one row per cell, step and layer, as ledger.parquet holds them; may be empty.
             folder: RUNS_DIR/NAME, for studies that need histories or checkpoints too.
 
         Returns:

@@ -6,7 +6,7 @@
       -> roll by 0 .. 47 -> smooth noise 0.25 where the curve is zero -> white noise 0.02
       -> shear by up to +- 0.375 -> resample to 40;   then one mean and one scale for all of them
 
-500 examples a class in random order; the first 4,000 are for training, the last 1,000 for the test.
+500 examples per class, in random order; the first 4,000 are for training, the last 1,000 for the test.
 Linear classifiers reach 32 %, multilayer perceptrons about 65 %: depth, width and activation show
 here where the digits are too easy.
 

@@ -4,10 +4,11 @@
 
     x ~ N(0, I),   h^[1] = x,   h^[l] = tanh(W^[l] h^[l-1]),   l = 2 .. teacher_depth + 1
     t = V h^[teacher_depth + 1]
-    W_jk ~ N(0, sigma_w^2 / n_{l-1}),   V_jk ~ N(0, 1 / teacher_width),   no biases
+    W_jk ~ N(0, sigma_w^2 / n_{l-1}),   V_jk ~ N(0, 1 / m),   m the length of the last h;   no biases
 
 A student of the same shape, or a larger one, can reach zero loss; how much data and depth it takes
-to get there is the experiment. The mean square of t is about that of the last h, below 1.
+to get there is the experiment. The mean square of t is about that of the last h: 1 for a linear
+teacher, below 1 for any other.
 
 References:
     Gardner & Derrida (1989); Saad & Solla (1995), for one hidden layer.

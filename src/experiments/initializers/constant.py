@@ -4,12 +4,12 @@
 
     W_jk = w,   b_j = b
 
-For chains of one neuron a layer, where it is a choice of starting point (Nielsen's neuron, the
-scalar chain of note 003). In a wider layer all neurons then stay equal for ever: nothing breaks
-the symmetry.
+For chains with one neuron per layer, where it is a choice of starting point (Nielsen's neuron, the
+scalar chain of note 003). In a wider hidden layer all neurons then stay equal for ever: nothing
+breaks the symmetry.
 
 References:
-    Notes 003, "vanishing gradient"; Nielsen (2015), chapter 3.
+    Note 003, "vanishing gradient"; Nielsen (2015), chapter 3.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Glorot, also called Xavier: the compromise between the way up and the way down.
+"""Glorot, also called Xavier: a compromise between the forward and the backward pass.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Orthogonal: a random rotation, so that a linear layer changes no length at all.
+"""Orthogonal: a random orthogonal matrix, so that a square linear layer changes no length at all.
 
 ::
 

@@ -6,8 +6,8 @@
     Var W_jk = Var b_j = 1 / (3 n_{l-1})             sigma_w^2 = 1/3
 
 torch writes it as kaiming_uniform with a = sqrt(5). It is the "standard" heuristic that Glorot &
-Bengio measured as harmful in 2010: without biases the gradient norm shrinks by 0.577 a layer for
-tanh and ELU, 0.408 for ReLU, 0.141 for the sigmoid. Here so that "default" can be studied by name.
+Bengio measured as harmful in 2010: without biases every layer multiplies the gradient norm by
+0.577 for tanh and ELU, 0.408 for ReLU, 0.141 for the sigmoid. Here so that "default" can be studied by name.
 
 References:
     Glorot & Bengio (2010), eq. 1; torch.nn.Linear.reset_parameters.

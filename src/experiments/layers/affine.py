@@ -13,7 +13,7 @@ Backward, by hand::
     dC/da^[l-1] = (W^[l])^T delta^[l]           grad_a_prev = delta @ W
 
 Memory: a_prev is the layer below's output and W a parameter, both kept by torch's own layer too; the
-exact derivative needs z, which torch's rule does not keep: one tensor (batch, n) more a layer.
+exact derivative needs z, which torch's rule does not keep: one more tensor (batch, n) per layer.
 
 References:
     Notes 002 and 003; Higham & Higham (2019), Lemma 5.1.

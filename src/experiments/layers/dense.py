@@ -30,11 +30,11 @@ class Dense(nn.Module):
         activation: sigma.
         initializer: how W and b are drawn; a list has one per run.
         runs: None for one network; R for a stack, which adds a leading axis R to W, b and a.
-        normalize: standardise z over the neurons of each example before sigma (layer
-            normalisation without gain and bias).
         seed: one seed per run, or the first of R consecutive ones. Run r of a stack draws what the
             layer alone draws from run r's seed. Or one generator per run, which a network hands from
             layer to layer.
+        normalize: standardise z over the neurons of each example before sigma (layer
+            normalisation without gain and bias).
 
     Raises:
         ConfigurationError: for a size below 1, or a room of the wrong kind.

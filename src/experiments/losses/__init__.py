@@ -1,4 +1,4 @@
-"""What the network is trained to make small, one room each: cost, delta and curvature by hand."""
+"""Losses, one room each: cost, delta and curvature, written by hand."""
 
 from experiments.losses.absolute_error import AbsoluteError
 from experiments.losses.binary_cross_entropy import BinaryCrossEntropy

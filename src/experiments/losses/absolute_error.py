@@ -1,10 +1,10 @@
-r"""Absolute error: the sum of the absolute differences, the loss that tolerates wrong labels.
+r"""Absolute error: the sum of the absolute differences, a loss that tolerates wrong labels.
 
 ::
 
     C_d     = sum_j |a_j - t_j|
     delta   = J sign(a - t)                   J = da/dz of the link
-    H v     = (dJ/dz . v) sign(a - t)         beside the kinks
+    H v     = (dJ/dz . v) sign(a - t)         away from the kinks
 
     link       delta_j                                          cost of a class   convex in z
     identity   sign(a_j - t_j)                                  [0, inf)          yes

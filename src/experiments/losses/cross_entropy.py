@@ -6,11 +6,11 @@ r"""Cross-entropy on a softmax: the negative log-likelihood of the class.
     delta   = a - t                                  a = softmax(z)
     H v     = a (v - <a, v>)                         H = diag(a) - a a^T, convex
 
-Form: for a class y, delta_y = -(sum of the other a_j), not a_y - 1, and C_d = (m - z_y) +
-log1p(sum_j e^(z_j - m) - 1), m the largest logit, with the y-th term left out of the sum; cost and
-delta keep their digits both where the answer is confidently right and where it is confidently wrong.
+Form: with m the largest logit and e_j = e^(z_j - m), a class y has delta_y = -(sum of the other a_j),
+not a_y - 1, and C_d = (m - z_y) + log1p(S + (e_y - 1)), S the sum of the other e_j. Cost and delta keep
+their digits both where the answer is confidently right and where it is confidently wrong.
 
-Range: [0, inf).   Normaliser: none, one number an example (nats).   Targets: classes, or rows that
+Range: [0, inf).   Normaliser: none, one number per example (nats).   Targets: classes, or rows that
 sum to one (soft targets), for which the infimum is the row's entropy.
 
 References:

@@ -1,4 +1,4 @@
-r"""Focal loss: cross-entropy that looks away from examples which are already right.
+r"""Focal loss: cross-entropy that down-weights examples which are already classified well.
 
 ::
 
@@ -12,7 +12,7 @@ r"""Focal loss: cross-entropy that looks away from examples which are already ri
 
 The factor f' tends to 1 where the answer is confidently wrong, so delta is cross-entropy's there, and
 to (1 + gamma) q^gamma where it is right. gamma = 0 is cross-entropy. Not convex for gamma > 0: f'' < 0
-from some u > 2 on. Not proper: its minimum is not the true conditional probability.
+for large u. Not a proper loss: its minimum is not the true conditional probability.
 
 Range: [0, inf).   Normaliser: none with a softmax; the sum over the outputs with a sigmoid.
 Targets: classes; rows that sum to one (softmax) or shares (sigmoid) weigh the terms.

@@ -10,7 +10,7 @@ r"""Label-smoothed cross-entropy: cross-entropy against targets that are never q
 delta is 0 at a finite output, a = t', where the logits of the right class lead the others by
 log(1 + n_L (1 - s) / s): the logits do not grow without end, as cross-entropy makes them.
 
-Range: for a class, from the entropy of t' to inf.   Normaliser: none, one number an example (nats).
+Range: for a class, from the entropy of t' to inf.   Normaliser: none, one number per example (nats).
 Targets: classes, or rows that sum to one (soft targets).
 
 References:
