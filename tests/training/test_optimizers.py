@@ -204,6 +204,7 @@ def test_gradients_and_the_graph_are_left_alone() -> None:
         (lambda: Adam(lr=0.1, betas=(1.0, 0.9)), "beta1"),
         (lambda: Adam(lr=0.1, betas=(0.9, math.nan)), "beta2"),
         (lambda: Adam(lr=0.1, betas=(0.9,)), "betas"),
+        (lambda: Adam(lr=0.1, betas=torch.tensor(0.9)), "betas"),
         (lambda: Adam(lr=0.1, eps=-1e-8), "eps"),
         (lambda: AdamW(lr=0.1, weight_decay=math.inf), "weight_decay"),
     ],

@@ -31,15 +31,19 @@ class Moments(Optimizer):
         eps: Hyperparameter,
         weight_decay: Hyperparameter,
     ) -> None:
-        pair = betas.unbind(-1) if isinstance(betas, Tensor) else tuple(betas)
+        pair: tuple[Hyperparameter, ...] = ()
+        if isinstance(betas, Tensor):
+            pair = betas.unbind(-1) if betas.ndim else ()
+        elif isinstance(betas, Sequence):  # an option file may hold anything
+            pair = tuple(betas)
         if len(pair) != 2:
             found, remedy = f"betas={betas!r}", "give betas=[0.9, 0.999]"
             raise ConfigurationError(describe(found, "two numbers, beta1 and beta2", remedy))
-        super().__init__(lr=lr, rate1=pair[0], rate2=pair[1], eps=eps, weight_decay=weight_decay)
-        for name, below in (("rate1", 1.0), ("rate2", 1.0)):
-            beta = self.hyperparameters[name]
-            require(name.replace("rate", "beta"), beta, below)
-            self.hyperparameters[name] = 1 - beta
+        super().__init__(lr=lr, beta1=pair[0], beta2=pair[1], eps=eps, weight_decay=weight_decay)
+        for k in (1, 2):
+            beta = self.hyperparameters.pop(f"beta{k}")
+            require(f"beta{k}", beta, below=1.0)
+            self.hyperparameters[f"rate{k}"] = 1 - beta
         for name in ("lr", "eps", "weight_decay"):
             require(name, self.hyperparameters[name])
 
