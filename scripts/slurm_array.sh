@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every task of a SLURM array trains its share of a sweep's cells, on one GPU.
+# Every task of a SLURM array (numbered without gaps) trains its share of a sweep's cells, on one GPU.
 #
 #   sbatch --array=0-7 --gres=gpu:1 scripts/slurm_array.sh study=vanishing_gradient size=full
 #

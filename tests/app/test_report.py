@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -112,13 +111,11 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'pandas', 'matplotlib', 'hydra'} & set(sys.modules)))"
     )
-    began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip().endswith("[]")
     assert "RUNS_DIR/NAME" in done.stdout
-    assert time.perf_counter() - began < 30  # the bound on time is the missing imports
 
 
 def test_the_script_is_the_door(tmp_path: Path) -> None:

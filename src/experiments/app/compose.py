@@ -127,12 +127,12 @@ class Composition:
         self.config.hydra.job.num = number
 
     def plain(self) -> Mapping[str, Any]:
-        """The config without its hydra node, resolved, in plain containers that jobs share."""
+        """The config without its hydra node, resolved, in plain containers; jobs share some of them."""
         return plain(self.config, self._constant)
 
 
 def _constant(config: DictConfig, changing: Collection[str]) -> Mapping[str, Any]:
-    """Plain containers of the nodes that are the same for all jobs: nothing is set or looked up there."""
+    """Plain containers of the nodes that are the same for all jobs: not set, and without interpolation."""
     nodes: Any = OmegaConf.to_container(config, resolve=False)
     return {
         key: found

@@ -43,8 +43,7 @@ SMALL = (
 class Finding(NamedTuple):
     """One line: whether it works, what was asked, what was found.
 
-    ``absent`` is something that some runs want and others do not; ``wrong`` is the matter of a
-    doctor.
+    ``absent`` is something that only some runs need; ``wrong`` is something to be put right.
     """
 
     verdict: Literal["ok", "absent", "wrong"]

@@ -92,7 +92,7 @@ class StackedLauncher(Launcher):
 
 
 class CellReturn(JobReturn):
-    """What Hydra is told of a cell; its config is made again only for who asks, and few do."""
+    """What Hydra is told of a cell; its config is made when it is asked for, which is rare."""
 
     def __init__(self, cell: "Cell", overrides: Sequence[str], task_name: str) -> None:
         self._cell = cell

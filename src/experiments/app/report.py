@@ -20,7 +20,11 @@ FEW = 12
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer ``report.py RUNS_DIR/NAME``: 0 when it is written, 1 if a cell failed, 2 if there is none."""
+    """Answer ``report.py RUNS_DIR/NAME``.
+
+    Returns:
+        0 if the report is written, 1 if it is and a cell has failed, 2 if there is nothing to report.
+    """
     parser = argparse.ArgumentParser(
         prog="report.py",
         description="Rebuild the tables of a sweep from its cells, write report.html and the "

@@ -28,7 +28,7 @@ class Account:
         seeds: the seeds, in words.
         versions: what the cells were made with.
         facts: what was noted of the machine's arithmetic.
-        seconds: computing time of all cells together; of a sweep without a step none of it is training.
+        seconds: computing time of all cells together, measuring included.
     """
 
     counts: dict[str, int]

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 from pandas import DataFrame
 
-#: a page with more rows than this is slow to open; the rest is in the parquet file
+#: a page with more rows than this is slow to open
 ROWS = 2000
 #: digits of a number in a table
 DIGITS = 4
@@ -50,9 +50,9 @@ def table_html(frame: DataFrame, wide: Sequence[str] = ()) -> Markup:
         "</table></div>"
     ).format(head, body)
     if len(frame) > ROWS:
-        table += Markup('<p class="note">{} more rows are in results.parquet.</p>').format(
-            len(frame) - ROWS
-        )
+        table += Markup(
+            '<p class="note">{} more rows are not shown; results.parquet holds every cell.</p>'
+        ).format(len(frame) - ROWS)
     return table
 
 

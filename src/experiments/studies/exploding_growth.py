@@ -148,7 +148,7 @@ class Explosion:
         return _passes(float(self.family.depths[0]), float(predicted[0]), factor, largest)
 
     def lost(self, depth: int) -> tuple[int, int]:
-        """Of how many seeds' first-layer gradients the network's own floats are not finite."""
+        """Seeds whose first-layer gradient is not finite in the network's own floats, of how many."""
         held, true = self.family.at(depth, "first_float"), self.family.at(depth, "first")
         seen = ~np.isnan(true) | ~np.isnan(held)
         return int((~np.isfinite(held[seen])).sum()), int(seen.sum())

@@ -88,7 +88,8 @@ class TrainerSettings:
         batch_size: examples a step, from 1; None for the full training split (gradient descent).
         sampling: "shuffled" epochs, or "replacement": every example of every batch drawn anew, as the
             notes' stochastic gradient descent does.
-        evaluations: how often validation is measured between the first and the last step, from 1.
+        evaluations: validation is measured at step 0 and after each of so many equal parts of the
+            steps, from 1.
         patience: stop a run when its training loss has not fallen for so many evaluations; None
             never stops early.
         min_delta: the least fall of the training loss that counts as one.

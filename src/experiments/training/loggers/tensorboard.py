@@ -25,8 +25,9 @@ Layers = Literal["all", "ends", "none"]
 class TensorBoard(CellLogger):
     """Writes ``cells/CELL/tensorboard``.
 
-    A scalar that is not finite is kept: TensorBoard marks it with a triangle. A histogram leaves
-    non-finite entries out and their number is written beside it as ``.../nonfinite``.
+    A point of a curve that is not finite is kept: TensorBoard marks it with a triangle. A final
+    metric that is not finite is left out. A histogram leaves non-finite entries out and their number
+    is written beside it as ``.../nonfinite``.
 
     Args:
         layers: which layers' ledger numbers become scalars: "all", "ends" (the first and the last)

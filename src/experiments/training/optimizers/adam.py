@@ -10,7 +10,8 @@
 Equal to torch.optim.Adam, run by run.
 
 Scale: a gradient far above eps is divided out, so updates do not shrink with depth; below eps they
-do. In float32 g^2 is 0 from |g| = 1e-23 down: such a layer moves by lr m / (c1 eps).
+do. In float32 g^2 is 0 from |g| = 1e-23 down, from 1e-19 where subnormals are flushed: such a layer
+moves by lr m / (c1 eps).
 
 References:
     Kingma & Ba (2015), algorithm 1.
