@@ -472,8 +472,9 @@ def test_the_published_mnist1d_accuracies(linear, raw, expected, tmp_path: Path)
     printed = {
         (row["network"], row["head"]): row for row in findings.tables[0].frame.to_dict("records")
     }
-    test = printed["linear", "cross entropy"]["published test %"]
+    test = printed["linear", "cross entropy"]["theirs, test %"]
     assert f"of the test part (published {test})" in findings.verdicts[0].sentence
+    assert "of the test part (other code 22)" in findings.verdicts[0].sentence
 
 
 # -- calibration_after_temperature -----------------------------------------------------------------

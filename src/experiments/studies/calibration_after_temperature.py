@@ -39,7 +39,7 @@ METRICS: dict[str, Metric] = {"nll": NLL(), "brier": Brier(), "ece": ECE(BINS)}
 CALIBRATED = 0.1
 CROSS, RAW = "cross entropy", "half squared error, raw"
 #: test accuracy in per cent on MNIST-1D after 6000 steps: three seeds, computed once
-PUBLISHED = {
+ELSEWHERE = {
     CROSS: ("63.6 to 64.2", ".30"), "binary cross entropy": ("62.1 to 62.8", ".29"),
     RAW: ("58.9 to 61.0", ".07 to .10"), "half squared error on sigmoid": ("60.8 to 63.9", "–"),
     "half squared error on softmax": ("60.4 to 63.4", "–"),
@@ -79,7 +79,7 @@ class CalibrationAfterTemperature(Study):
                 contest, folder, True, "After one temperature", "softmax(z / T) for every head."
             ),
         )
-        tables = (_table(contest, measured), _published(contest, measured))
+        tables = (_table(contest, measured), _elsewhere(contest, measured))
         return Findings(verdicts, tables, figures)
 
 
@@ -176,23 +176,24 @@ def _table(contest: Contest, measured: DataFrame) -> Table:
     return Table("Before and after", caption, DataFrame(rows))
 
 
-def _published(contest: Contest, measured: DataFrame) -> Table:
+def _elsewhere(contest: Contest, measured: DataFrame) -> Table:
     rows = []
-    for head, (accuracy, ece) in PUBLISHED.items():
+    for head, (accuracy, ece) in ELSEWHERE.items():
         arms: list[Arm] = [arm for arm in contest.arms if arm.head == head]
         seeds = np.concatenate([np.empty(0), *(values_of(a.rows, "test/accuracy") for a in arms)])
         here = f"{100 * seeds.min():.1f} to {100 * seeds.max():.1f}" if len(seeds) else "–"
         own = measured.loc[measured["head"] == head, "ece"]
         rows.append({
-            "head": head, "published accuracy, %": accuracy, "here, %": here,
-            "published ECE": ece, "ECE here": f"{own.min():.2f} to {own.max():.2f}" if len(own) else "–",
+            "head": head, "their accuracy, %": accuracy, "here, %": here,
+            "their ECE": ece, "ECE here": f"{own.min():.2f} to {own.max():.2f}" if len(own) else "–",
         })  # fmt: skip
     caption = (
-        "Published: MNIST-1D, the same network trained for 6,000 steps on all 4,000 examples in a fixed "
-        "order at rate .01, raw outputs clipped to [0, 1]. Here 500 examples are kept for validation, order "
-        "is drawn, each head has its own rate, and raw outputs are divided by their sum."
+        "Theirs: other code, MNIST-1D, three seeds of the same network trained for 6,000 steps on all 4,000 "
+        "examples in a fixed order at rate .01, raw outputs clipped to [0, 1]. Here 500 examples are "
+        "kept for validation, order is drawn, each head has its own rate, and raw outputs are divided by "
+        "their sum."
     )
-    return Table("Beside the published numbers", caption, DataFrame(rows))
+    return Table("Beside another program's numbers", caption, DataFrame(rows))
 
 
 def _diagram(contest: Contest, folder: Path, after: bool, title: str, caption: str) -> Figure:

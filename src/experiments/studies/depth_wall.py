@@ -27,13 +27,13 @@ from experiments.studies.reading import DEPTH, NOTHING, decided
 ACCURACY = "test/accuracy"
 HIDDEN = "depth (hidden layers)"
 CROSS, SQUARED = "binary cross entropy", "half squared error on sigmoid"
-#: mean test accuracy that the published runs lie above (+) or below (-): head, depth, bound
+#: mean test accuracy that the runs of other code lie above (+) or below (-): head, depth, bound
 ACCEPTED = (
     (CROSS, 3, 0.85, +1), (CROSS, 4, 0.4, -1),
     (SQUARED, 1, 0.85, +1), (SQUARED, 2, 0.7, -1), (SQUARED, 3, 0.3, -1),
 )  # fmt: skip
-#: test accuracy of three seeds each: digits, 30 neurons a layer, 60 epochs of batches of 10
-PUBLISHED = {
+#: test accuracy of three seeds each by other code: digits, 30 neurons a layer, 60 epochs of batches of 10
+ELSEWHERE = {
     (CROSS, 1): ".973 .970 .946", (CROSS, 2): ".953 .966 .960", (CROSS, 3): ".939 .943 .949",
     (CROSS, 4): ".17 .10 .09", (SQUARED, 1): ".933 .949 .933", (SQUARED, 2): ".35 .43 .29",
     (SQUARED, 3): ".13 .10 .06", (SQUARED, 4): ".09 .10 .10",
@@ -61,7 +61,7 @@ class DepthWall(Study):
         "of one more sigmoid layer."
     )
     refuted_by: ClassVar[str] = (
-        "A mean accuracy whose interval lies on the wrong side of the published bound "
+        "A mean accuracy whose interval lies on the wrong side of its bound "
         f"({', '.join(_bound(*each) for each in ACCEPTED)}); a factor between the losses whose interval is "
         f"off the factor of a layer by more than {AGREE - 1:.0%}."
     )
@@ -91,7 +91,7 @@ class DepthWall(Study):
         )
         known = tuple(verdict for verdict in verdicts if verdict is not None)
         shown = tuple(figure for figure in drawn if figure is not None)
-        return Findings(known, (_published(along), table), shown)
+        return Findings(known, (_elsewhere(along), table), shown)
 
 
 def _walls(along: Along) -> Verdict:
@@ -154,7 +154,7 @@ def _a_layer(along: Along, head: str) -> Interval:
 
 
 def _others(along: Along) -> Verdict | None:
-    """The heads that the published table does not have."""
+    """The heads that nobody else has numbers of."""
     parts = []
     for head in along.contest.heads:
         if head in (CROSS, SQUARED):
@@ -168,17 +168,17 @@ def _others(along: Along) -> Verdict | None:
     return Verdict(f"Test accuracy by hidden layers: {'; '.join(parts)}.", "measured")
 
 
-def _published(along: Along) -> Table:
+def _elsewhere(along: Along) -> Table:
     rows = []
-    for (head, depth), theirs in PUBLISHED.items():
+    for (head, depth), theirs in ELSEWHERE.items():
         ours = values_of(along.at(head, depth).sort_values("seed"), ACCURACY)
         here = " ".join(f"{value:.3f}".removeprefix("0") for value in ours)
-        rows.append({"head": head, "depth": depth, "published": theirs, "here": here or "–"})
+        rows.append({"head": head, "depth": depth, "other code": theirs, "here": here or "–"})
     caption = (
-        "Test accuracy of every seed. Published: computed once with three seeds, a training part of another "
-        "size and another split; here the split is fixed and seeds draw weights and order."
+        "Test accuracy of every seed. Other code: computed once with three seeds, a training part of "
+        "another size and another split; here the split is fixed and seeds draw weights and order."
     )
-    return Table("Beside the published numbers", caption, DataFrame(rows))
+    return Table("Beside another program's numbers", caption, DataFrame(rows))
 
 
 def _gradients(along: Along) -> Figure | None:
