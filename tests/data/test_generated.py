@@ -87,6 +87,13 @@ def test_noise_is_in_the_training_targets_alone() -> None:
     assert float((noisy.train.t - clean.train.t).std()) == pytest.approx(0.5, rel=0.06)
 
 
+def test_a_target_of_ones_own_is_rounded_to_float32() -> None:
+    """Whatever type it computes in."""
+    train = UnitCube(target=lambda x: x.double().sum(1) / 3).load().train
+    assert train.t.dtype == torch.float32
+    torch.testing.assert_close(train.t, train.x / 3)
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 6])
 def test_tents_compose(k) -> None:
     """The tent of 2^(k-1) cycles is m(x) = 1 - |1 - 2x| composed k times (Telgarsky)."""

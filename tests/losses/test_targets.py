@@ -68,6 +68,21 @@ def test_shapes_that_would_broadcast(outputs, t):
     refused(MeanSquaredError(), outputs, t, r"targets torch\..* of shape .* for outputs of shape")
 
 
+@pytest.mark.parametrize(
+    ("outputs", "t", "remedy"),
+    [
+        (torch.zeros(4, 3), torch.zeros(4), r"class indices as integers: t\.long\(\)"),
+        (torch.zeros(2, 4, 3), torch.zeros(2, 4), r"class indices as integers: t\.long\(\)"),
+        (torch.zeros(4, 1), torch.zeros(4), r"t\.unsqueeze\(-1\)"),
+        (torch.zeros(2, 4, 1), torch.zeros(4), r"t\.unsqueeze\(-1\)"),
+        (torch.zeros(4, 3), torch.zeros(5), "reshape the targets"),
+    ],
+)
+def test_the_remedy_fits_the_mistake(outputs, t, remedy):
+    """Indices of the wrong type and a forgotten axis have one shape, and two remedies."""
+    refused(HalfSquaredError(), outputs, t, remedy)
+
+
 def test_targets_that_want_a_gradient():
     """They would silently get none."""
     refused(HalfSquaredError(), torch.zeros(2, 3), torch.zeros(2, 3, requires_grad=True), "detach")
@@ -139,6 +154,8 @@ def test_outputs_without_a_batch_or_of_integers(outputs):
         (lambda: LabelSmoothedCrossEntropy(-0.1), "smoothing=-0.1"),
         (lambda: LabelSmoothedCrossEntropy(NAN), "smoothing=nan"),
         (lambda: RescaledSquaredError(k=0.0), "k=0"),
+        (lambda: RescaledSquaredError(M=0.0), "M=0"),
+        (lambda: RescaledSquaredError(k=-1.0), "k=-1"),
         (lambda: RescaledSquaredError(M=INF), "M=inf"),
         (lambda: RescaledSquaredError(link="softmax"), "link='softmax'"),
     ],

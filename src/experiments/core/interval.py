@@ -13,7 +13,8 @@ DECIDING = 3
 class Interval:
     """An estimate over seeds, its lower and upper bound, and how many seeds stand behind it.
 
-    One seed gives no interval: both bounds are then NaN, and the text says so.
+    Too few seeds give no interval (one for a mean, five for a median): both bounds are then NaN, and
+    the text says so.
 
     Args:
         value: the estimate.
@@ -80,5 +81,6 @@ class Interval:
             text = f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
         else:
             text = f"{self.value:.3g}"
-            notes.insert(0, "one seed, no interval")
+            seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+            notes.insert(0, f"{seeds}, no interval")
         return f"{text} ({'; '.join(notes)})" if notes else text

@@ -52,7 +52,7 @@ def canonical(
                 f"targets {t.dtype} of shape {tuple(t.shape)} for outputs of shape {tuple(whole)}",
                 f"class indices of shape {tuple(whole[:-1])} or values of shape {tuple(whole)}, "
                 "the run axis left out where all runs share them",
-                "reshape the targets, for instance t.unsqueeze(-1) for one output",
+                _remedy(t, whole),
             )
         )
     if indices and whole[-1] > 1:
@@ -67,6 +67,14 @@ def canonical(
         # in the dtype given: a row of float32 sums to one within float32, whatever the outputs are
         check_values(t if t.is_floating_point() else values, whole[-1], kind)
     return values
+
+
+def _remedy(t: Shaped[Tensor, "..."], outputs: torch.Size) -> str:
+    if not t.is_floating_point() or t.shape not in (outputs[:-1], outputs[-2:-1]):
+        return "reshape the targets"
+    if outputs[-1] == 1:
+        return "add the axis of the one output: t.unsqueeze(-1)"
+    return "give class indices as integers: t.long()"
 
 
 def _require_no_rows(t: Shaped[Tensor, "R R"]) -> None:

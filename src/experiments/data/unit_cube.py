@@ -101,4 +101,4 @@ class UnitCube(RegressionDataset):
                 "reduce over axis 1 in target",
             )
             raise ConfigurationError(describe(found, f"one for each of {len(x)} points", remedy))
-        return t.reshape(len(x), 1)
+        return t.reshape(len(x), 1).float()

@@ -66,7 +66,8 @@ class Dense(nn.Module):
                 describe(
                     f"activation={activation!r}",
                     "an Activation",
-                    "use a room of experiments.activations, or subclass core.activation.Activation",
+                    "use one of experiments.activations (torch.nn's have no .derivative), or subclass "
+                    "experiments.core.activation.Activation",
                 )
             )
         self.in_features = in_features

@@ -24,6 +24,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, as_rows
@@ -54,7 +55,8 @@ class LabelSmoothedCrossEntropy(Loss):
 
     def __init__(self, smoothing: float | int = 0.1, link: str = "softmax") -> None:
         super().__init__(link)
-        if not 0 <= smoothing < 1:
+        self.smoothing = finite("smoothing", smoothing, low=0.0)
+        if self.smoothing >= 1:
             raise ConfigurationError(
                 describe(
                     f"smoothing={smoothing}",
@@ -62,7 +64,6 @@ class LabelSmoothedCrossEntropy(Loss):
                     "use smoothing=0.1, or 0 for plain cross-entropy",
                 )
             )
-        self.smoothing = float(smoothing)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
         s = self.smoothing

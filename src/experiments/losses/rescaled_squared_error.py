@@ -25,6 +25,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.finite import finite
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, as_rows
 
@@ -56,12 +57,11 @@ class RescaledSquaredError(Loss):
 
     def __init__(self, k: float | int = 1.0, M: float | int = 1.0, link: str = "identity") -> None:
         super().__init__(link)
-        for name, value in (("k", k), ("M", M)):
-            if not (0 < value < math.inf):
-                raise ConfigurationError(
-                    describe(f"{name}={value}", "a finite number above 0", f"try {name}=1")
-                )
-        self.k, self.M = float(k), float(M)
+        self.k, self.M = finite("k", k, low=0.0), finite("M", M, low=0.0)
+        if self.k == 0 or self.M == 0:
+            raise ConfigurationError(
+                describe(f"k={self.k:g}, M={self.M:g}", "two numbers above 0", "try k=1, M=1")
+            )
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
         rows = as_rows(t, z)

@@ -15,7 +15,7 @@ from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
 from experiments.core.whole import whole
 from experiments.layers import Dense, LayerRecord
 
-_A_ROOM = "use a room of experiments.activations, for instance Tanh()"
+_A_ROOM = "use one of experiments.activations (torch.nn's have no .derivative), for instance Tanh()"
 
 
 class MLP(nn.Module):
