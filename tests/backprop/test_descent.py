@@ -96,7 +96,7 @@ def test_a_run_of_a_stack_is_the_run_alone():
         assert close([W[r] for W in stack.weights], alone.weights, 1e-12)
 
 
-#: PUBLISHED 2.1: a sigmoid neuron, x = 1 and t = 0, 300 steps: loss, eta, start, a, and w, b after
+#: Nielsen (2015), chapter 3: a neuron, x = 1 and t = 0, 300 steps: loss, eta, start, a, and w, b after
 NEURONS = [
     (HalfSquaredError(link="sigmoid"), 0.15, (0.6, 0.9), 0.0939556949, (-1.28313243, -0.98313243)),
     (HalfSquaredError(link="sigmoid"), 0.15, (2.0, 2.0), 0.2028484243, (-0.68429291,) * 2),
@@ -109,7 +109,7 @@ NEURONS = [
 
 @pytest.mark.parametrize(("loss", "lr", "start", "answer", "after"), NEURONS)
 def test_nielsens_neuron(loss, lr, start, answer, after):
-    """One neuron learns to answer 0, to the published digits."""
+    """One neuron learns to answer 0, to the digits of the stated update."""
     net = MLP((1, 1), Sigmoid(), Glorot(), seed=0).double()
     with torch.no_grad():
         net.weights[0].fill_(start[0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.backprop.networks import arrays, mixed, names
 from tests.oracles import backprop as oracle
 
-from experiments.activations import Identity, ReLU, Sigmoid, Tanh
+from experiments.activations import ELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.backprop import (
     forward_pass,
     forward_products,
@@ -24,17 +24,19 @@ from experiments.initializers import Gaussian, Orthogonal
 from experiments.models import MLP
 
 F64 = torch.float64
-#: PUBLISHED numbers: W_jk = cos(3j+k+2l), b_j = sin(j+2l)/2, x = (.1, .5), 2-2-3-1
+#: by mpmath with 30 digits: W_jk = cos(3j+k+2l), b_j = sin(j+2l)/2, x = (.1, .5), 2-2-3-1
 GOLDEN = [
     (Sigmoid, 0.792566411906, (0.000169416192, 0.001650021065)),
     (ReLU, 0.985824201033, (0.000399159552, 0.076108304059)),
+    (Tanh, 0.663449040723, (-0.015182996291, -0.051396998920)),
+    (ELU, 0.995591490916, (0.002316609191, 0.085810732631)),
 ]
 
 
 @pytest.mark.parametrize(("room", "output", "gradient"), GOLDEN)
 @pytest.mark.parametrize("order", ["reverse", "row"])
 def test_golden_network(room, output, gradient, order):
-    """The 2-2-3-1 network has the published output and input gradient, in both orders."""
+    """The 2-2-3-1 network has the known output and input gradient, in both orders."""
     net = tutorial_network(room())
     x = torch.tensor([[0.1, 0.5]], dtype=F64)
     assert float(forward_pass(net, x).a[-1]) == pytest.approx(output, abs=1e-11)

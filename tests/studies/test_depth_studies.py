@@ -270,7 +270,7 @@ def _trainable(ends: Mapping[float, float], depths: tuple[int, ...] = DEPTHS) ->
 
 
 def test_training_that_ends_at_six_xi_is_confirmed() -> None:
-    """xi_c is 3.63 and 6.98 at these ratios (PUBLISHED: sigma_w^2 = 1 and 4), so 6 xi_c is 22 and 42."""
+    """xi_c is 3.63 and 6.98 at these ratios (sigma_w^2 = 1 and 4), so 6 xi_c is 22 and 42."""
     found = _trainable({0.568: 20, 1.0: 80, 2.27: 40})
     units, largest, protocol = found.verdicts
     assert (units.outcome, largest.outcome) == ("confirmed", "confirmed")
@@ -305,7 +305,7 @@ def test_an_end_beyond_the_depths_is_open_on_that_side() -> None:
 
 
 def test_the_rule_is_drawn_as_it_bends() -> None:
-    """6 xi_c between sigma_w^2 = 1 and 4: 21.8 and 41.9 at the ends (PUBLISHED), beyond 100 between."""
+    """6 xi_c between sigma_w^2 = 1 and 4: 21.8 and 41.9 at the ends, beyond 100 between."""
     rows = _table([
         {"activation": "tanh", "initializer": "critical", "initializer.ratio": ratio,
          "model.depth": depth, "seed": 0, "train/accuracy": 1.0}
@@ -320,7 +320,7 @@ def test_the_rule_is_drawn_as_it_bends() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_digits_train_to_the_published_depths(tmp_path: Path) -> None:
-    """PUBLISHED 5 on a reduced grid: 50 % within [4, 9] xi_c off criticality, deepest at criticality."""
+    """On a reduced grid: 50 % within [4, 9] xi_c off criticality, deepest at criticality."""
     folder = tmp_path / "trainable_depth"
     answer = train(
         "study=trainable_depth", f"runs_dir={tmp_path}", "model.depth=20,30,45,70", "seed=0",
