@@ -47,6 +47,18 @@ def test_every_logger_survives_non_finite_numbers(room, tmp_path) -> None:
     assert len(again) == len(files)
 
 
+def test_a_cell_that_is_opened_twice_at_once(tmp_path, monkeypatch) -> None:
+    """Event files that another process has just removed are gone, which is what was wanted."""
+    search = Path.glob
+
+    def stale(path: Path, pattern: str) -> list[Path]:
+        return [*search(path, pattern), path / "events.out.tfevents.gone"]
+
+    monkeypatch.setattr(Path, "glob", stale)
+    written(TensorBoard(), tmp_path)
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
 def test_opening_keeps_the_settings(room, tmp_path) -> None:
     """One configured logger opens one of its kind for every cell, and stays closed itself."""

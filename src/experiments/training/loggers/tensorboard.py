@@ -49,7 +49,8 @@ class TensorBoard(CellLogger):
     def open(self, folder: Path, cell: str) -> "TensorBoard":
         opened = TensorBoard(self.layers, self.histograms)
         for old in (folder / "tensorboard").glob("events.out.tfevents.*"):
-            old.unlink()  # a cell that is run again replaces its curves
+            # a cell that is run again replaces its curves; another process may just be doing so
+            old.unlink(missing_ok=True)
         opened._file = EventFile(folder / "tensorboard")
         return opened
 
