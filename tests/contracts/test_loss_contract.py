@@ -24,6 +24,7 @@ from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 import experiments.losses
 from experiments.core.errors import ConfigurationError
 from experiments.core.loss import Loss
+from experiments.losses import LabelSmoothedCrossEntropy
 
 CLASSES, BATCH = 4, 5
 ROOMS = {name: importlib.import_module(f"experiments.losses.{name}")
@@ -239,6 +240,14 @@ def test_float32_keeps_its_digits_in_the_tails(loss):
             error = ((found.double() - wanted).abs() / wanted.abs())[normal]
             assert error.max() < 2e-5, f"{loss}: {error.max():.2e}"
             assert (found[~normal].abs() <= 2 * tiny).all()
+
+
+@pytest.mark.parametrize("smoothing", [1e-2, 1e-4, 1e-6])
+def test_a_little_smoothing_keeps_its_digits_where_the_answer_is_right(smoothing):
+    """There delta is what is left, s (1 - 1/n_L): right in float32 too, though 1 - t'_y is not."""
+    loss, z = LabelSmoothedCrossEntropy(smoothing), torch.tensor([[40.0, 0.0, -5.0, 1.0]])
+    _, delta = expected(loss, z, torch.tensor([0]))
+    torch.testing.assert_close(loss.delta(z, torch.tensor([0])).double(), delta, rtol=1e-6, atol=0)
 
 
 @every_loss

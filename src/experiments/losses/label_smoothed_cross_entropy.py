@@ -4,7 +4,7 @@ r"""Label-smoothed cross-entropy: cross-entropy against targets that are never q
 
     t'      = (1 - s) t + s / n_L                    s = smoothing
     C_d     = -sum_j t'_j log a_j                    a = softmax(z)
-    delta   = a - t'
+    delta   = a - t' = (1 - s) (a - t) + s (a - 1 / n_L)
     H v     = a (v - <a, v>)                         convex
 
 delta is 0 at a finite output, a = t', where the logits of the right class lead the others by
@@ -66,16 +66,17 @@ class LabelSmoothedCrossEntropy(Loss):
             )
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
-        s = self.smoothing
-        return SoftmaxOutput(z), (1 - s) * as_rows(t, z) + s / z.shape[-1]
+        return SoftmaxOutput(z), t
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        at_z, smoothed = terms
+        (at_z, t), s = terms, self.smoothing
+        smoothed = (1 - s) * as_rows(t, at_z.a) + s / at_z.a.shape[-1]
         return (smoothed * at_z.surprise()).sum(-1)
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, smoothed = terms
-        return at_z.residual(smoothed)
+        # from t, not t': 1 - t'_y would have few digits of a small s
+        (at_z, t), s = terms, self.smoothing
+        return (1 - s) * at_z.residual(t) + s * (at_z.a - 1 / at_z.a.shape[-1])
 
     def curve(
         self,
