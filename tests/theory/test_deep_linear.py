@@ -1,5 +1,7 @@
 """Learning times of deep linear networks: published values, and gradient descent step by step."""
 
+import math
+
 import pytest
 
 from experiments.core.errors import ConfigurationError
@@ -29,6 +31,18 @@ def test_other_depths_take_the_time_of_gradient_descent(layers: int) -> None:
     found = learning_time(2.0, 0.01, 1.8, layers)
     assert descend(layers, 2.0, 0.01, 1.8, 1e-4) == pytest.approx(found, rel=1e-3)
     assert learning_time(2.0, 0.01, 1.8, layers, tau=7.0) == pytest.approx(7 * found)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 6])
+def test_a_plateau_is_as_long_as_the_module_says(layers: int) -> None:
+    """From u_0 = 1e-8 to a tenth of s = 2: logarithmic for D = 2, a power of u_0 above, within 15 %."""
+    s, start = 2.0, 1e-8
+    plateau = (
+        math.log(s / start) / (2 * s)
+        if layers == 2
+        else start ** (2 / layers - 1) / ((layers - 2) * s)
+    )
+    assert learning_time(s, start, s / 10, layers) == pytest.approx(plateau, rel=0.15)
 
 
 def test_a_mode_that_cannot_move_is_refused() -> None:

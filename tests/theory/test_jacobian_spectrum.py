@@ -2,6 +2,7 @@
 
 import math
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -53,8 +54,16 @@ def test_two_orthogonal_relu_layers_follow_the_arcsine_law() -> None:
     np.testing.assert_allclose(density, exact, rtol=0.01)
 
 
-def test_what_makes_no_spectrum_is_refused() -> None:
-    """No layers, no weights: named."""
+def test_what_makes_no_spectrum_is_refused(monkeypatch) -> None:
+    """No layers, no weights, lengths of NaN, another ensemble: named."""
+    for q in ([math.nan], [1.0, math.inf]):
+        with pytest.raises(ConfigurationError, match="found q="):
+            squared_singular_value_density(Tanh(), q, 1.0, _grid(-1, 1))
+    with pytest.raises(ConfigurationError, match="sigma_w=inf"):
+        squared_singular_value_density(Tanh(), [1.0], math.inf, _grid(-1, 1))
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ConfigurationError, match="found ensemble='uniform'"):
+        squared_singular_value_density(Tanh(), [1.0], 1.0, _grid(-1, 1), "uniform")
     with pytest.raises(ConfigurationError, match=r"q=\[\]"):
         squared_singular_value_density(Tanh(), [], 1.0, _grid(-1, 1))
     with pytest.raises(ConfigurationError, match="sigma_w=0"):

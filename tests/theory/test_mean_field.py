@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.oracles import theory as oracle
-from tests.theory.written import Erf, Exponential, HardTanh, Hole, Sin, Square
+from tests.theory.written import Erf, Exponential, HardShrink, HardTanh, Hole, Sin, Square
 
 from experiments.activations import ELU, GELU, SELU, Identity, ReLU, Sigmoid, Tanh
 from experiments.core.errors import ConfigurationError
@@ -335,10 +335,13 @@ def test_the_critical_line_leaves_out_what_has_no_point() -> None:
         (-1.0, 0.1, "sigma_w=-1"),
         (math.nan, 0, "nan"),
         (1, -0.1, "sigma_b=-0.1"),
+        (1e13, 0.1, "sigma_w=1e\\+13|sigma_w=10000000000000"),
+        (1e160, 0.1, "at most 1e\\+12"),
+        (1.0, 1e13, "sigma_b=1"),
     ],
 )
 def test_impossible_scales_are_refused(sigma_w, sigma_b, word) -> None:
-    """sigma_w <= 0, a negative sigma_b and NaN are refused by name."""
+    """sigma_w <= 0, a negative sigma_b, NaN, and lengths beyond those looked for are refused by name."""
     with pytest.raises(ConfigurationError, match=word):
         mean_field.fixed_point(Tanh(), sigma_w, sigma_b)
 
@@ -356,6 +359,27 @@ def test_correlations_outside_of_their_range_are_refused() -> None:
         mean_field.correlation_map(Tanh(), [1.2], 1.5, 0.1)
     with pytest.raises(ConfigurationError, match="give q"):
         mean_field.correlation_map(ReLU(), [0.2], 2.0, 0.1)
+
+
+@pytest.mark.parametrize("q", [[], [0.0, 1.0], [-1.0], [math.nan], [math.inf]])
+def test_a_length_is_a_finite_number_above_0(q) -> None:
+    """What is none is named, and gives no NaN."""
+    with pytest.raises(ConfigurationError, match="found q="):
+        mean_field.length_map(Sigmoid(), q, 1.0, 0.1)
+    with pytest.raises(ConfigurationError, match="found q="):
+        mean_field.slope(Sigmoid(), q)
+
+
+@pytest.mark.parametrize("sigma_b", [0.0, 0.3])
+def test_a_function_that_is_flat_at_0_has_no_critical_point_there(sigma_b: float) -> None:
+    """Hard shrink, phi(0) = phi'(0) = 0, is z far out: chi = 1 is no division by phi'(0)."""
+    with pytest.raises(mean_field.NoCriticalPointError, match="no critical point at sigma_b"):
+        mean_field.critical_sigma_w(HardShrink(), sigma_b)
+
+
+def test_a_bias_whose_variance_is_subnormal_is_none() -> None:
+    """sigma_b = 1e-160: the search ends, near tanh's point without biases."""
+    assert mean_field.critical_sigma_w(Tanh(), 1e-160) == pytest.approx(1, abs=1e-6)
 
 
 def test_slope_is_chi_without_the_weights() -> None:

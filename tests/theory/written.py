@@ -32,6 +32,16 @@ class HardTanh:
         return (z.abs() < 1).to(z.dtype)
 
 
+class HardShrink:
+    """0 near 0, and z elsewhere."""
+
+    def value(self, z: Tensor) -> Tensor:
+        return torch.where(z.abs() > 0.5, z, 0.0)
+
+    def derivative(self, z: Tensor) -> Tensor:
+        return (z.abs() > 0.5).to(z.dtype)
+
+
 class Steep:
     """A narrow step away from 0."""
 

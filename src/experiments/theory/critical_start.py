@@ -121,7 +121,7 @@ class StartingPoint:
 
     @property
     def trainable_depth(self) -> float:
-        """6 xi_c, ``inf`` at criticality; where the length diverges, 6 times the gradient's scale."""
+        """6 xi_c, ``inf`` at criticality; where the length diverges, no more than 6 times |xi_gradient|."""
         point = self.point
         return TRAINABLE * (
             min(point.xi_c, abs(point.xi_gradient)) if point.diverges else point.xi_c

@@ -23,6 +23,7 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.length import (
     BLOCK,
     LARGEST,
+    LARGEST_SCALE,
     RATIO,
     SMALLEST,
     fixed_lengths,
@@ -41,7 +42,7 @@ class NoCriticalPointError(ConfigurationError):
 
 
 def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
-    """The sigma_w at which chi = 1, to 1e-8 relative or better; the smallest, if there are several.
+    """The sigma_w at which chi = 1, to 1e-8 relative or better; if there are several, that of the smallest q.
 
     Args:
         activation: ``value`` and ``derivative`` are used.
@@ -49,24 +50,25 @@ def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
 
     Raises:
         NoCriticalPointError: names the sigma_w searched and what chi does there.
-        ConfigurationError: for sigma_b < 0 or not finite.
+        ConfigurationError: for sigma_b outside [0, 1e12].
 
     Example:
         >>> from experiments.activations import ReLU, Tanh
         >>> round(critical_sigma_w(ReLU(), 0.0) ** 2, 9), round(critical_sigma_w(Tanh(), 0.0), 9)
         (2.0, 1.0)
     """
-    if not (math.isfinite(sigma_b) and sigma_b >= 0):
-        raise ConfigurationError(
-            describe(f"sigma_b={sigma_b}", "a finite number of 0 or more", "give sigma_b=0.2, say")
-        )
+    if not 0 <= sigma_b <= LARGEST_SCALE:
+        expected = f"a number of 0 or more and at most {LARGEST_SCALE:g}"
+        raise ConfigurationError(describe(f"sigma_b={sigma_b}", expected, "give sigma_b=0.2, say"))
     quadrature = Quadrature(activation)
     seen = list[tuple[float, float]]()
-    for q in _roots(quadrature, sigma_b**2, seen):
+    # the search could not begin below a variance that is nearly no float: such a bias is none
+    bias_variance = sigma_b**2 if START * sigma_b**2 > 0 else 0.0
+    for q in _roots(quadrature, bias_variance, seen):
         variance = 1 / quadrature.single(q).slope
         if length_slope(quadrature, q, variance) > 1 + CONFIRMED:
             continue
-        settled = fixed_lengths(quadrature, variance, torch.full_like(variance, sigma_b**2))
+        settled = fixed_lengths(quadrature, variance, torch.full_like(variance, bias_variance))
         chi = variance * quadrature.single(settled.probe).slope
         if not settled.diverges and abs(float(chi) - 1) < CONFIRMED:
             return math.sqrt(float(variance))
@@ -98,8 +100,10 @@ def _roots(
     """Lengths q with chi(q) = 1, from the smallest; ``seen`` collects (sigma_w, chi) on the way."""
     if bias_variance == 0 and quadrature.value_at_zero == 0:
         q = torch.tensor([SMALLEST], dtype=torch.float64)
-        seen.append((float(quadrature.single(q).slope) ** -0.5, 1.0))
-        yield q
+        slope = float(quadrature.single(q).slope)
+        if slope > 0:  # flat at 0, as a hard shrink is, no weight makes up for it
+            seen.append((slope**-0.5, 1.0))
+            yield q
 
     def curve(p: Tensor) -> tuple[Tensor, Tensor]:
         """sigma_w and chi - 1 against p = q - sigma_b^2."""

@@ -6,8 +6,10 @@ s and learning rate 1 / tau::
     tau du/dt = D u^(2 - 2/D) (s - u)
     D = 2:   t(u_0 -> u) = tau / (2 s) ln[u (s - u_0) / (u_0 (s - u))]
 
-A plateau of length about ln(1 / u_0), then a fast rise: depth makes even a linear network learn in
-sigmoidal steps, the strongest modes first.
+From a small u_0 a plateau comes first, then a fast rise: depth makes even a linear network learn in
+sigmoidal steps, the strongest modes first. The plateau lasts about::
+
+    D = 2:   tau / (2 s) ln(s / u_0)            D > 2:   tau / ((D - 2) s) u_0^(2/D - 1)
 
 Validity: gradient flow (small steps) on 1/2 (s - u)^2 per mode, whitened inputs, aligned modes.
 

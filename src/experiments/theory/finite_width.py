@@ -227,12 +227,7 @@ def spectrum_spread(
     References:
         Pennington, Schoenholz & Ganguli (2017), section 2.5.
     """
-    if ensemble not in ("gaussian", "orthogonal"):
-        raise ConfigurationError(
-            describe(
-                f"ensemble={ensemble!r}", "'gaussian' or 'orthogonal'", "choose one of the two"
-            )
-        )
+    require_ensemble(ensemble)
     quadrature, variance = Quadrature(activation), torch.tensor([float(q)], dtype=torch.float64)
     mu_1 = float(quadrature.single(variance).slope)
     mu_2 = float(quadrature.slope_squared(variance))
@@ -251,6 +246,19 @@ def largest_squared_singular_value(depth: int) -> float:
         Pennington, Schoenholz & Ganguli (2017), section 2.4.
     """
     return float((depth + 1) ** (depth + 1) / depth**depth)
+
+
+def require_ensemble(ensemble: str) -> None:
+    """Refuse weights of which no spectrum is known here.
+
+    Raises:
+        ConfigurationError: for anything but "gaussian" and "orthogonal".
+    """
+    if ensemble not in ("gaussian", "orthogonal"):
+        expected = "'gaussian' or 'orthogonal'"
+        raise ConfigurationError(
+            describe(f"ensemble={ensemble!r}", expected, "choose one of the two")
+        )
 
 
 def _require_widths(widths: Sequence[int]) -> None:

@@ -61,7 +61,8 @@ def gradient_scatter(
         inputs: mean square of the input's components, above 0.
 
     Raises:
-        ConfigurationError: for a negative depth, or inputs or a sigma_w that are not above 0.
+        ConfigurationError: for a negative depth or sigma_b, inputs or a sigma_w that are not above 0, or
+            one of them that is not finite.
 
     Example:
         >>> from experiments.activations import ReLU, Tanh
@@ -74,11 +75,12 @@ def gradient_scatter(
     References:
         Hanin & Nica (2020) for A; the rest is the linear response of the length map.
     """
-    if depth < 0 or not inputs > 0 or not sigma_w > 0:
+    above_0 = 0 < inputs < math.inf and 0 < sigma_w < math.inf
+    if depth < 0 or not above_0 or not 0 <= sigma_b < math.inf:
         raise ConfigurationError(
             describe(
-                f"depth={depth}, inputs={inputs}, sigma_w={sigma_w}",
-                "a depth from 0, inputs and sigma_w above 0",
+                f"depth={depth}, inputs={inputs}, sigma_w={sigma_w}, sigma_b={sigma_b}",
+                "a depth from 0, inputs and sigma_w above 0, sigma_b from 0, all finite",
                 "give the number of layers and a signal to follow",
             )
         )

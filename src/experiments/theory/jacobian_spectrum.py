@@ -28,7 +28,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.theory.finite_width import Ensemble
+from experiments.theory.finite_width import Ensemble, require_ensemble
 from experiments.theory.quadrature import Quadrature, Scale, ValueAndDerivative
 
 #: Steps of the path inwards, of the path round, and Newton's steps at each.
@@ -56,7 +56,8 @@ def squared_singular_value_density(
         ensemble: "gaussian" or "orthogonal".
 
     Raises:
-        ConfigurationError: for no layer, sigma_w <= 0 or a length q <= 0.
+        ConfigurationError: for no layer, a sigma_w or length q that is not a finite number above 0, or an
+            unknown ensemble.
 
     Example:
         The product of two Gaussian matrices ends at x = 27 / 4:
@@ -67,6 +68,7 @@ def squared_singular_value_density(
         tensor([ True,  True, False, False])
     """
     _require(q, sigma_w)
+    require_ensemble(ensemble)
     squares, weights, counts = _squared_slopes(activation, q)
     mean = float((counts * (weights * squares).sum(-1).log()).sum())
     solver = _Solver(squares, weights, counts, 2 * len(q) * math.log(sigma_w), ensemble)
@@ -139,11 +141,13 @@ def _one(like: Tensor) -> Tensor:
 
 
 def _require(q: Sequence[Scale], sigma_w: Scale) -> None:
-    if not len(q) or min(q) <= 0:
+    if not len(q) or not all(0 < length < math.inf for length in q):
         raise ConfigurationError(
-            describe(f"q={list(q)}", "one variance above 0 a layer", "give q=[1.0] * layers, say")
+            describe(
+                f"q={list(q)}", "one finite variance above 0 a layer", "give q=[1.0] * layers, say"
+            )
         )
-    if not sigma_w > 0:
+    if not 0 < sigma_w < math.inf:
         raise ConfigurationError(
-            describe(f"sigma_w={sigma_w}", "a number above 0", "give sigma_w=1.0, say")
+            describe(f"sigma_w={sigma_w}", "a finite number above 0", "give sigma_w=1.0, say")
         )

@@ -6,7 +6,7 @@ r"""The length map and its fixed point: how the size of the signal evolves with 
 
 q* is the fixed point that iterating V from q = 1, a standardised signal, runs into: the nearest
 crossing above 1 where V(1) > 1, the nearest below where V(1) < 1, and 1 itself where V(1) = 1 (ReLU
-at sigma_w^2 = 2 keeps every length). Where V(q) > q as far as floats reach, the length diverges.
+at sigma_w^2 = 2 keeps every length). Where V(q) > q up to q = 1e24, the length counts as divergent.
 
 References:
     Poole et al. (2016).
@@ -24,6 +24,8 @@ from experiments.theory.quadrature import ROUNDING, Quadrature
 
 #: q is looked for between these.
 SMALLEST, LARGEST = 1e-30, 1e24
+#: A sigma_w or sigma_b above this makes lengths that are not looked for.
+LARGEST_SCALE = math.sqrt(LARGEST)
 #: The table of q is this fine, and made in blocks of so many.
 RATIO, BLOCK = 2.0**0.5, 16
 #: Newton stops when no point moves by more than this share of itself.

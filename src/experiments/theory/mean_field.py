@@ -31,7 +31,7 @@ from torch import Tensor
 from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.correlation import fixed_decorrelation
 from experiments.theory.criticality import NoCriticalPointError, critical_line, critical_sigma_w
-from experiments.theory.length import fixed_lengths
+from experiments.theory.length import LARGEST_SCALE, fixed_lengths
 from experiments.theory.quadrature import ROUNDING, Quadrature, Scale, ValueAndDerivative
 
 __all__ = [
@@ -113,8 +113,8 @@ def fixed_point(activation: ValueAndDerivative, sigma_w: Scale, sigma_b: Scale) 
         sigma_b: standard deviation of a bias, from 0.
 
     Raises:
-        ConfigurationError: for sigma_w <= 0, sigma_b < 0, or an activation that is not finite where
-            pre-activations fall.
+        ConfigurationError: for sigma_w <= 0, sigma_b < 0, one of them above 1e12, or an activation that
+            is not finite where pre-activations fall.
 
     Example:
         ReLU in closed form: q = sigma_b^2 / (1 - sigma_w^2 / 2), chi = sigma_w^2 / 2.
@@ -151,22 +151,29 @@ def phase_diagram(
 def length_map(
     activation: ValueAndDerivative, q: Sequence[Scale], sigma_w: Scale, sigma_b: Scale
 ) -> Float64[Tensor, " points"]:
-    """V(q) = sigma_w^2 E[phi(u)^2] + sigma_b^2 for every q > 0."""
+    """V(q) = sigma_w^2 E[phi(u)^2] + sigma_b^2 for every q > 0.
+
+    Raises:
+        ConfigurationError: for a q that is not a finite number above 0, and as ``fixed_point``.
+    """
     w, b = _scales([sigma_w], [sigma_b])
-    variances = torch.as_tensor(q, dtype=torch.float64)
-    return w**2 * Quadrature(activation).single(variances).second_moment + b**2
+    return w**2 * Quadrature(activation).single(_variances(q)).second_moment + b**2
 
 
 def slope(activation: ValueAndDerivative, q: Sequence[Scale]) -> Float64[Tensor, " points"]:
-    """E[phi'(u)^2] for every q > 0: chi is sigma_w^2 times this."""
-    return Quadrature(activation).single(torch.as_tensor(q, dtype=torch.float64)).slope
+    """E[phi'(u)^2] for every q > 0: chi is sigma_w^2 times this.
+
+    Raises:
+        ConfigurationError: for a q that is not a finite number above 0.
+    """
+    return Quadrature(activation).single(_variances(q)).slope
 
 
 def correlation_map(
     activation: ValueAndDerivative,
     c: Sequence[Scale],
-    sigma_w: float,
-    sigma_b: float,
+    sigma_w: Scale,
+    sigma_b: Scale,
     q: Scale | None = None,
 ) -> Float64[Tensor, " points"]:
     """c' for every c in [-1, 1], at the fixed length or at a given q.
@@ -210,18 +217,27 @@ def correlation_map(
 def _scales(sigma_w: Sequence[Scale], sigma_b: Sequence[Scale]) -> tuple[Tensor, Tensor]:
     w, b = (torch.as_tensor(s, dtype=torch.float64) for s in (sigma_w, sigma_b))
     for name, scale, good, least in (
-        ("sigma_w", w, (w > 0) & w.isfinite(), "above 0"),
-        ("sigma_b", b, (b >= 0) & b.isfinite(), "of 0 or more"),
+        ("sigma_w", w, (w > 0) & (w <= LARGEST_SCALE), "above 0"),
+        ("sigma_b", b, (b >= 0) & (b <= LARGEST_SCALE), "of 0 or more"),
     ):
         if not bool(good.all()):
             raise ConfigurationError(
                 describe(
                     f"{name}={scale[~good][0].item()}",
-                    f"a finite number {least}",
+                    f"a number {least} and at most {LARGEST_SCALE:g}",
                     f"{name} is a standard deviation, not a variance: give {name}=1.0, say",
                 )
             )
     return w, b
+
+
+def _variances(q: Sequence[Scale]) -> Tensor:
+    variances = torch.as_tensor(q, dtype=torch.float64)
+    if not len(variances) or not bool(((variances > 0) & variances.isfinite()).all()):
+        raise ConfigurationError(
+            describe(f"q={q}", "one or more finite variances above 0", "give q=[1.0], say")
+        )
+    return variances
 
 
 def _solve(quadrature: Quadrature, sigma_w: Tensor, sigma_b: Tensor) -> tuple[Tensor, ...]:
