@@ -1,4 +1,4 @@
-"""An event file as TensorBoard reads it, written at once: no thread, no queue, no wait.
+"""An event file for TensorBoard, written synchronously: no thread, no queue.
 
 A record is its length, a checksum of that, an ``Event`` as a protocol buffer, and a checksum of that
 (the TFRecord format). TensorBoard's own writer computes the checksums in Python, byte by byte, which

@@ -78,7 +78,7 @@ class ImageDataset(ClassificationDataset):
 
     @final
     def at_hand(self) -> tuple[Path, ...] | None:
-        """The four files, if they lie on this machine where they are looked for."""
+        """The four files, if one of the places that are searched has them all; otherwise None."""
         for place in self._places():
             found = [_existing(place, name) for name in FILES]
             files = tuple(file for file in found if file is not None)

@@ -8,7 +8,10 @@ from torch import Tensor
 
 
 class CellLogger(ABC):
-    """Writes one cell's curves into its folder. A file that cannot hold a non-finite value says so."""
+    """Writes one cell's curves into its folder.
+
+    A logger whose format has no place for non-finite values documents what it does with them.
+    """
 
     @abstractmethod
     def open(self, folder: Path, cell: str) -> "CellLogger":

@@ -55,7 +55,7 @@ class RegressionDataset(Dataset):
 
     @abstractmethod
     def values(self, x: Float[Tensor, "examples n_in"]) -> Float[Tensor, "examples n_out"]:
-        """f(x), exact."""
+        """f(x), without noise."""
 
     @final
     def load(self) -> Splits:

@@ -12,7 +12,7 @@ def with_known_signature(function: F) -> F:
     """A class decorator: keep the signature of ``forward`` where ``inspect.signature`` looks first.
 
     torch binds the arguments of every ``apply`` of a Function with a ``setup_context`` and derives the
-    signature anew each time: a third of a narrow network's step.
+    signature anew each time, which takes a third of a narrow network's step.
     """
     forward = function.forward
     if not hasattr(forward, "__signature__"):

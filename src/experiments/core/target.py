@@ -141,7 +141,7 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
 
 
 def readable(t: Tensor) -> bool:
-    """Whether values can be looked at for nothing: on the CPU, in no function that torch transforms."""
+    """Whether looking at values costs next to nothing: on the CPU, not compiled, in no transform."""
     return (
         t.device.type == "cpu"
         and not torch.compiler.is_compiling()

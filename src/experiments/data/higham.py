@@ -30,9 +30,9 @@ class Higham(Dataset):
 
     Args:
         eleventh: add the point (.3, .7) of class 1, which bends the boundary.
-        watched: give the same points once more as the validation part. What is measured there says
-            nothing of new points; it is the cost itself, of all points at every evaluation, which a
-            step that sees one example does not know.
+        watched: use the training points as the validation part too. What is measured there says nothing
+            about new points: it is the cost itself, over all points at every evaluation, which a step
+            on one example does not see.
 
     Example:
         >>> splits = Higham().load()

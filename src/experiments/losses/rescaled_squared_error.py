@@ -7,7 +7,7 @@ r"""Rescaled squared error: squared error on raw outputs, with the right class p
     delta_j   = 2/n_L z_j                                         j != y
     H         = 2/n_L diag(1, ..., k, ..., 1)                     convex, constant
 
-With many classes the plain mean is ruled by the n_L - 1 outputs whose target is 0; k and M give the
+With many classes the plain mean is dominated by the n_L - 1 outputs whose target is 0; k and M give the
 right class its weight back. The published choice is k = M = 1 up to about 42 classes, and k = 15,
 M = 30 beyond.
 
