@@ -48,6 +48,14 @@ def test_every_public_function_is_on_the_page():
     }
 
 
+def test_every_link_leads_to_a_file():
+    """On every page: a^[L] followed by (x) would be a link to a file called x."""
+    for page in PAGE.parent.glob("*.md"):
+        prose = re.sub(r"^( {4}|```.*?^```).*?$", "", page.read_text("utf-8"), flags=re.M | re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)", prose):
+            assert target.startswith("https:") or (page.parent / target).exists(), (page, target)
+
+
 def test_every_picture_is_there():
     """Figures are files beside the page, written by scripts/draw_backpropagation.py."""
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", PAGE.read_text(encoding="utf-8"))

@@ -41,8 +41,8 @@ from experiments.theory.quadrature import ValueAndDerivative
 ADAM_SHARES = (1e-3, 1e-2)
 #: A critical sigma_w above this is critical on paper only: units saturate, gradients scatter.
 PRACTICAL_SIGMA_W = 4.0
-#: The range of sigma_w is walked in steps of this ratio, so many at a time, at most so many times, and
-#: its last step once more in as many finer ones.
+#: The range of sigma_w is searched in steps of the ratio RANGE_STEP, RANGE_PIECE of them at a time and
+#: RANGE_PIECES times at most; the last step is then divided into RANGE_PIECE finer ones.
 RANGE_STEP, RANGE_PIECE, RANGE_PIECES = 1.12, 8, 4
 COMMON: dict[str, Initializer] = {
     "glorot": Glorot(),

@@ -28,7 +28,7 @@ from experiments.theory.quadrature import Scale
 def learning_time(
     target: Scale, start: Scale, reached: Scale, layers: int = 2, tau: Scale = 1.0
 ) -> float:
-    """Time in which a mode grows from ``start`` to ``reached``, in units of ``tau``'s.
+    """Time in which a mode grows from ``start`` to ``reached``, in the unit of ``tau``.
 
     Args:
         target: s, above 0.

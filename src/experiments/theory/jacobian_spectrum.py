@@ -31,11 +31,12 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.finite_width import Ensemble, require_ensemble
 from experiments.theory.quadrature import Quadrature, Scale, ValueAndDerivative
 
-#: Steps of the path inwards, of the path round, and Newton's steps at each.
+#: Steps of the path along the negative axis, of the path round to the positive one, and of Newton's
+#: method at each point of both.
 INWARDS, ROUND, NEWTON = 24, 36, 2
-#: The path ends so close to the real axis: edges are blurred by this share of themselves.
+#: The angle to the positive axis at which the path ends: edges are blurred by this share of x.
 BLUR = 2e-3
-#: Values of phi'^2 are gathered into so many bins, each with its mean.
+#: Values of phi'^2 are gathered into this many bins, each represented by its mean.
 BINS = 64
 
 

@@ -41,7 +41,13 @@ SAMPLES = 256
 
 @dataclass(frozen=True)
 class TangentKernel:
-    """Averages over a batch: an example with itself, and two different ones; and Var z^[L]."""
+    """Averages over a batch, for one output.
+
+    Attributes:
+        own: mean of Theta(x, x).
+        pair: mean of Theta(x, x') over pairs of different examples.
+        output_variance: variance of z_k^[L] over draws.
+    """
 
     own: float
     pair: float

@@ -26,7 +26,7 @@ from experiments.theory.quadrature import ROUNDING, Quadrature
 SMALLEST, LARGEST = 1e-30, 1e24
 #: A sigma_w or sigma_b above this makes lengths that are not looked for.
 LARGEST_SCALE = math.sqrt(LARGEST)
-#: The table of q is this fine, and made in blocks of so many.
+#: Ratio of neighbouring q in the table of V, and how many steps of it are evaluated at once.
 RATIO, BLOCK = 2.0**0.5, 16
 #: Newton stops when no point moves by more than this share of itself.
 SETTLED, MAX_STEPS = 1e-12, 64

@@ -84,6 +84,8 @@ def cross_entropy_costs(p: Shares) -> Shares:
 def asked_for_of_softmax(costs: CostsOfClasses, shares: Shares) -> Shares:
     """p*(pi) of a softmax: the same question for several classes, answered by descent on the logits.
 
+    The search ends where the expected cost is flat to rounding: shares are right to about 1e-4, absolute.
+
     Args:
         costs: the cost of each class from the probabilities, for instance ``half_squared_costs``.
         shares: pi, positive, of sum one.
