@@ -286,8 +286,17 @@ def test_a_cell_that_owes_a_file_is_trained_again(what) -> None:
 
 
 def test_the_sizes_in_the_table_are_the_network_s() -> None:
-    """model.hidden overrides depth and width, in the table and in what makes two cells different."""
+    """model.hidden overrides depth and width, model.parameters the width, in table and identity."""
     assert sweep("model.hidden=[5,5]", "model.depth=2,4").status == 0
     (row,) = [row for _, row in results().iterrows()]
     assert (row["model.depth"], row["model.width"]) == (2, 5)
     assert json.loads(row["facts"])["widths"] == [2, 5, 5, 2]
+    assert (
+        sweep("model.parameters=47", "model.depth=1,2", "model.width=4,9", "name=price").status == 0
+    )
+    table = results("price").sort_values("model.depth")
+    assert table["model.depth"].tolist() == [1, 2]
+    assert table["model.width"].isna().all()
+    widths = [json.loads(facts)["widths"] for facts in table["facts"]]
+    # 5 n + 2 and n^2 + 6 n + 2 weights and biases on two inputs and two outputs
+    assert widths == [[2, 9, 2], [2, 4, 4, 2]]

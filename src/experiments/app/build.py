@@ -116,7 +116,11 @@ def _require_one_head(choices: Mapping[str, str | None], plain: Mapping[str, Any
 
 
 def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[str, Any]:
-    """Flat keys for the table: every group by its option name, every setting by its config key."""
+    """Flat keys for the table: every group by its option name, every setting by its config key.
+
+    Of sizes those in force, not those that another setting overrides: model.parameters leaves no width
+    that all depths share.
+    """
     shown: dict[str, Any] = {group: choices.get(group) for group in GROUPS}
     for key, value in flatten(config).items():
         if key.endswith("_target_") or key in ("name", "runs_dir", "study") or "logger" in key:
@@ -127,7 +131,9 @@ def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[s
             value = json.dumps(value)
         shown[key] = value
     hidden = config["model"]["hidden"]
-    if hidden is not None:  # the sizes in force, not those it overrides
+    if config["model"]["parameters"] is not None:
+        shown["model.width"] = None
+    if hidden is not None:
         shown["model.depth"] = len(hidden)
         shown["model.width"] = hidden[0] if len(set(hidden)) == 1 else None
     return shown

@@ -8,7 +8,7 @@ from pandas import DataFrame
 
 from experiments.core.errors import ConfigurationError
 from experiments.models import MLP
-from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
+from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of, missing
 from experiments.training.settings import ModelSettings
 
 
@@ -17,18 +17,16 @@ def widths_of(row: Mapping[str, Any]) -> tuple[int, ...]:
 
     >>> widths_of({"data": "digits", "model.depth": 2, "model.width": 30})
     (64, 30, 30, 10)
-    >>> widths_of({"data": "digits", "model.depth": 1, "model.width": 7, "model.parameters": 7510.0})
+    >>> widths_of({"data": "digits", "model.depth": 1, "model.parameters": 7510.0})
     (64, 100, 10)
     """
-    data, parameters = dataset_of(row), row.get("model.parameters")
+    data = dataset_of(row)
     if isinstance(row.get("model.hidden"), str):
-        hidden = json.loads(row["model.hidden"])
-        return ModelSettings(hidden=hidden).widths(data.features, data.outputs)
-    settings = ModelSettings(
-        depth=int(row["model.depth"]),
-        width=int(row["model.width"]),
-        parameters=None if parameters is None or parameters != parameters else int(parameters),
-    )
+        settings = ModelSettings(hidden=json.loads(row["model.hidden"]))
+    elif missing(row.get("model.parameters")):
+        settings = ModelSettings(int(row["model.depth"]), int(row["model.width"]))
+    else:
+        settings = ModelSettings(int(row["model.depth"]), parameters=int(row["model.parameters"]))
     return settings.widths(data.features, data.outputs)
 
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from pandas import DataFrame, Series
 
 from experiments.core.interval import Interval
-from experiments.reporting.configurations import configurations, varying_axes
+from experiments.reporting.configurations import configurations, text, varying_axes
 from experiments.reporting.intervals import mean_interval, paired_difference
 from experiments.studies.reading.family import DEPTH, PAIR
 from experiments.studies.reading.tuning import CHOSEN_BY, LR, Tuned, tuned
@@ -104,4 +104,4 @@ def price_of(row: Mapping[str, object]) -> str:
     wanted = row.get(PARAMETERS)
     if isinstance(wanted, int | float) and wanted == wanted:
         return f"equal parameters ({wanted:.0f})"
-    return f"equal width ({row['model.width']})"
+    return f"equal width ({text(row['model.width'])})"
