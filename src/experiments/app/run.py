@@ -169,4 +169,5 @@ def _title(cells: Sequence[Cell]) -> str:
     """What the stack just finished was."""
     shown = cells[0].axes
     keys = ("data", "loss", "activation", "model.depth", "model.width")
-    return " ".join(f"{key.removeprefix('model.')}={shown[key]}" for key in keys)
+    known = [key for key in keys if shown[key] is not None]
+    return " ".join(f"{key.removeprefix('model.')}={shown[key]}" for key in known)
