@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from tests.backprop.networks import close, mixed
@@ -179,6 +180,18 @@ def test_parameters_stay_where_they_were():
     with pytest.raises(ValueError, match="class indices"):
         fit(net, x, torch.full((6,), 9), CrossEntropy(), lr=0.1, steps=3)
     assert [p.data_ptr() for p in [*net.weights, *net.biases]] == homes
+
+
+def test_whole_numbers_may_be_numpys() -> None:
+    """Steps, a batch size and a seed as NumPy has them are the same descent."""
+    x, t = torch.randn(7, 4, dtype=F64), torch.randn(7, 3, dtype=F64)
+    went = [
+        fit(mixed(1), x, t, HalfSquaredError(), 0.1, steps=kind(4), method="mini-batch",
+            batch_size=kind(3), seed=kind(5))
+        for kind in (int, np.int64)
+    ]  # fmt: skip
+    assert went[0].steps == went[1].steps
+    assert torch.equal(went[0].losses, went[1].losses)
 
 
 def test_drawing_with_replacement_and_without():

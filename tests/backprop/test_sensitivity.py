@@ -189,6 +189,13 @@ def test_multiply_adds_are_what_the_algorithms_do(widths):
         assert formula == oracle.multiplications(widths, way)
 
 
+def test_widths_may_be_an_array():
+    """As an MLP takes them; products beyond the array's own integers are counted all the same."""
+    assert multiply_adds(np.array([100, 100, 1])) == multiply_adds((100, 100, 1))
+    many = multiply_adds(np.array([60_000, 60_000, 1], dtype=np.int32))
+    assert many.forward_pass == 60_000 * 60_001
+
+
 @pytest.mark.parametrize("widths", [(3,), (), (3, 0, 1), (2, -1)])
 def test_impossible_widths_have_no_cost(widths):
     """Fewer than two widths, or one below 1, is refused by name."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from experiments.activations import Identity, ReLU, Sigmoid, Softplus, Tanh
+from experiments.core.errors import ConfigurationError
 from experiments.initializers import Gaussian, Glorot, He
 from experiments.losses import CrossEntropy, HalfSquaredError
 from experiments.models import MLP
@@ -136,6 +137,14 @@ def test_the_depth_of_scatter_one_is_found_for_any_pace(own, depth, monkeypatch)
     )
     advice = advise(ReLU(), 3, 64, CrossEntropy(), x, t, CLASSES)
     assert advice.fluctuation_depth == pytest.approx(depth)
+
+
+@pytest.mark.parametrize(("depth", "width", "word"), [(-1, 64, "depth=-1"), (3, 0, "width=0")])
+def test_no_network_gets_no_advice(depth, width, word) -> None:
+    """A negative depth and a width of 0 are named."""
+    x, t = data()
+    with pytest.raises(ConfigurationError, match=word):
+        advise(Tanh(), depth, width, CrossEntropy(), x, t, CLASSES)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_a_batch_is_measured_in_classes_of_pairs() -> None:
             lambda: predicted_profile((2, 3, 3, 1), [Tanh()], He(), BatchMoments(1.0, 1.0)),
             "one per hidden",
         ),
+        (lambda: predicted_profile((2,), Tanh(), He(), BatchMoments(1.0, 1.0)), "found 1 widths"),
         (
             lambda: predicted_profile(
                 (2, 3, 1), Tanh(), Constant(0.0, 0.0), BatchMoments(1.0, 1.0)

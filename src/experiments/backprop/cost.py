@@ -8,8 +8,13 @@ same in every way: one of each per neuron.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import index
+from typing import SupportsIndex
+
+from numpy import ndarray
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class MultiplyAdds:
     finite_differences: int
 
 
-def multiply_adds(widths: Sequence[int]) -> MultiplyAdds:
+def multiply_adds(widths: Sequence[SupportsIndex] | ndarray) -> MultiplyAdds:
     """Count the multiply-adds of the Jacobian da^[L]/dx of one example.
 
     Formulas, with F = sum_l n_l n_{l-1} over l = 2 .. L::
@@ -57,14 +62,14 @@ def multiply_adds(widths: Sequence[int]) -> MultiplyAdds:
     References:
         Baydin et al. (2018), section 3.2, for the two modes in general.
     """
-    counts = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in widths)
-    if len(widths) < 2 or not counts:
+    if len(widths) < 2 or not all(is_whole(n, 1) for n in widths):
         expected = "(n_1, ..., n_L), at least two positive whole numbers"
         raise ConfigurationError(
             describe(f"widths={tuple(widths)}", expected, "give the net's widths, input first")
         )
-    n_in, n_out = widths[0], widths[-1]
-    pairs = [(n, n_prev) for n_prev, n in pairwise(widths)]
+    counts = [index(n) for n in widths]
+    n_in, n_out = counts[0], counts[-1]
+    pairs = [(n, n_prev) for n_prev, n in pairwise(counts)]
     forward = sum(n * n_prev for n, n_prev in pairs)
     below_output = sum(n * n_prev for n, n_prev in pairs[:-1])
     return MultiplyAdds(

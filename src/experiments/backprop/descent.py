@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import repeat
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Shaped
@@ -22,7 +23,7 @@ from experiments.backprop.forward import stored_pass
 from experiments.backprop.stabilisation import Descent, DescentRecord
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.loss import Loss
-from experiments.core.seeding import SHUFFLING, run_seeds, stream
+from experiments.core.seeding import SHUFFLING, Seeds, run_seeds, stream
 from experiments.core.whole import whole
 from experiments.models import MLP
 
@@ -36,16 +37,16 @@ def fit(
     loss: Loss,
     lr: PerRun,
     *,
-    steps: int | None = None,
-    epochs: int | None = None,
+    steps: SupportsIndex | None = None,
+    epochs: SupportsIndex | None = None,
     method: str = "full",
-    batch_size: int | None = None,
+    batch_size: SupportsIndex | None = None,
     l1: PerRun = 0.0,
     l2: PerRun = 0.0,
     tolerance: float | None = None,
-    patience: int = 1,
-    record_every: int | None = None,
-    seed: int | Sequence[int] = 0,
+    patience: SupportsIndex = 1,
+    record_every: SupportsIndex | None = None,
+    seed: Seeds = 0,
 ) -> Descent:
     r"""Change the network's parameters in place by gradient descent, without autograd.
 
@@ -140,7 +141,7 @@ def _whole(net: MLP, x: Tensor, t: Tensor) -> Tensor:
     return require_input(net, x)
 
 
-def _steps(steps: int | None, epochs: int | None, epoch: int) -> int:
+def _steps(steps: SupportsIndex | None, epochs: SupportsIndex | None, epoch: int) -> int:
     if (steps is None) == (epochs is None):
         found = f"steps={steps} and epochs={epochs}"
         raise ConfigurationError(describe(found, "exactly one of them", "leave the other out"))
@@ -163,7 +164,7 @@ def _per_run(name: str, value: PerRun, net: MLP, like: Tensor) -> Tensor:
 
 
 def _batches(
-    net: MLP, x: Tensor, t: Tensor, method: str, batch: int, seed: int | Sequence[int]
+    net: MLP, x: Tensor, t: Tensor, method: str, batch: int, seed: Seeds
 ) -> Iterator[tuple[Tensor, Tensor]]:
     if method == "full":
         return repeat((x, t))

@@ -1,18 +1,21 @@
 """Which examples a step of gradient descent sees: all of them, one drawn at random, or a batch."""
 
 from collections.abc import Iterator, Sequence
+from operator import index
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.whole import is_whole
 
 #: examples drawn at a time for one run; changes the speed and nothing else
 AHEAD = 1024
 
 
-def batch_of(method: str, examples: int, batch_size: int | None) -> int:
+def batch_of(method: str, examples: int, batch_size: SupportsIndex | None) -> int:
     """Examples in one step.
 
     Raises:
@@ -31,12 +34,11 @@ def batch_of(method: str, examples: int, batch_size: int | None) -> int:
         )
     if batch_size is None:
         return examples if method == "full" else 1
-    whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
-    if not whole or not 1 <= batch_size <= examples:
+    if not is_whole(batch_size, 1) or index(batch_size) > examples:
         expected = f"1 to {examples}, the number of examples"
         remedy = "give batch_size a whole number of that range"
         raise ConfigurationError(describe(f"batch_size={batch_size!r}", expected, remedy))
-    return batch_size
+    return index(batch_size)
 
 
 def drawn(

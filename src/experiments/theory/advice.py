@@ -24,6 +24,7 @@ from torch import Tensor
 from experiments.core.errors import ConfigurationError
 from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
+from experiments.core.whole import whole
 from experiments.initializers import Glorot, He, LeCun, Orthogonal, TorchDefault
 from experiments.theory.batch import BatchMoments
 from experiments.theory.critical_start import TRAINABLE, StartingPoint, critical, starting_points
@@ -122,6 +123,9 @@ def advise(
         t: their targets.
         n_out: n_L.
 
+    Raises:
+        ConfigurationError: for a negative depth, a width below 1, or inputs that are all 0.
+
     Example:
         >>> from experiments.activations import ReLU
         >>> from experiments.losses import CrossEntropy
@@ -132,6 +136,7 @@ def advise(
         >>> advice.factor, advice.trainable_depth, round(advice.beta, 9)
         (1.0, inf, 0.5)
     """
+    depth, width = whole("depth", depth, 0), whole("width", width, 1)
     common = tuple(starting_points({"": activation}, COMMON, width))
     initializer, is_critical = _recommended(activation, common)
     start = starting_points({"": activation}, {"recommended": initializer}, width)[0]

@@ -105,7 +105,14 @@ def pairs_downwards(layers: list[LayerAverages], at_output: Tensor) -> list[Tens
 def per_hidden_layer(
     activation: ValueAndDerivative | Sequence[ValueAndDerivative], depth: int
 ) -> list[ValueAndDerivative]:
-    """One activation for every hidden layer, or the list as it is."""
+    """One activation for every hidden layer, or the list as it is.
+
+    Raises:
+        ConfigurationError: for another number of activations, or widths that make no network.
+    """
+    if depth < 0:
+        found, remedy = f"{depth + 2} widths", "give the network's widths, input first"
+        raise ConfigurationError(describe(found, "at least two, (n_1, n_L)", remedy))
     if isinstance(activation, ValueAndDerivative):
         return [activation] * depth
     if len(activation) != depth:
