@@ -16,10 +16,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+#: the shells' status of a program that was interrupted
+STOPPED = 130
 
 
 def main() -> int:
-    """Start one process a device, wait for all, and report; 1 if a cell or a process failed."""
+    """Start one process a device and wait for all.
+
+    Returns:
+        1 if a cell or a process has failed, 130 after Ctrl-C, which reaches every process, else 0.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,7 +50,12 @@ def main() -> int:
         ]
         visible = {} if device == "cpu" else {"CUDA_VISIBLE_DEVICES": device}
         processes.append(subprocess.Popen(command, env=os.environ | visible))
-    codes = [process.wait() for process in processes]
+    try:
+        codes = [process.wait() for process in processes]
+    except KeyboardInterrupt:
+        for process in processes:
+            process.wait()
+        return STOPPED
     return int(any(codes))  # a process that was killed has a negative one
 
 

@@ -207,19 +207,28 @@ def test_processes_side_by_side_give_the_same_table(tmp_path, launcher) -> None:
     pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("codes", "status"), [((0, 0), 0), ((0, 1), 1), ((0, -9), 1)])
-def test_a_process_that_was_killed_is_a_failure(monkeypatch, codes, status) -> None:
-    """One share a device; what a signal ended has a negative code, and the sweep is not whole."""
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [((0, 0), 0), ((0, 1), 1), ((0, -9), 1), ((KeyboardInterrupt, 130, 130), 130)],
+)
+def test_every_gpu_has_its_share_and_the_end_of_all_counts(monkeypatch, codes, status) -> None:
+    """What a signal ended has a negative code and is a failure; an interrupt waits for all of them."""
     door = runpy.run_path(str(ROOT / "scripts" / "train_all_gpus.py"))
     waiting, shares = list(codes), []
 
+    def wait() -> int:
+        if (code := waiting.pop(0)) is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return code
+
     def started(command: list[str], env: object) -> SimpleNamespace:
         shares.append(next(word for word in command if "launcher.share=" in word))
-        return SimpleNamespace(wait=lambda: waiting.pop(0))
+        return SimpleNamespace(wait=wait)
 
     monkeypatch.setattr(subprocess, "Popen", started)
     monkeypatch.setattr(sys, "argv", ["train_all_gpus.py", "--devices", "cpu,cpu", "seed=1"])
     assert door["main"]() == status
+    assert not waiting
     assert shares == ["hydra.launcher.share=0", "hydra.launcher.share=1"]
 
 
