@@ -150,3 +150,5 @@ def test_beyond_the_tolerated_share_the_order_of_risks_turns_round():
         tolerated(1)
     with pytest.raises(ConfigurationError, match=r"eta=1\.5"):
         noisy_risk(np.ones((1, 2)), np.array([0]), 1.5)
+    with pytest.raises(ConfigurationError, match="classes=1"):
+        noisy_risk(np.ones((1, 1)), np.array([0]), 0.5)

@@ -14,7 +14,8 @@ then through the upper half plane to the positive axis. The unknowns are y = ln(
 which cannot leave their branch.
 
 Validity: widths large against depth. Singular values that are exactly 0 (ReLU) are not part of the
-density, whose integral is then below 1.
+density, whose integral is then below 1. Far below the spectrum of a deep network, by tens in ln x, Newton's
+method may find no solution: the density, 0 there, is then NaN.
 
 References:
     Pennington, Schoenholz & Ganguli (2017), section 2; Voiculescu (1987) for the S-transform.

@@ -42,7 +42,8 @@ def asked_for(head: Head, share: float) -> float:
         share: pi, the true probability of a yes, in (0, 1).
 
     Returns:
-        The probability of a yes at the best logit; 0 or 1 where the cost falls without end.
+        The probability of a yes at the best logit; 0 or 1 where the cost falls without end, or where
+            that logit lies beyond 40 (a probability within 4e-18 of 0 or 1).
 
     Raises:
         ConfigurationError: for a share outside (0, 1).

@@ -36,13 +36,14 @@ def noisy_risk(costs: Costs, y: Labels, eta: float | int) -> float:
         eta: the share of wrong labels, in [0, 1].
 
     Raises:
-        ConfigurationError: for an eta outside [0, 1].
+        ConfigurationError: for an eta outside [0, 1], or fewer than two classes.
 
     Example:
         >>> noisy_risk(np.array([[0.0, 1.0, 3.0]]), np.array([0]), eta=0.5)
         1.0
     """
     _require_share(eta)
+    _require_classes(costs.shape[1])
     clean = np.take_along_axis(costs, y[:, None], axis=1)[:, 0]
     wrong = (costs.sum(axis=1) - clean) / (costs.shape[1] - 1)
     return float(((1 - eta) * clean + eta * wrong).mean())
@@ -76,10 +77,7 @@ def tolerated(classes: int) -> float:
         >>> tolerated(10)
         0.9
     """
-    if classes < 2:
-        raise ConfigurationError(
-            describe(f"classes={classes}", "at least 2", "with one class no label can be wrong")
-        )
+    _require_classes(classes)
     return (classes - 1) / classes
 
 
@@ -92,6 +90,13 @@ def asymmetry(costs: Costs) -> float:
     """
     totals = costs.sum(axis=1)
     return float((totals.max() - totals.min()) / totals.mean())
+
+
+def _require_classes(classes: int) -> None:
+    if classes < 2:
+        raise ConfigurationError(
+            describe(f"classes={classes}", "at least 2", "with one class no label can be wrong")
+        )
 
 
 def _require_share(eta: float | int) -> None:
