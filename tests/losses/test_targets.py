@@ -1,11 +1,15 @@
 """What the losses refuse, and in which words; and what counts as right."""
 
+import inspect
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from experiments.core.errors import ConfigurationError
+from experiments.core.loss import Loss
+from experiments.core.target import canonical
 from experiments.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -136,6 +140,16 @@ def test_outputs_without_a_batch_or_of_integers(outputs):
     """One example still is a batch (asked inside the doors: the tests enforce their annotations)."""
     with pytest.raises(ConfigurationError, match=r"found outputs torch.*unsqueeze\(0\)"):
         HalfSquaredError()._checked(outputs, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("given", [[0, 1, 2], np.array([0, 1, 2]), None], ids=repr)
+def test_what_is_no_tensor_is_refused_by_its_type(given):
+    """Lists and arrays (asked without the annotations that tests check, which refuse them earlier)."""
+    kind = type(given).__name__
+    with pytest.raises(ConfigurationError, match=f"found targets of type {kind};.*as_tensor"):
+        inspect.unwrap(canonical)(torch.zeros(3, 3), given, "value")
+    with pytest.raises(ConfigurationError, match=f"found outputs of type {kind};.*as_tensor"):
+        inspect.unwrap(Loss._checked)(HalfSquaredError(), given, torch.zeros(3, 1))
 
 
 @pytest.mark.parametrize(

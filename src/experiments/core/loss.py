@@ -208,6 +208,9 @@ class Loss(nn.Module, ABC):
         return ", ".join(f"{name}={value!r}" for name, value in own)
 
     def _checked(self, outputs: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        if not isinstance(outputs, Tensor):
+            found = f"outputs of type {type(outputs).__name__}"
+            raise ConfigurationError(describe(found, "a tensor", "give torch.as_tensor(outputs)"))
         if outputs.ndim < 2 or not outputs.is_floating_point():
             raise ConfigurationError(
                 describe(

@@ -37,9 +37,13 @@ def canonical(
     """Check ``t`` against the outputs and bring it to the form of the table.
 
     Raises:
-        ConfigurationError: a shape that does not fit, a complex dtype, a target that requires a
+        ConfigurationError: no tensor, a shape that does not fit, a complex dtype, a target that requires a
             gradient (it would get none, silently), or values that ``kind`` excludes.
     """
+    if not isinstance(t, Tensor):
+        raise ConfigurationError(
+            describe(f"targets of type {type(t).__name__}", "a tensor", "give torch.as_tensor(t)")
+        )
     if t.requires_grad:
         raise ConfigurationError(
             describe("targets that require a gradient", "constants", "pass t.detach()")
