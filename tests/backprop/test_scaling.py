@@ -1,4 +1,4 @@
-"""Norms beyond the floats, against 50-digit arithmetic with unbounded exponents."""
+"""Norms beyond the floats, against 40-digit arithmetic with unbounded exponents."""
 
 import math
 
