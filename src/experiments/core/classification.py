@@ -18,6 +18,7 @@ from experiments.core.splitting import (
     examples_for,
     flip_labels,
     hold_out,
+    is_size,
     standardized,
     thin,
 )
@@ -55,6 +56,7 @@ class ClassificationDataset(Dataset):
     task = "classification"
 
     def __post_init__(self) -> None:
+        self.require_size("validation")
         known = get_args(Standardize)
         self.require("standardize", self.standardize in known, f"one of {', '.join(known)}")
         some = self.train_examples is None or is_whole(self.train_examples, 1)
@@ -95,6 +97,16 @@ class ClassificationDataset(Dataset):
             raise ConfigurationError(describe(found, expected, f"change data.{name}"))
 
     @final
+    def require_size(self, name: str) -> None:
+        """Refuse a setting that is no size of a part, whatever the number of examples.
+
+        Raises:
+            ConfigurationError: for anything but a whole number from 0 or a share from 0 to below 1.
+        """
+        expected = "a whole number from 0, or a share from 0 to below 1"
+        self.require(name, is_size(getattr(self, name)), expected)
+
+    @final
     def draws(self, purpose: str) -> torch.Generator:
         """A generator for one purpose: more noise does not move the split."""
         return stream(self.seed, f"{DATA}/{purpose}")
@@ -122,6 +134,7 @@ class GeneratedClassification(ClassificationDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.require_size("test")
         self.require("classes", is_whole(self.classes, 2), "a whole number from 2")
         enough = is_whole(self.examples, self.classes)
         self.require("examples", enough, f"a whole number from {self.classes}, one for each class")

@@ -7,7 +7,7 @@ single examples, where the count of a class is rounded up in the smaller set and
 
 import math
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int64
@@ -25,6 +25,16 @@ def take(part: Split, index: Int64[Tensor, " chosen"]) -> Split:
     return Split(x=part.x[index], t=part.t[index])
 
 
+def is_size(size: Any) -> bool:
+    """Whether a part can have this size: a whole number from 0, or a share from 0 to below 1.
+
+    >>> is_size(30), is_size(0.25), is_size(1), is_size(1.0), is_size("30")
+    (True, True, True, False, False)
+    """
+    number = isinstance(size, Real) and not isinstance(size, bool)
+    return is_whole(size, 0) or bool(number and 0 <= size < 1)
+
+
 def examples_for(name: str, size: float | int, total: int) -> int:
     """How many examples a setting means: an integer counts, a float is a share of ``total``.
 
@@ -36,7 +46,7 @@ def examples_for(name: str, size: float | int, total: int) -> int:
         (50, 30)
     """
     counted = is_whole(size, 0)
-    if not (isinstance(size, Real) and 0 <= size < (total if counted else 1)):
+    if not is_size(size) or (counted and size >= total):
         raise DataError(
             describe(
                 f"{name}={size!r}",

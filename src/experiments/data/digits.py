@@ -27,6 +27,9 @@ class Digits(ClassificationDataset):
     Args:
         test: examples of the test part, drawn by ``seed``; a float is a share of all examples.
 
+    Raises:
+        ConfigurationError: for a setting outside its range.
+
     Example:
         >>> splits = Digits(validation=200, test=300).load()
         >>> len(splits.train), len(splits.val), len(splits.test)
@@ -37,6 +40,10 @@ class Digits(ClassificationDataset):
 
     features = 64
     outputs = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_size("test")
 
     def pool_and_test(self) -> tuple[Split, Split]:
         return self.with_test_part(_digits(), self.test)
