@@ -29,6 +29,7 @@ from experiments.reporting.intervals import mean_interval, slope_interval
 from experiments.reporting.powers import power_interval
 from experiments.reporting.profiles import at_step, histories, layers_of
 from experiments.reporting.summary import main_metric, metric_interval, seed_values, summarise
+from experiments.studies.sweep_diagnosis import as_table, diagnoses, in_words
 
 #: a figure with more lines than this cannot be read
 LINES = 8
@@ -66,7 +67,12 @@ class Sweep(Study):
         )
         figures = [*_profiles(groups, start, first), *_against(results, axes, metric)]
         figures += _histories(groups, folder, metric, first)
-        return Findings(_verdicts(results, groups, numbers, metric), (table,), tuple(figures))
+        ails = diagnoses(groups, ledger)
+        return Findings(
+            (*_verdicts(results, groups, numbers, metric), *in_words(ails, len(ledger) > 0)),
+            (table, *as_table(ails)),
+            tuple(figures),
+        )
 
 
 def _gradients(

@@ -1,5 +1,6 @@
 """From rows of a table back to networks: their rooms, their theory, their families by depth."""
 
+from experiments.studies.reading.diagnosis import Symptom, diagnose
 from experiments.studies.reading.drawn import drawn, widths_of
 from experiments.studies.reading.family import (
     DEPTH,
@@ -52,6 +53,7 @@ __all__ = [
     "Reach",
     "Spectrum",
     "Spread",
+    "Symptom",
     "Tuned",
     "Variant",
     "activation_of",
@@ -60,6 +62,7 @@ __all__ = [
     "dataset_of",
     "decided",
     "depth_at_level",
+    "diagnose",
     "drawn",
     "edge_of",
     "families",

@@ -1,0 +1,194 @@
+r"""What ails networks of one configuration: symptoms by name, with their evidence and what helps.
+
+::
+
+    symptom             a seed has it if
+    diverged            its loss or weights are not finite
+    vanishing gradient  ||delta|| of the first hidden layer < 10^-3 of the last one's, at the start
+    exploding gradient  ... > 10^3 ...
+    dead units          in some hidden layer more than half of the units have sigma' = 0 on every example
+    saturated units     in some hidden layer more than half of all (example, unit) are flat, sigma being
+                        flat at both ends
+    steps too large     its median recorded step changes some layer's weights by half their norm
+    steps too small     ... changes no layer's weights by a millionth of their norm
+    nothing learnt      at the end its accuracy is no more than 0.05 above that of guessing
+
+A configuration has a symptom if more than half of the seeds have it that can be judged; a divergence
+counts from the first seed. Dead and saturated units are looked for in the first and the last record.
+A symptom is no verdict on training: Adam can train through a gradient that vanishes.
+
+References:
+    Glorot & Bengio (2010) for the gradient's profile and saturation; Lu, Shin, Su & Karniadakis (2020)
+    for dead units; the customary size of a step, 1e-3, is of Karpathy's lecture notes (CS231n).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+from pandas import DataFrame
+
+from experiments.core.errors import ConfigurationError
+from experiments.reporting.intervals import mean_interval
+from experiments.reporting.powers import power_interval
+from experiments.reporting.profiles import at_step, layers_of
+from experiments.studies.reading.family import chance_of
+from experiments.studies.reading.rooms import activation_of
+
+#: first hidden layer's gradient over the last one's, log10
+FAR = 3.0
+#: share of a layer's units that are dead, or of its (example, unit) that are flat
+MOST = 0.5
+#: change of a layer's weights in one step over their norm
+LARGE, SMALL = 0.5, 1e-6
+#: accuracy above that of guessing; three standard deviations of guessing 270 times among ten classes
+NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One thing that is wrong.
+
+    Args:
+        name: what it is called.
+        seeds: how many have it.
+        judged: of how many that can be judged.
+        evidence: what was measured, and where.
+        remedy: what usually helps, in settings of scripts/train.py, the first thing first.
+    """
+
+    name: str
+    seeds: int
+    judged: int
+    evidence: str
+    remedy: str
+
+
+def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
+    """All symptoms of one configuration.
+
+    Args:
+        rows: of the results, of networks of one shape; seeds of it.
+        ledger: of these cells and any others. Without their rows only the ends of training are judged.
+    """
+    mine = ledger[ledger["cell"].isin(rows["cell"])] if len(ledger) else ledger
+    row = rows.iloc[0].to_dict()
+    found = [*_diverged(rows), *_gradient(mine), *_units(row, mine), *_steps(mine), *_learnt(rows)]
+    return [replace(symptom, remedy=_not_yet(symptom.remedy, row)) for symptom in found]
+
+
+def _not_yet(remedy: str, row: Mapping[str, Any]) -> str:
+    """Without the settings that are in force already."""
+    parts = remedy.split("; ")
+    return "; ".join(part for part in parts if f"={row.get(part.partition('=')[0])}" not in part)
+
+
+def _diverged(rows: DataFrame) -> Iterator[Symptom]:
+    lost = rows[rows["status"] == "diverged"]
+    if len(lost):
+        at = lost["diverged_at"].median() if "diverged_at" in lost else np.nan
+        evidence = f"the loss is not finite, typically from step {at:.0f} on"
+        remedy = "a smaller optimizer.lr; a smaller scale of the initializer"
+        yield Symptom("diverged", len(lost), len(rows), evidence, remedy)
+
+
+def _gradient(ledger: DataFrame) -> Iterator[Symptom]:
+    start = at_step(ledger, 0)
+    _, values = layers_of(start, list(start["cell"].unique()))
+    hidden = values[:, :-1]  # the output layer has a rule of its own
+    if hidden.shape[1] < 2:
+        return
+    with np.errstate(invalid="ignore"):
+        kept = hidden[:, 0] - hidden[:, -1]
+    kept = kept[~np.isnan(kept)]
+    evidence = (
+        f"‖δ‖ of the first hidden layer is {power_interval(mean_interval(kept))} times that of the last "
+        "hidden layer, before training"
+    )
+    remedy = "initializer=critical; what scripts/advise.py says of this network"
+    yield from _if_most("vanishing gradient", kept < -FAR, evidence, remedy)
+    yield from _if_most("exploding gradient", kept > FAR, evidence, remedy)
+
+
+def _units(row: Mapping[str, Any], ledger: DataFrame) -> Iterator[Symptom]:
+    dead = "initializer=he; activation=leaky_relu; a larger model.width"
+    yield from _in_some_layer("dead units", ledger, "dead", "of the units pass nothing on", dead)
+    if _flat_at_both_ends(row):
+        flat = "a smaller scale of the initializer; standardised data"
+        what = "of the slopes are below a twentieth of the steepest"
+        yield from _in_some_layer("saturated units", ledger, "saturated", what, flat)
+
+
+def _in_some_layer(
+    name: str, ledger: DataFrame, column: str, what: str, remedy: str
+) -> Iterator[Symptom]:
+    """The share in the worst hidden layer, in the first record or else in the last one."""
+    if column not in ledger:
+        return
+    last = ledger[ledger["step"] == ledger.groupby("cell")["step"].transform("max")]
+    moments = (
+        ("before training", at_step(ledger, 0), remedy),
+        ("at the end", last, f"a smaller optimizer.lr; {remedy}"),
+    )
+    for moment, record, helps in moments:
+        layers, values = layers_of(record, list(record["cell"].unique()), column)
+        hidden = values[~np.isnan(values).any(1), :-1]
+        if not hidden.size:
+            continue
+        worst = int(hidden.mean(0).argmax())
+        evidence = f"layer l = {layers[worst]}, {moment}: {mean_interval(hidden[:, worst])} {what}"
+        found = list(_if_most(name, hidden.max(1) > MOST, evidence, helps))
+        if found:
+            yield from found
+            return
+
+
+def _steps(ledger: DataFrame) -> Iterator[Symptom]:
+    if "update_ratio" not in ledger:
+        return
+    known = ledger[np.isfinite(ledger["update_ratio"])]  # no step follows the last record
+    if not len(known):
+        return
+    typical = known.groupby(["cell", "layer"])["update_ratio"].median().unstack()
+    layers, values = typical.columns, typical.to_numpy(np.float64)
+    worst = int(np.nanargmax(np.nanmean(values, axis=0)))
+    largest = np.nanmax(values, axis=1)
+    which = "the first" if known["step"].max() == 0 else "a typical"
+    evidence = (
+        f"{which} step changes the weights of layer l = {layers[worst]} most, by "
+        f"{mean_interval(values[:, worst])} of their norm; 0.001 is customary"
+    )
+    yield from _if_most("steps too large", largest > LARGE, evidence, "a smaller optimizer.lr")
+    yield from _if_most("steps too small", largest < SMALL, evidence, "a larger optimizer.lr")
+
+
+def _learnt(rows: DataFrame) -> Iterator[Symptom]:
+    row = rows.iloc[0].to_dict()
+    accuracy, chance = rows.get("val/accuracy"), chance_of(row) if "data" in row else np.nan
+    if accuracy is None or np.isnan(chance) or not row.get("trainer.max_steps"):
+        return
+    found = accuracy[rows["status"] == "finished"].dropna().to_numpy(np.float64)
+    evidence = f"validation accuracy {mean_interval(found)}, of guessing {chance:.3g}"
+    remedy = (
+        "what the other symptoms ask for; without any, a larger optimizer.lr or trainer.max_steps"
+    )
+    yield from _if_most("nothing learnt", found <= chance + NEAR, evidence, remedy)
+
+
+def _if_most(
+    name: str, had: Bool[ndarray, " seeds"], evidence: str, remedy: str
+) -> Iterator[Symptom]:
+    seeds = int(had.sum())
+    if 2 * seeds > len(had):
+        yield Symptom(name, seeds, len(had), evidence, remedy)
+
+
+def _flat_at_both_ends(row: Mapping[str, Any]) -> bool:
+    """A rectifier's inactive half is no fault."""
+    try:
+        return len(activation_of(row).saturates) == 2
+    except (ConfigurationError, KeyError):  # an option that is no room
+        return False
