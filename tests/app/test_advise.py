@@ -34,7 +34,7 @@ def test_advice_prints_recommendation_and_measurement(capsys: pytest.CaptureFixt
         (["model.dpth=3"], ("model.dpth",)),
         (["model.depth=-1"], ("model.depth=-1", "from 0")),
         (["model.skip=true"], ("model.skip=True", "plain network")),
-        (["model.hidden=[3,4]"], ("equal hidden widths",)),
+        (["model.hidden=[3,4]"], ("model.hidden=[3, 4]", "equal hidden widths")),
     ],
 )
 def test_settings_that_cannot_be_advised_on_are_refused(overrides, words) -> None:

@@ -67,6 +67,14 @@ HOUSE = {
         ["+activation.alpah=1"],
         "found experiments.activations.Tanh with derivative='exact', alpah=1",
     ),
+    "a class that is not there": (
+        ["activation._target_=experiments.activations.Tnah"],
+        "or import Tnah in the __init__.py of experiments.activations",
+    ),
+    "a class that is not finished": (
+        ["loss._target_=experiments.core.loss.Loss"],
+        "found experiments.core.loss.Loss (Can't instantiate abstract class Loss",
+    ),
     "a start that is not there": (
         ["checkpoint=/no/such"],
         "found no file /no/such; expected a cell's",

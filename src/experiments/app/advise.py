@@ -141,7 +141,7 @@ def _stack(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> "Sta
     if model.skip or model.normalize or len(set(stack.widths[1:-1])) > 1:
         raise ConfigurationError(
             describe(
-                f"model.skip={model.skip}, model.normalize={model.normalize}, widths {stack.widths}",
+                f"model.skip={model.skip}, model.normalize={model.normalize}, model.hidden={model.hidden}",
                 "a plain network of equal hidden widths",
                 "leave model.skip, model.normalize and model.hidden at their defaults",
             )

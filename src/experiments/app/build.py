@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class, get_object, instantiate
 
 from experiments.app.schema import FrontPage
 from experiments.core.cell import SweepFolder
@@ -216,8 +216,8 @@ def make(node: Mapping[str, Any]) -> Any:
     """The object that an option file describes.
 
     Raises:
-        ConfigurationError: the room's own refusal, without Hydra's account of the call; or arguments
-            of a name or type that the room does not take.
+        ConfigurationError: the room's own refusal, without Hydra's account of the call; a class that
+            is not there or not finished; or arguments of a name or type that the room does not take.
     """
     try:
         return instantiate(node)
@@ -229,10 +229,30 @@ def make(node: Mapping[str, Any]) -> Any:
             raise cause from None
         if isinstance(cause, TypeError):
             raise _unsuitable(node, cause) from error
+        if str(error).startswith("Error locating target"):
+            raise _missing(node) from error
         raise
 
 
+def _missing(node: Mapping[str, Any]) -> ConfigurationError:
+    package, _, name = node["_target_"].rpartition(".")
+    remedy = f"correct the option file, or import {name} in the __init__.py of {package}"
+    return ConfigurationError(
+        describe(
+            f"_target_={node['_target_']}", "the path of a class that Python can import", remedy
+        )
+    )
+
+
 def _unsuitable(node: Mapping[str, Any], cause: TypeError) -> ConfigurationError:
+    if inspect.isabstract(get_object(node["_target_"])):
+        return ConfigurationError(
+            describe(
+                f"{node['_target_']} ({cause})",
+                "a class with every method of its contract",
+                "write the methods that are named",
+            )
+        )
     settings = ", ".join(f"{key}={value!r}" for key, value in node.items() if key[0] != "_")
     found = f"{node['_target_']} with {settings} ({str(cause).splitlines()[0]})"
     remedy = "see the comments in the option file for names, types and ranges"
