@@ -86,3 +86,39 @@ def test_every_line_has_its_own_cells_with_null(drawn: Drawn, tmp_path: Path) ->
     (panel,), _ = drawn["Validation accuracy against train examples"]
     assert [curve.label for curve in panel.curves] == ["relu", "tanh"]
     assert _means(panel) == [pytest.approx([0.6, 0.9]), pytest.approx([0.5, 0.8])]
+
+
+def _folder(**columns: list[Any]) -> DataFrame:
+    """Finished cells, each with an accuracy."""
+    count = len(next(iter(columns.values())))
+    known = {"cell": [f"{k}" for k in range(count)], "status": "finished", "val/accuracy": 0.5}
+    return DataFrame(known | columns)
+
+
+def test_a_setting_that_rides_along_with_an_axis_is_named(drawn: Drawn, tmp_path: Path) -> None:
+    """Two sweeps in one folder: the deepest networks were trained for fewer steps."""
+    mixed = _folder(**{"model.depth": [2, 8, 16], "trainer.max_steps": [300, 300, 20]})
+    said = sweep.Sweep().findings(mixed, NO_LEDGER, tmp_path).verdicts[1].sentence
+    assert said.startswith("Besides depth, trainer.max_steps (20, 300) differs too")
+    pairs = _folder(activation=["relu", "tanh"], initializer=["he", "glorot"], seed=[0, 1])
+    said = sweep.Sweep().findings(pairs, NO_LEDGER, tmp_path).verdicts[1].sentence
+    assert said.startswith("Besides activation, initializer (he, glorot) differs too")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"initializer": ["gaussian", "he"], "initializer.sigma_w": [1.5, None]},
+        {"loss": ["a", "b"], "loss.link": ["softmax", "identity"]},
+        {"model.depth": [2, 8], "model.width": [64, 32], "model.parameters": [None, 9]},
+        {"seed": [0, 1], "data.seed": [0, 1]},
+        {"activation.alpha": [1.0, 2.0], "initializer.activation.alpha": [1.0, 2.0]},
+        {"seed": [0, 1], "probe.every": [None, 5]},
+        {"model.depth": [2, 8], "trainer.max_steps": [30, 30]},
+    ],
+    ids=lambda columns: "-".join(columns),
+)
+def test_what_an_option_or_the_sizes_bring_along_is_not(columns, drawn, tmp_path) -> None:
+    """Arguments of the option itself, sizes that follow from sizes, seeds of the seed, what watches."""
+    findings = sweep.Sweep().findings(_folder(**columns), NO_LEDGER, tmp_path)
+    assert not any("differ" in verdict.sentence for verdict in findings.verdicts)

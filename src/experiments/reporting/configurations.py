@@ -9,6 +9,8 @@ from pandas import DataFrame
 from experiments.reporting.collect import FIRST, LAST
 
 SEED = "seed"
+#: groups that watch a network and leave it as it is
+WATCHING = ("probe", "metric")
 
 
 def axis_columns(results: DataFrame) -> list[str]:
@@ -45,11 +47,40 @@ def varying_axes(results: DataFrame) -> list[str]:
     return chosen
 
 
+def riders(results: DataFrame, axes: Sequence[str]) -> list[str]:
+    """Settings that change along with the axes, so that a difference may be theirs.
+
+    A run of more steps at one depth alone, an initializer of its own for every activation. Not those
+    that an option brings with it (initializer.sigma_w), nor sizes that follow from other sizes.
+
+    >>> seeds = DataFrame({"model.depth": [2, 4, 8], "trainer.max_steps": [300, 300, 20]})
+    >>> riders(seeds, ["model.depth"])
+    ['trainer.max_steps']
+    """
+    found = []
+    for key in axis_columns(results):
+        group, _, leaf = key.partition(".")
+        if key in {SEED, *axes} or group in WATCHING or results[key].nunique(dropna=False) < 2:
+            continue
+        near = [axis for axis in axes if axis.rpartition(".")[2] == key.rpartition(".")[2]]
+        own = [group] if leaf and group in results else []
+        sizes = [axis for axis in axes if leaf and axis.startswith("model.")] * (group == "model")
+        if not (_follows(results, key, [*own, *near, *sizes]) or _follows_seed(results, key)):
+            found.append(key)
+    return found
+
+
+def _follows(results: DataFrame, key: str, others: Sequence[str]) -> bool:
+    """Whether one column has one value for all rows that agree in others."""
+    if not others:
+        return False
+    counts = results.groupby([*others], dropna=False)[key].nunique(dropna=False)
+    return bool((counts == 1).all())
+
+
 def _follows_seed(results: DataFrame, key: str) -> bool:
     """Whether another stream's seed is tied to the run's own."""
-    if not key.endswith(f".{SEED}") or SEED not in results:
-        return False
-    return bool((results.groupby(SEED, dropna=False)[key].nunique(dropna=False) == 1).all())
+    return key.endswith(f".{SEED}") and SEED in results and _follows(results, key, [SEED])
 
 
 def short(key: str) -> str:

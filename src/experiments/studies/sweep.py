@@ -13,6 +13,7 @@ from experiments.reporting.configurations import (
     Configuration,
     configurations,
     metric_name,
+    riders,
     short,
     text,
     varying_axes,
@@ -29,6 +30,7 @@ from experiments.reporting.intervals import mean_interval, slope_interval
 from experiments.reporting.powers import power_interval
 from experiments.reporting.profiles import at_step, histories, layers_of
 from experiments.reporting.summary import main_metric, metric_interval, seed_values, summarise
+from experiments.studies.reading import listed
 from experiments.studies.sweep_diagnosis import as_table, diagnoses, in_words
 
 #: a figure with more lines than this cannot be read
@@ -69,7 +71,7 @@ class Sweep(Study):
         figures += _histories(groups, folder, metric, first)
         ails = diagnoses(groups, ledger)
         return Findings(
-            (*_verdicts(results, groups, numbers, metric), *in_words(ails, len(ledger) > 0)),
+            (*_verdicts(results, axes, groups, numbers, metric), *in_words(ails, len(ledger) > 0)),
             (table, *as_table(ails)),
             tuple(figures),
         )
@@ -91,6 +93,7 @@ def _gradients(
 
 def _verdicts(
     results: DataFrame,
+    axes: Sequence[str],
     groups: Sequence[Configuration],
     numbers: dict[str, Sequence[Interval]],
     metric: str | None,
@@ -99,6 +102,7 @@ def _verdicts(
     endings = ", ".join(f"{n} {status}" for status, n in count.items())
     cells = "1 cell" if len(results) == 1 else f"{len(results)} cells"
     sentences = [f"{cells} in {len(groups)} configuration{'s' * (len(groups) > 1)}: {endings}."]
+    sentences += _not_alone(results, axes)
     if metric is not None:
         sentences += _extremes(groups, numbers[metric_name(metric)], metric_name(metric), str)
     if FIRST_LAYER in numbers:
@@ -110,6 +114,23 @@ def _verdicts(
         )
         sentences += _extremes(groups, numbers[GAIN], "the gradient's gain a layer", str)
     return tuple(Verdict(sentence, "measured") for sentence in sentences)
+
+
+def _not_alone(results: DataFrame, axes: Sequence[str]) -> list[str]:
+    """Cells of one folder need not be of one sweep."""
+    told = []
+    for key in riders(results, axes):
+        values = results[key].drop_duplicates()
+        order = values.sort_values() if values.dtype.kind in "if" else values
+        told.append(f"{key} ({', '.join(map(text, order))})")
+    if not told:
+        return []
+    differ = "differs" if len(told) == 1 else "differ"
+    return [
+        f"Besides {listed([short(key) for key in axes])}, {listed(told)} {differ} too: what one "
+        "configuration has over another may come from there. Give a sweep of other settings a name of "
+        "its own (name=...)."
+    ]
 
 
 def _extremes(
