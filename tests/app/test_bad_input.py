@@ -218,6 +218,20 @@ def test_a_runs_folder_that_cannot_be_made(sweep) -> None:
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize("sweep", [(), ("-m", "seed=0,1")], ids=["run", "sweep"])
+def test_a_study_that_is_not_exported(sweep) -> None:
+    """Refused before the first cell, not after the last."""
+    options = Path("own/study")
+    options.mkdir(parents=True)
+    lines = ("# @package _global_", "name: mine", "study: experiments.studies.Mine")
+    (options / "mine.yaml").write_text("\n".join(lines))
+    answer = train("--config-dir", "own", *sweep, *TINY, "study=mine")
+    assert answer.status == 1
+    assert "found the study 'experiments.studies.Mine'; expected experiments.studies." in answer.err
+    assert "export the class in" in answer.err
+    assert not Path("runs/mine/cells").exists()
+
+
 #: a softmax over the one output of a regression
 MISFIT = ("data=unit_cube", "loss=cross_entropy", "trainer.max_steps=2", "logger=none")
 

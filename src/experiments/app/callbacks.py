@@ -12,6 +12,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app.place import unwritable
+from experiments.app.refusal import one_message
+from experiments.app.report import study_of
 from experiments.core.atomic import replacing
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import describe
@@ -22,7 +24,7 @@ class Started:
     """A sweep folder that this process has started, the settings that all its cells share, and when."""
 
     folder: SweepFolder
-    study: str
+    study: str | None
     config: dict[str, Any]
     at: float
 
@@ -62,8 +64,15 @@ def _enter(config: DictConfig) -> None:
 
 
 def announce() -> None:
-    """Write study.json, so that a report can be made even if the sweep is killed."""
+    """Write study.json, so that a report can be made even if the sweep is killed.
+
+    A study that is none leaves the process, before anything is trained for it.
+    """
     for sweep in started:
+        with one_message():
+            study_of(
+                sweep.study, "correct study, or export the class in experiments/studies/__init__"
+            )
         sweep.folder.path.mkdir(parents=True, exist_ok=True)
         provenance = {
             "study": sweep.study,

@@ -111,21 +111,32 @@ def load_study(folder: Path) -> "Study":
     Raises:
         ConfigurationError: if it names no class of experiments.studies.
     """
-    from experiments import studies
-    from experiments.core.errors import ConfigurationError, describe
     from experiments.reporting.provenance import read_provenance
 
-    target = read_provenance(folder).study
-    module, _, name = target.rpartition(".")
+    return study_of(
+        read_provenance(folder).study,
+        f"correct {folder / 'study.json'}, or delete it to read the folder as a plain sweep",
+    )
+
+
+def study_of(target: str | None, remedy: str) -> "Study":
+    """The study of this name.
+
+    Args:
+        target: ``experiments.studies.NAME``.
+        remedy: what to do about another one.
+
+    Raises:
+        ConfigurationError: if it names no class of experiments.studies.
+    """
+    with uncollected():
+        from experiments import studies
+    from experiments.core.errors import ConfigurationError, describe
+
+    module, _, name = str(target).rpartition(".")
     if module != studies.__name__ or name not in studies.__all__:
-        known = ", ".join(studies.__all__)
-        raise ConfigurationError(
-            describe(
-                f"study {target!r} in {folder / 'study.json'}",
-                f"{studies.__name__}. and one of {known}",
-                "correct study.json, or delete it to read the folder as a plain sweep",
-            )
-        )
+        known = f"{studies.__name__}. and one of {', '.join(studies.__all__)}"
+        raise ConfigurationError(describe(f"the study {target!r}", known, remedy))
     study: Study = getattr(studies, name)()
     return study
 

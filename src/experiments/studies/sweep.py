@@ -142,7 +142,9 @@ def _extremes(
     """One sentence: the value, or the range with the configurations at its ends."""
     known = [(i.value, i, g.label) for i, g in zip(values, groups, strict=True) if i.seeds]
     if not known:
-        return [f"{_sentence(name)}: no configuration has a finite value."] if groups else []
+        lost = any(i.left_out for i in values)
+        why = "no configuration has a finite value" if lost else "nothing to measure it from"
+        return [f"{_sentence(name)}: {why}."] if groups else []
     low, high = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
     name = _sentence(name)
     if low[2] == high[2]:

@@ -61,6 +61,8 @@ def dataset_of(row: Mapping[str, Any]) -> Dataset:
 
     >>> dataset_of({"data": "digits"}).outputs
     10
+    >>> dataset_of({"data": "rings", "data.examples": 60.0}).examples
+    60
     """
     built: Dataset = _built(Dataset, "data", "data", row)
     return built
@@ -85,10 +87,15 @@ def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
 def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the maker's parameters that the row has a value for."""
     return {
-        leaf: row[f"{group}.{leaf}"]
+        leaf: _whole(row[f"{group}.{leaf}"])
         for leaf in inspect.signature(maker).parameters
         if not missing(row.get(f"{group}.{leaf}"))
     }
+
+
+def _whole(value: Any) -> Any:
+    """The integer where a float is one: a column that some cells lack holds no integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def missing(value: Any) -> bool:
