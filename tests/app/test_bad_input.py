@@ -232,6 +232,14 @@ def test_a_study_that_is_not_exported(sweep) -> None:
     assert not Path("runs/mine/cells").exists()
 
 
+def test_another_size_of_what_has_none() -> None:
+    """Not the usual size without a word."""
+    answer = train(*TINY, "size=full")
+    assert answer.status == 1
+    assert "found size=full with study=None; expected a study with a file" in answer.err
+    assert not Path("runs").exists()
+
+
 #: a softmax over the one output of a regression
 MISFIT = ("data=unit_cube", "loss=cross_entropy", "trainer.max_steps=2", "logger=none")
 

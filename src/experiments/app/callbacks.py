@@ -4,10 +4,12 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,7 +18,7 @@ from experiments.app.refusal import one_message
 from experiments.app.report import study_of
 from experiments.core.atomic import replacing
 from experiments.core.cell import SweepFolder
-from experiments.core.errors import describe
+from experiments.core.errors import ConfigurationError, describe
 
 
 @dataclass
@@ -44,23 +46,40 @@ class House(Callback):
 
 def _enter(config: DictConfig) -> None:
     folder = Path(config.runs_dir) / config.name
-    for path in (folder, *folder.parents):
-        if path.exists() and not path.is_dir():
-            # Hydra turns a callback's exceptions into warnings; leaving the process cannot be missed
-            raise SystemExit(
-                "Error: "
-                + describe(
-                    f"a file at {path}",
-                    "a folder, or nothing yet",
-                    "set runs_dir or name to another place, or move the file away",
-                )
-            )
-    if reason := unwritable(folder):
-        remedy = "set runs_dir to a folder that may be written"
-        raise SystemExit("Error: " + describe(reason, "a place for results", remedy))
+    # Hydra turns a callback's exceptions into warnings; leaving the process cannot be missed
+    with one_message():
+        _require_size(config.hydra.runtime.choices)
+        _require_place(folder)
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
     started.append(Started(SweepFolder(folder), config.study, plain, time.time()))
+
+
+def _require_size(choices: Mapping[str, str | None]) -> None:
+    """The file of a study's other size is optional to Hydra, and the usual size would be trained."""
+    size, study = choices["size"], choices["study"]
+    wanted = f"{study}_{size}"
+    if size != "default" and wanted not in GlobalHydra.instance().config_loader().get_group_options(
+        "size/of"
+    ):
+        expected = f"a study with a file conf/size/of/STUDY_{size}.yaml"
+        raise ConfigurationError(
+            describe(
+                f"size={size} with study={study}", expected, "leave size out, or write the file"
+            )
+        )
+
+
+def _require_place(folder: Path) -> None:
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            remedy = "set runs_dir or name to another place, or move the file away"
+            raise ConfigurationError(
+                describe(f"a file at {path}", "a folder, or nothing yet", remedy)
+            )
+    if reason := unwritable(folder):
+        remedy = "set runs_dir to a folder that may be written"
+        raise ConfigurationError(describe(reason, "a place for results", remedy))
 
 
 def announce() -> None:
