@@ -28,6 +28,24 @@ def test_advice_prints_recommendation_and_measurement(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        # sigma_w^2 = 1: half of the square of the gradient is lost in every layer, xi = 1 / ln 2
+        (
+            ["initializer=glorot", "model.depth=12"],
+            r"glorot: .* factor 0\.7071 a layer; trainable to about 8\.656 layers, too few for 12",
+        ),
+        (["initializer=he", "model.depth=12"], r"he: .* factor 1 a layer; .* any depth, enough for 12"),
+        (["initializer=constant", "model.depth=3"], r"constant: the units of a layer are alike"),
+    ],
+)  # fmt: skip
+def test_the_start_that_was_asked_for_is_judged(overrides, told, capsys) -> None:
+    """Not only what to start from: also what becomes of the settings as they are."""
+    assert main(["activation=relu", *SMALL, *overrides]) == 0
+    assert re.search("as set +" + told, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         (["activation=reluu"], ("activation/reluu", "elu")),

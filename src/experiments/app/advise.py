@@ -64,6 +64,7 @@ def advice_lines(stack: "Stack", choices: Mapping[str, str | None]) -> Iterator[
     )
     shape = f"{len(hidden)} hidden layers of {hidden[0]}" if hidden else "no hidden layer"
     yield f"{choices['activation']}, {shape}, {choices['loss']}, {choices['data']}\n"
+    yield from _as_set(stack, str(choices["initializer"]))
     yield from _advice(advice, len(hidden))
     yield "\ncommon initializers     factor a layer    6 xi_c"
     yield from (_common(row) for row in advice.common)
@@ -78,6 +79,29 @@ def advice_lines(stack: "Stack", choices: Mapping[str, str | None]) -> Iterator[
     yield from (_short_run(run) for run in runs)
 
 
+def _as_set(stack: "Stack", name: str) -> Iterator[str]:
+    """What the initializer of the settings makes of this depth."""
+    from experiments.initializers import Constant
+    from experiments.theory import starting_points
+
+    hidden, initializer = stack.widths[1:-1], stack.runs[0].initializer
+    if not hidden:
+        return
+    if isinstance(initializer, Constant):
+        yield f"as set           {name}: the units of a layer are alike and learn as one"
+        return
+    (start,) = starting_points({"": stack.activation}, {name: initializer}, hidden[0])
+    enough = "enough" if len(hidden) <= start.trainable_depth else "too few"
+    yield (
+        f"as set           {name}: the gradient's norm changes by a factor {start.factor:.4g} a layer; "
+        f"trainable to {_layers(start.trainable_depth)}, {enough} for {len(hidden)}"
+    )
+
+
+def _layers(depth: float) -> str:
+    return f"about {depth:.4g} layers" if math.isfinite(depth) else "any depth"
+
+
 def _advice(advice: "Advice", depth: int) -> Iterator[str]:
     sigma_w, sigma_b = advice.start.sigma_w, advice.start.sigma_b
     phase = "critical" if advice.critical else advice.start.point.phase
@@ -89,8 +113,8 @@ def _advice(advice: "Advice", depth: int) -> Iterator[str]:
         )
     yield f"gradient         {phase}: its norm changes by a factor {advice.factor:.4g} a layer"
     yield (
-        f"depth            xi_c = {advice.depth_scale:.4g} layers; trainable to about 6 xi_c = "
-        f"{advice.trainable_depth:.4g}"
+        f"depth            trainable to {_layers(advice.trainable_depth)}: 6 xi_c, where "
+        f"xi_c = {advice.depth_scale:.4g} is the depth over which the signal fades"
     )
     if advice.sigma_w_range is not None:
         low, high = advice.sigma_w_range
