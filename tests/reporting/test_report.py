@@ -154,6 +154,13 @@ def test_the_cell_table_shows_what_differs(sweep: Path) -> None:
     assert "val/accuracy" in shown
 
 
+def test_an_interval_is_not_broken_over_two_lines() -> None:
+    """Its bounds are held together; other text may wrap."""
+    html = table_html(DataFrame({"95 %": ["[0.1, 0.2]"], "error": ["no, not [here]"]}))
+    assert "[0.1,\N{NO-BREAK SPACE}0.2]" in html
+    assert "no, not [here]" in html
+
+
 def test_a_long_table_says_what_it_cut() -> None:
     """A page of thousands of rows is cut, and says so."""
     html = table_html(DataFrame({"x": range(ROWS + 5)}))

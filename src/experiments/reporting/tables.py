@@ -68,4 +68,6 @@ def _field(value: Any, kind: str) -> Markup:
         return Markup('<td class="n" data-v="{}">{}</td>').format(repr(value), number(value))
     missing = value is None or value != value
     shown = "–" if missing else value
+    if isinstance(shown, str) and shown[:1] + shown[-1:] == "[]":
+        shown = shown.replace(" ", "\N{NO-BREAK SPACE}")  # an interval is one word
     return Markup("<td{}>{}</td>").format(Markup(' class="w"') if kind else "", escape(shown))
