@@ -137,7 +137,8 @@ def test_the_evidence_names_numbers_and_place() -> None:
     assert "1.0×10⁻⁶" in found.evidence
     (found,) = diagnose(*made_up(log10_delta_norm=[0.0] * 8, saturated=[0, 0.9, 0.1, 1.0] * 2))
     assert found.name == "saturated units"
-    assert "layer l = 3, before training: 0.9" in found.evidence
+    assert found.evidence.startswith("before training, 0.9 [0.9, 0.9] of the slopes")
+    assert found.evidence.endswith("in the worst layer, most often l = 3")
 
 
 def test_one_seed_of_two_is_not_most() -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 from pandas import DataFrame
 
@@ -138,9 +138,11 @@ def _in_some_layer(
         hidden = values[~np.isnan(values).any(1), :-1]
         if not hidden.size:
             continue
-        worst = int(hidden.mean(0).argmax())
-        evidence = f"layer l = {layers[worst]}, {moment}: {mean_interval(hidden[:, worst])} {what}"
-        found = list(_if_most(name, hidden.max(1) > MOST, evidence, helps))
+        worst, where = hidden.max(1), _most_often(layers[hidden.argmax(1)])
+        evidence = (
+            f"{moment}, {mean_interval(worst)} {what} in the worst layer, most often l = {where}"
+        )
+        found = list(_if_most(name, worst > MOST, evidence, helps))
         if found:
             yield from found
             return
@@ -153,13 +155,12 @@ def _steps(ledger: DataFrame) -> Iterator[Symptom]:
     if not len(known):
         return
     typical = known.groupby(["cell", "layer"])["update_ratio"].median().unstack()
-    layers, values = typical.columns, typical.to_numpy(np.float64)
-    worst = int(np.nanargmax(np.nanmean(values, axis=0)))
-    largest = np.nanmax(values, axis=1)
+    largest = typical.max(axis=1).to_numpy(np.float64)
+    where = _most_often(typical.idxmax(axis=1).to_numpy(np.int64))
     which = "the first" if known["step"].max() == 0 else "a typical"
     evidence = (
-        f"{which} step changes the weights of layer l = {layers[worst]} most, by "
-        f"{mean_interval(values[:, worst])} of their norm; 0.001 is customary"
+        f"{which} step changes the weights of some layer, most often l = {where}, by "
+        f"{mean_interval(largest)} of their norm; 0.001 is customary"
     )
     yield from _if_most("steps too large", largest > LARGE, evidence, "a smaller optimizer.lr")
     yield from _if_most("steps too small", largest < SMALL, evidence, "a larger optimizer.lr")
@@ -176,6 +177,10 @@ def _learnt(rows: DataFrame) -> Iterator[Symptom]:
         "what the other symptoms ask for; without any, a larger optimizer.lr or trainer.max_steps"
     )
     yield from _if_most("nothing learnt", found <= chance + NEAR, evidence, remedy)
+
+
+def _most_often(layers: Int64[ndarray, " seeds"]) -> int:
+    return int(np.bincount(layers).argmax())
 
 
 def _if_most(
