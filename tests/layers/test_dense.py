@@ -213,7 +213,7 @@ def test_shapes_that_do_not_chain_are_refused(shape, runs):
         {"seed": [torch.Generator()], "runs": 2},
         {"seed": [torch.Generator(), torch.Generator()]},
     ],
-    ids=str,
+    ids=lambda change: "-".join(change),
 )
 def test_bad_arguments_are_refused_by_name(change):
     """A size below one or a room of the wrong kind says what was found and what was expected."""
