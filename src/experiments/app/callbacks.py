@@ -58,10 +58,8 @@ def _enter(config: DictConfig) -> None:
 def _require_size(choices: Mapping[str, str | None]) -> None:
     """The file of a study's other size is optional to Hydra, and the usual size would be trained."""
     size, study = choices["size"], choices["study"]
-    wanted = f"{study}_{size}"
-    if size != "default" and wanted not in GlobalHydra.instance().config_loader().get_group_options(
-        "size/of"
-    ):
+    known = GlobalHydra.instance().config_loader().get_group_options("size/of")
+    if size != "default" and f"{study}_{size}" not in known:
         expected = f"a study with a file conf/size/of/STUDY_{size}.yaml"
         raise ConfigurationError(
             describe(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytorch_lightning as pl
 
 from experiments.core.dataset import Dataset, Splits
+from experiments.training.examples import distinct
 from experiments.training.schedule import Plan
 
 
@@ -26,8 +27,7 @@ class StackData(pl.LightningDataModule):
 
     def splits(self) -> list[Splits]:
         """Training, validation and test examples of every run, on the CPU."""
-        different = {id(dataset): dataset for dataset in self.datasets}
-        read = {key: dataset.load() for key, dataset in different.items()}
+        read = {id(dataset): dataset.load() for dataset in distinct(self.datasets)}
         return [read[id(dataset)] for dataset in self.datasets]
 
     def train_dataloader(self) -> Plan:

@@ -9,6 +9,7 @@ from experiments.core.dataset import Split, Task
 from experiments.core.loss import Loss
 from experiments.core.metric import Answers, Metric
 from experiments.models import MLP
+from experiments.training.examples import distinct
 
 #: numbers that one evaluated piece may hold in one layer, so that a large split fits anywhere
 PIECE = 2**23
@@ -72,7 +73,7 @@ def _metrics(
     """A few runs at a time: the answers hold several float64 copies of the outputs."""
     together = max(1, PIECE // outputs[0].numel())
     found = {name: outputs.new_empty(len(splits), dtype=torch.float64) for name in metrics}
-    for split in {id(own): own for own in splits}.values():
+    for split in distinct(splits):
         same = [r for r, own in enumerate(splits) if own is split]
         for runs in (same[k : k + together] for k in range(0, len(same), together)):
             answers = Answers(outputs[runs], split.t, loss)

@@ -1,7 +1,7 @@
 """The examples of a stack's runs: all of one data set, or each of its own, of the same shape."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, final
+from typing import Literal, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from experiments.core.dataset import Split, Splits
 from experiments.core.errors import ConfigurationError, describe
 
 Part = Literal["train", "val", "test"]
+Item = TypeVar("Item")
 
 #: input numbers gathered at once; no more, so that they are still in the cache when they are used
 GATHERED = 2**15
@@ -39,7 +40,7 @@ class Examples:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        different = list({id(own): own for own in splits}.values())
+        different = distinct(splits)
         _require_one_shape(different)
         self.size = len(splits[0].train)
         self._different = [
@@ -101,6 +102,16 @@ def _require_one_shape(different: Sequence[Splits]) -> None:
         raise ConfigurationError(
             describe(f"data sets of the shapes {found} in one stack", "one shape", remedy)
         )
+
+
+def distinct(items: Sequence[Item]) -> list[Item]:
+    """Every object once, in order, however often it occurs.
+
+    >>> one, other = [1], [1]
+    >>> len(distinct([one, other, one]))
+    2
+    """
+    return list({id(item): item for item in items}.values())
 
 
 def shape_of(splits: Splits) -> tuple[tuple[int, ...], ...]:

@@ -11,6 +11,7 @@ import torch
 
 from experiments.core.logger import CellLogger
 from experiments.training.datamodule import StackData
+from experiments.training.examples import distinct
 from experiments.training.module import StackModule
 from experiments.training.outcome import Outcome
 from experiments.training.schedule import plan
@@ -36,7 +37,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
     data = StackData(stack.datasets, chunks)
     splits = data.splits()
     stack.require_ready(len(splits[0].train))
-    for own in {id(own): own for own in splits}.values():
+    for own in distinct(splits):
         stack.loss.check_targets(own.train.t, stack.dataset.outputs)
     module = StackModule(stack, splits, loggers or [[] for _ in stack.runs])
     threads = torch.get_num_threads()
