@@ -62,10 +62,11 @@ def riders(results: DataFrame, axes: Sequence[str]) -> list[str]:
         group, _, leaf = key.partition(".")
         if key in {SEED, *axes} or group in WATCHING or results[key].nunique(dropna=False) < 2:
             continue
-        near = [axis for axis in axes if axis.rpartition(".")[2] == key.rpartition(".")[2]]
+        near = [axis for axis in axes if short(axis) == short(key)]
         own = [group] if leaf and group in results else []
-        sizes = [axis for axis in axes if leaf and axis.startswith("model.")] * (group == "model")
-        if not (_follows(results, key, [*own, *near, *sizes]) or _follows_seed(results, key)):
+        if group == "model":
+            own = [axis for axis in axes if axis.startswith("model.")]
+        if not (_follows(results, key, [*own, *near]) or _follows_seed(results, key)):
             found.append(key)
     return found
 

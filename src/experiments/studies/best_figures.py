@@ -12,7 +12,7 @@ from numpy import ndarray
 from experiments.core.study import Figure
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis
 from experiments.reporting.figures.canvas import COLOURS, INK, WIDTH, sheet, style, to_svg
-from experiments.studies.reading import Ladder
+from experiments.studies.reading import Ladder, capitalised
 
 HIDDEN = Axis("depth (hidden layers)", logarithmic=True)
 #: which column, its name, and what its caption says
@@ -88,7 +88,7 @@ def _losses(found: Sequence[Ladder], column: str, name: str, caption: str) -> Fi
     if not finite:
         return None
     y = Axis(name, logarithmic=min(float(np.nanmin(v)) for v in finite) > 0)
-    title = f"{name[:1].upper()}{name[1:]} against depth, tuned"
+    title = f"{capitalised(name)} against depth, tuned"
     return against_axis(panels, HIDDEN, y, title, caption, _columns(panels))
 
 

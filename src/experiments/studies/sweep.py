@@ -30,7 +30,7 @@ from experiments.reporting.intervals import mean_interval, slope_interval
 from experiments.reporting.powers import power_interval
 from experiments.reporting.profiles import at_step, histories, layers_of
 from experiments.reporting.summary import main_metric, metric_interval, seed_values, summarise
-from experiments.studies.reading import listed
+from experiments.studies.reading import capitalised, listed
 from experiments.studies.sweep_diagnosis import as_table, diagnoses, in_words
 
 #: a figure with more lines than this cannot be read
@@ -144,9 +144,9 @@ def _extremes(
     if not known:
         lost = any(i.left_out for i in values)
         why = "no configuration has a finite value" if lost else "nothing to measure it from"
-        return [f"{_sentence(name)}: {why}."] if groups else []
+        return [f"{capitalised(name)}: {why}."] if groups else []
     low, high = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
-    name = _sentence(name)
+    name = capitalised(name)
     if low[2] == high[2]:
         return [f"{name}: {written(low[1])}."]
     return [f"{name} runs from {written(low[1])} ({low[2]}) to {written(high[1])} ({high[2]})."]
@@ -222,21 +222,17 @@ def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: s
             curves.append(Curve(group.label, x, seeds))
         panels.append(Panel(panel.label if panels_by else "", tuple(curves)))
     pooled = [short(other) for other in others if other not in [*lines, *panels_by]]
-    caption = f"{_sentence(metric_name(metric))} at the end of training."
+    caption = f"{capitalised(metric_name(metric))} at the end of training."
     if pooled:
         caption += f" Pooled in every line: {', '.join(pooled)}."
     spread = numeric and len(x) > 2 and bool(x.min() > 0 and x.max() / x.min() > 100)
     axis = Axis(short(key), names=names, logarithmic=spread)
-    title = f"{_sentence(metric_name(metric))} against {short(key)}"
+    title = f"{capitalised(metric_name(metric))} against {short(key)}"
     return against_axis(panels, axis, Axis(metric_name(metric)), title, caption)
 
 
 def _having(rows: DataFrame, key: str, value: Any) -> DataFrame:
     return rows[rows[key].isna() if value is None else rows[key] == value]
-
-
-def _sentence(name: str) -> str:
-    return name[:1].upper() + name[1:]
 
 
 def _histories(
@@ -257,6 +253,6 @@ def _histories(
     if not curves:
         return []
     name = metric_name(metric)
-    caption = f"{_sentence(name)} during training." + _how_many(len(chosen), len(groups))
-    title = f"{_sentence(name)} while training"
+    caption = f"{capitalised(name)} during training." + _how_many(len(chosen), len(groups))
+    title = f"{capitalised(name)} while training"
     return [learning_curves([Panel("", tuple(curves))], name, title, caption)]

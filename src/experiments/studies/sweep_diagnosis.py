@@ -6,7 +6,7 @@ from pandas import DataFrame
 
 from experiments.core.study import Table, Verdict
 from experiments.reporting.configurations import Configuration
-from experiments.studies.reading import Symptom, diagnose, listed, over
+from experiments.studies.reading import Symptom, capitalised, diagnose, listed, over
 
 #: every configuration with an ended cell, and its symptoms
 Diagnoses = list[tuple[Configuration, list[Symptom]]]
@@ -62,4 +62,4 @@ def _sentence(name: str, found: Diagnoses) -> str:
     else:
         labels = listed([group.label for group, _ in having], most=3)
         told = f" in {len(having)} of {len(found)} configurations: {labels}"
-    return f"{name[:1].upper()}{name[1:]}{told}. To try: {symptom.remedy}."
+    return f"{capitalised(name)}{told}. To try: {symptom.remedy}."

@@ -36,7 +36,7 @@ from experiments.studies.reading.spread import (
 )
 from experiments.studies.reading.start import start_of
 from experiments.studies.reading.tuning import CHOSEN_BY, Tuned, edge_of, tuned
-from experiments.studies.reading.verdicts import NOTHING, decided, listed, over
+from experiments.studies.reading.verdicts import NOTHING, capitalised, decided, listed, over
 
 __all__ = [
     "CHOSEN_BY",
@@ -58,6 +58,7 @@ __all__ = [
     "Variant",
     "activation_of",
     "baseline_of",
+    "capitalised",
     "chance_of",
     "dataset_of",
     "decided",

@@ -82,8 +82,8 @@ def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
 
 def _not_yet(remedy: str, row: Mapping[str, Any]) -> str:
     """Without the settings that are in force already."""
-    parts = remedy.split("; ")
-    return "; ".join(part for part in parts if f"={row.get(part.partition('=')[0])}" not in part)
+    in_force = {f"{key}={value}" for key, value in row.items()}
+    return "; ".join(part for part in remedy.split("; ") if part not in in_force)
 
 
 def _diverged(rows: DataFrame) -> Iterator[Symptom]:

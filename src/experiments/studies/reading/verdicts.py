@@ -32,6 +32,15 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def capitalised(text: str) -> str:
+    """The text with a capital letter in front.
+
+    >>> capitalised("dead units"), capitalised("‖δ‖ grows")
+    ('Dead units', '‖δ‖ grows')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def over(results: DataFrame) -> DataFrame:
     """The rows of cells that finished or diverged; a failed cell has nothing to say."""
     return results[results["status"] != "failed"]
