@@ -8,7 +8,7 @@ import torch
 
 from experiments.core.errors import ConfigurationError
 from experiments.core.finite import finite
-from experiments.core.whole import is_whole, whole
+from experiments.core.whole import integer_if_whole, is_whole, whole
 
 
 @pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2), torch.tensor(2)], ids=repr)
@@ -45,3 +45,14 @@ def test_numbers_that_are_not_finite_or_too_small_are_refused_by_name(value) -> 
         ConfigurationError, match=r"found s=.*a finite number of 0 or more; give s=1"
     ):
         finite("s", value, low=0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3.0, 3), (-2.0, -2), (2.0**60, 2**60), (0.5, 0.5), (math.inf, math.inf), ("3.0", "3.0")],
+    ids=repr,
+)
+def test_only_floats_without_a_fraction_become_integers(value, expected) -> None:
+    """Large ones too, and to the last digit; infinity and text stay as they are."""
+    found = integer_if_whole(value)
+    assert (found, type(found)) == (expected, type(expected))

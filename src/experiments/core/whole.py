@@ -1,4 +1,4 @@
-"""Whole numbers that users give: Python's, NumPy's and torch's, and nothing that is merely near one."""
+"""Whole numbers in settings: integers of Python, NumPy and torch, but no float that is close to one."""
 
 import operator
 from typing import Any
@@ -9,7 +9,7 @@ from experiments.core.errors import ConfigurationError, describe
 
 
 def is_whole(value: Any, low: int) -> bool:
-    """Whether the value is an integer of ``low`` or more; a boolean is none.
+    """Whether the value is an integer of at least ``low``; booleans are not integers here.
 
     Example:
         >>> is_whole(3, 0), is_whole(-1, 0), is_whole(3.0, 0), is_whole(True, 0)
@@ -27,7 +27,7 @@ def whole(name: str, value: Any, low: int) -> int:
     """The value as Python's own integer.
 
     Raises:
-        ConfigurationError: for anything but an integer of ``low`` or more; a boolean is none.
+        ConfigurationError: if the value is not an integer of at least ``low``, or is a boolean.
 
     Example:
         >>> import numpy as np
@@ -41,3 +41,13 @@ def whole(name: str, value: Any, low: int) -> int:
         remedy = f"give a whole number, for instance {name}={low}"
         raise ConfigurationError(describe(f"{name}={value!r}", f"an integer from {low}", remedy))
     return operator.index(value)
+
+
+def integer_if_whole(value: Any) -> Any:
+    """A float without a fractional part as an integer; every other value unchanged.
+
+    Example:
+        >>> integer_if_whole(3.0), integer_if_whole(0.5), integer_if_whole("3.0")
+        (3, 0.5, '3.0')
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value

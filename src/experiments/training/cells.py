@@ -19,6 +19,7 @@ import yaml
 from experiments.core.atomic import replacing
 from experiments.core.cell import CellFolder
 from experiments.core.errors import CheckpointError, ConfigurationError, describe
+from experiments.core.whole import integer_if_whole
 from experiments.training.outcome import Outcome
 
 #: keys that say where results go or what computes them, not what a cell is
@@ -121,12 +122,12 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
 
 
 def _by_value(setting: Any) -> Any:
-    """The integer where a float is one; the other way round, large seeds would run together."""
+    """Integers for whole floats, at any depth; the other way round, large seeds would run together."""
     if isinstance(setting, Mapping):
         return {key: _by_value(value) for key, value in setting.items()}
     if isinstance(setting, list):
         return [_by_value(value) for value in setting]
-    return int(setting) if isinstance(setting, float) and setting.is_integer() else setting
+    return integer_if_whole(setting)
 
 
 def write_config(cell: Cell) -> None:

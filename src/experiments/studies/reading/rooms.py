@@ -15,6 +15,7 @@ from experiments.core.dataset import Dataset
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
+from experiments.core.whole import integer_if_whole
 
 
 def activation_of(row: Mapping[str, Any]) -> Activation:
@@ -87,15 +88,11 @@ def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
 def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the maker's parameters that the row has a value for."""
     return {
-        leaf: _whole(row[f"{group}.{leaf}"])
+        # a column that some cells lack holds no integers
+        leaf: integer_if_whole(row[f"{group}.{leaf}"])
         for leaf in inspect.signature(maker).parameters
         if not missing(row.get(f"{group}.{leaf}"))
     }
-
-
-def _whole(value: Any) -> Any:
-    """The integer where a float is one: a column that some cells lack holds no integers."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def missing(value: Any) -> bool:
