@@ -8,9 +8,9 @@ from torch import Tensor
 
 from experiments.core.elementwise import (
     Elementwise,
-    differentiable,
+    apply,
     forward_mode,
-    in_single,
+    in_single_precision,
     operator_derivative,
 )
 
@@ -26,12 +26,12 @@ class Power(Elementwise):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
         (n,) = ctx.numbers
-        return grad * n * differentiable(Power, z, n - 1), None
+        return grad * n * apply(Power, z, n - 1), None
 
 
 def fifth(z: Tensor) -> Tensor:
     """z^5, a scalar function."""
-    return differentiable(Power, z, 5).sum()
+    return apply(Power, z, 5).sum()
 
 
 POINT = torch.tensor([0.5, -2.0, 1.5], dtype=torch.float64)
@@ -50,7 +50,7 @@ def test_forward_mode_nests_to_any_depth() -> None:
     """Three levels of jvp: 60 z^2; without the switch in jvp, torch gives zeros from the second."""
 
     def f(z: Tensor) -> Tensor:
-        return differentiable(Power, z, 5)
+        return apply(Power, z, 5)
 
     def tangent(f: Any) -> Any:
         return lambda z: torch.func.jvp(f, (z,), (torch.ones_like(z),))[1]
@@ -69,7 +69,7 @@ def test_forward_and_reverse_mode_mix() -> None:
 
 def test_the_numbers_are_not_differentiated_and_not_batched() -> None:
     """vmap runs over z alone; an integer argument stays what it is."""
-    cubes = torch.func.vmap(lambda z: differentiable(Power, z, 3))(POINT)
+    cubes = torch.func.vmap(lambda z: apply(Power, z, 3))(POINT)
     torch.testing.assert_close(cubes, POINT**3)
 
 
@@ -85,7 +85,7 @@ def test_the_twin_is_made_once_and_has_the_same_rule() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_types_are_rounded_once(dtype) -> None:
     """(1 + z) - 1 keeps a small z in float32; step by step in 16 bits it would be 0."""
-    formula = in_single(lambda z: (1.0 + z) - 1.0)
+    formula = in_single_precision(lambda z: (1.0 + z) - 1.0)
     z = torch.tensor([2.0**-14], dtype=dtype)
     assert formula(z).dtype == dtype
     assert formula(z) == z

@@ -1,4 +1,4 @@
-"""Activations, one room each: a value and its hand-written derivatives."""
+"""Activations, one module each: the value and its hand-written derivatives."""
 
 from experiments.activations.elu import ELU
 from experiments.activations.gelu import GELU

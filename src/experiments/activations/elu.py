@@ -6,10 +6,10 @@ r"""ELU, the exponential linear unit.
     sigma'(z)  = 1 for z > 0,   alpha e^z       for z <= 0
     sigma''(z) = 0 for z > 0,   alpha e^z       for z <= 0
 
-Kink:   z = 0; sigma'(0) = alpha, the left derivative, as torch has it; for alpha = 1 only sigma''
-        jumps. NaN counts as right of it: torch's formula asks whether z <= 0.
-Form:   sigma' comes from z; alpha + a has no digits left where a is near -alpha. Torch does the same,
-        so both rules coincide. For alpha > 1 the last numbers before underflow lose log2(alpha) bits.
+Kink:   z = 0; sigma'(0) = alpha, the left derivative, as in torch; for alpha = 1 only sigma'' jumps.
+        sigma'(NaN) = 1, because torch tests z <= 0.
+Form:   sigma' is computed from z, because alpha + a loses its digits where a is close to -alpha; torch's
+        rule is the same. For alpha > 1 the last values before underflow lose log2(alpha) bits.
 Range:  (-alpha, inf).   Derivative: (0, max(1, alpha)].   Saturates: z -> -inf.
 
 References:
@@ -24,32 +24,32 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation, DerivativeRule
-from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.finite import finite
 from experiments.core.operations import Operations, exp, expm1
 
 
-@in_single
+@in_single_precision
 def elu(z: Tensor, alpha: float) -> Tensor:
-    """sigma(z); one of the two parts is 0."""
+    """sigma(z) = max(z, 0) + alpha (e^min(z, 0) - 1)."""
     return z.clamp(min=0.0) + alpha * z.clamp(max=0.0).expm1_()
 
 
-@in_single
+@in_single_precision
 def elu_derivative(z: Tensor, alpha: float) -> Tensor:
-    """sigma'(z): threshold() keeps the ones on the right and puts alpha where there are zeros."""
+    """sigma'(z) = slope e^min(z, 0); threshold() makes the slope 1 for z > 0 and alpha for z <= 0."""
     right = 1.0 - (z <= 0.0).to(z.dtype)
     return torch.threshold(right, 0.5, alpha) * z.clamp(max=0.0).exp_().nan_to_num(nan=1.0)
 
 
-@in_single
+@in_single_precision
 def elu_second_derivative(z: Tensor, alpha: float) -> Tensor:
     """sigma''(z)."""
     return (z <= 0.0).to(z.dtype) * (alpha * z.clamp(max=0.0).exp_().nan_to_num())
 
 
 class ELUFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor, alpha: float) -> Tensor:
@@ -58,11 +58,11 @@ class ELUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(ELUDerivative, z, *ctx.numbers), None
+        return grad_a * apply(ELUDerivative, z, *ctx.numbers), None
 
 
 class ELUDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor, alpha: float) -> Tensor:
@@ -79,11 +79,11 @@ class ELU(Activation):
     """sigma(z) = z for z > 0, alpha (e^z - 1) for z <= 0.
 
     Args:
-        alpha: minus the limit on the left, and the slope at 0; a finite number from 0.
-        derivative: both rules coincide.
+        alpha: minus the limit for z -> -inf, and the slope at 0; a finite number >= 0.
+        derivative: accepted for uniformity; both rules give the same numbers.
 
     Raises:
-        ConfigurationError: if alpha is no finite number from 0.
+        ConfigurationError: if alpha is negative or not finite.
 
     Example:
         >>> ELU(alpha=2.0).derivative(torch.tensor([-20.0, 0.0, 1.0]))

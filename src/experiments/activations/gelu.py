@@ -7,10 +7,11 @@ r"""GELU, exact: z weighted by the probability Phi(z) that a standard normal num
     sigma''(z) = (2 - z^2) phi(z)
 
 Kink:   none.
-Form:   types below float64 use these formulas in float64. For float64 itself the two terms of sigma'
-        cancel near its zero, -0.7518, where a Taylor series takes over; far to the left Phi = phi R.
-Torch:  1 + erf(z/sqrt 2) cancels: in float32 the value is 0 from z = -5.6, where the truth is -6e-8.
-        At -inf the value, and at both ends sigma', is NaN (0 times infinity), here too.
+Form:   narrower types use these formulas in float64. In float64 the two terms of sigma' cancel near its
+        zero, z = -0.7518, so a Taylor series is used there; far to the left Phi = phi R, with R Mills'
+        ratio (``core/normal.py``).
+Torch:  1 + erf(z/sqrt 2) cancels: in float32 the value is 0 from z = -5.6 on, where the true value is
+        -6e-8. The value at -inf and sigma' at both infinities are NaN (0 times infinity), here too.
 Range:  [-0.1700, inf).   Derivative: [-0.1289, 1.1289].   Saturates: z -> -inf.
 
 References:
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.elementwise import Elementwise, apply
 from experiments.core.normal import density_series, distribution, mills_ratio, times_density
 from experiments.core.operations import Operations
 
@@ -68,7 +69,7 @@ def gelu_second_derivative(z: Tensor) -> Tensor:
 
 
 class GELUFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -77,11 +78,11 @@ class GELUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(GELUDerivative, z)
+        return grad_a * apply(GELUDerivative, z)
 
 
 class GELUDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ class GELU(Activation):
     """sigma(z) = z Phi(z).
 
     Args:
-        derivative: ``"exact"`` or ``"native"``.
+        derivative: ``"exact"``, or ``"native"`` for torch's own rule.
 
     Example:
         >>> GELU()(torch.tensor([-10.0, 1.0]))

@@ -1,4 +1,4 @@
-r"""Identity: no activation, as at the output of note 004.
+r"""Identity: a linear layer, as at the output of note 004.
 
 ::
 
@@ -7,7 +7,8 @@ r"""Identity: no activation, as at the output of note 004.
     sigma''(z) = 0
 
 Kink:   none.
-Form:   exact, so both rules coincide. The value is a copy: to change it in place does not change z.
+Form:   exact, so both rules give the same numbers. The value is a copy of z, so that changing it in
+        place leaves z alone.
 Range:  (-inf, inf).   Derivative: 1.   Saturates: nowhere.
 
 References:
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.elementwise import Elementwise, apply
 from experiments.core.operations import Operations
 
 
@@ -42,7 +43,7 @@ def identity_second_derivative(z: Tensor) -> Tensor:
 
 
 class IdentityFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -51,11 +52,11 @@ class IdentityFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(IdentityDerivative, z)
+        return grad_a * apply(IdentityDerivative, z)
 
 
 class IdentityDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class Identity(Activation):
     """sigma(z) = z.
 
     Args:
-        derivative: both rules coincide.
+        derivative: accepted for uniformity; both rules give the same numbers.
 
     Example:
         >>> Identity().derivative(torch.tensor([-3.0, 0.0]))

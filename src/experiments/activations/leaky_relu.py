@@ -1,4 +1,4 @@
-r"""Leaky ReLU: a ReLU that lets a share s of the negative side through.
+r"""Leaky ReLU: a ReLU with a small slope s for negative z.
 
 ::
 
@@ -6,9 +6,9 @@ r"""Leaky ReLU: a ReLU that lets a share s of the negative side through.
     sigma'(z)  = 1 for z > 0,   s   for z <= 0
     sigma''(z) = 0
 
-Kink:   z = 0; sigma'(0) = s, the left derivative, as torch has it. NaN counts as left of it: torch
-        asks whether z > 0.
-Form:   both rules coincide.
+Kink:   z = 0; sigma'(0) = s, the left derivative, as in torch. sigma'(NaN) = s, because torch tests
+        z > 0.
+Form:   both rules give the same numbers.
 Range:  (-inf, inf) for s > 0.   Derivative: s or 1.   Saturates: nowhere; on the left if s = 0.
 
 References:
@@ -22,20 +22,20 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation, DerivativeRule
-from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.finite import finite
 from experiments.core.operations import Operations
 
 
-@in_single
+@in_single_precision
 def leaky_relu(z: Tensor, slope: float) -> Tensor:
-    """sigma(z); one of the two parts is 0."""
+    """sigma(z) = max(z, 0) + s min(z, 0)."""
     return z.clamp(min=0.0) + slope * z.clamp(max=0.0)
 
 
-@in_single
+@in_single_precision
 def leaky_relu_derivative(z: Tensor, slope: float) -> Tensor:
-    """sigma'(z): threshold() keeps the ones and puts the slope where there are zeros."""
+    """sigma'(z); threshold() makes it 1 for z > 0 and s for z <= 0."""
     return torch.threshold((z > 0.0).to(z.dtype), 0.5, slope)
 
 
@@ -45,7 +45,7 @@ def leaky_relu_second_derivative(z: Tensor, slope: float) -> Tensor:  # noqa: AR
 
 
 class LeakyReLUFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor, slope: float) -> Tensor:
@@ -54,11 +54,11 @@ class LeakyReLUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(LeakyReLUDerivative, z, *ctx.numbers), None
+        return grad_a * apply(LeakyReLUDerivative, z, *ctx.numbers), None
 
 
 class LeakyReLUDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor, slope: float) -> Tensor:
@@ -75,11 +75,11 @@ class LeakyReLU(Activation):
     """sigma(z) = z for z > 0, negative_slope z for z <= 0.
 
     Args:
-        negative_slope: s, a finite number from 0.
-        derivative: both rules coincide.
+        negative_slope: s, a finite number >= 0.
+        derivative: accepted for uniformity; both rules give the same numbers.
 
     Raises:
-        ConfigurationError: if the slope is no finite number from 0.
+        ConfigurationError: if the slope is negative or not finite.
 
     Example:
         >>> LeakyReLU(0.5)(torch.tensor([-4.0, 4.0]))

@@ -6,9 +6,9 @@ r"""ReLU, the rectified linear unit.
     sigma'(z)  = 1 for z > 0,   0 for z <= 0
     sigma''(z) = 0
 
-Kink:   z = 0; sigma'(0) = 0, the left derivative, as torch has it. NaN counts as right of it: torch
-        asks whether z <= 0.
-Form:   exact in every float type, so both rules coincide.
+Kink:   z = 0; sigma'(0) = 0, the left derivative, as in torch. sigma'(NaN) = 1, because torch tests
+        z <= 0.
+Form:   exact in every float type, so both rules give the same numbers.
 Range:  [0, inf).   Derivative: 0 or 1.   Saturates: z -> -inf.
 
 References:
@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.elementwise import Elementwise, apply
 from experiments.core.operations import Operations
 
-#: a tensor: a Python number would be made into one at every call
+#: a tensor, because torch would convert a Python number again at every call
 ZERO = torch.tensor(0.0, device="cpu")
 
 
@@ -46,7 +46,7 @@ def relu_second_derivative(z: Tensor) -> Tensor:
 
 
 class ReLUFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -55,11 +55,11 @@ class ReLUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(ReLUDerivative, z)
+        return grad_a * apply(ReLUDerivative, z)
 
 
 class ReLUDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class ReLU(Activation):
     """sigma(z) = max(z, 0).
 
     Args:
-        derivative: both rules coincide.
+        derivative: accepted for uniformity; both rules give the same numbers.
 
     Example:
         >>> ReLU().derivative(torch.tensor([-1.0, 0.0, 2.0]))

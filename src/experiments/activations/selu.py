@@ -1,4 +1,4 @@
-r"""SELU, the scaled exponential linear unit: an ELU whose mean 0 and variance 1 are a fixed point.
+r"""SELU, the scaled exponential linear unit: an ELU that keeps mean 0 and variance 1 across layers.
 
 ::
 
@@ -6,9 +6,9 @@ r"""SELU, the scaled exponential linear unit: an ELU whose mean 0 and variance 1
     sigma'(z)  = lambda   for z > 0,   lambda alpha e^z       for z <= 0
     sigma''(z) = 0        for z > 0,   lambda alpha e^z       for z <= 0
 
-Kink:   z = 0; sigma'(0) = lambda alpha, the left derivative, as torch has it. NaN counts as right of
-        it: torch's formula asks whether z <= 0.
-Form:   sigma' comes from z, as in ELU and in torch: both rules coincide.
+Kink:   z = 0; sigma'(0) = lambda alpha, the left derivative, as in torch. sigma'(NaN) = lambda,
+        because torch tests z <= 0.
+Form:   sigma' is computed from z, as in ELU and in torch, so both rules give the same numbers.
 Range:  (-lambda alpha, inf).   Derivative: (0, lambda alpha].   Saturates: z -> -inf.
 
 References:
@@ -23,28 +23,28 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations, exp, expm1
 
 ALPHA = 1.6732632423543772
 LAMBDA = 1.0507009873554805
 
 
-@in_single
+@in_single_precision
 def selu(z: Tensor) -> Tensor:
-    """sigma(z); one of the two parts is 0."""
+    """sigma(z) = lambda max(z, 0) + lambda alpha (e^min(z, 0) - 1)."""
     return LAMBDA * z.clamp(min=0.0) + (LAMBDA * ALPHA) * z.clamp(max=0.0).expm1_()
 
 
-@in_single
+@in_single_precision
 def selu_derivative(z: Tensor) -> Tensor:
-    """sigma'(z): threshold() keeps lambda on the right and puts lambda alpha where there are zeros."""
+    """sigma'(z) = slope e^min(z, 0); threshold() sets the slope on either side of 0."""
     right = LAMBDA * (1.0 - (z <= 0.0).to(z.dtype))
     slope = torch.threshold(right, 0.5, LAMBDA * ALPHA)
     return slope * z.clamp(max=0.0).exp_().nan_to_num(nan=1.0)
 
 
-@in_single
+@in_single_precision
 def selu_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z)."""
     left = (z <= 0.0).to(z.dtype)
@@ -52,7 +52,7 @@ def selu_second_derivative(z: Tensor) -> Tensor:
 
 
 class SELUFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -61,11 +61,11 @@ class SELUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(SELUDerivative, z)
+        return grad_a * apply(SELUDerivative, z)
 
 
 class SELUDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class SELU(Activation):
     """sigma(z) = lambda z for z > 0, lambda alpha (e^z - 1) for z <= 0.
 
     Args:
-        derivative: both rules coincide.
+        derivative: accepted for uniformity; both rules give the same numbers.
 
     Example:
         >>> SELU()(torch.tensor([-100.0, 1.0]))

@@ -7,10 +7,11 @@ r"""Sigmoid, the logistic function.
     sigma''(z) = -sigma'(z) tanh(z/2)
 
 Kink:   none.
-Form:   sigma' is even, so it is computed from the smaller of sigma(z) and sigma(-z), which has not
-        been rounded towards 1: both tails keep their digits.
-Torch:  a (1 - a) from the rounded a; in float32 it is off by 5,700 units in the last place at z = 10
-        and 0 from z = 17, where the truth is 4e-8; in bfloat16 it is 0 from z = 6.2.
+Form:   sigma' is an even function, so it is computed from the smaller of sigma(z) and sigma(-z). That
+        one is never rounded to 1, so sigma' keeps its digits in both tails.
+Torch:  computes a (1 - a) from the rounded a. In float32 this is off by 5,700 units in the last place
+        at z = 10 and exactly 0 from z = 17 on, where the true value is 4e-8; in bfloat16 it is 0 from
+        z = 6.2 on.
 Range:  (0, 1).   Derivative: (0, 1/4].   Saturates: both ends.
 
 References:
@@ -25,17 +26,17 @@ from torch import Tensor
 
 from experiments.core import operations
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations
 
 
-@in_single
+@in_single_precision
 def sigmoid(z: Tensor) -> Tensor:
-    """sigma(z); e^z takes over where 1 + e^-z overflows."""
+    """sigma(z); e^z replaces it where 1 + e^-z overflows."""
     return torch.maximum(torch.sigmoid(z), z.clamp(max=-40.0).exp_())
 
 
-@in_single
+@in_single_precision
 def sigmoid_derivative(z: Tensor) -> Tensor:
     """sigma'(z) = s - s^2 with s = sigma(-|z|)."""
     e = z.abs().neg_().exp_()
@@ -43,14 +44,14 @@ def sigmoid_derivative(z: Tensor) -> Tensor:
     return torch.addcmul(s, s, s, value=-1.0)
 
 
-@in_single
+@in_single_precision
 def sigmoid_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z) = -sigma'(z) tanh(z/2)."""
     return -sigmoid_derivative(z) * torch.tanh(0.5 * z)
 
 
 class SigmoidFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -59,11 +60,11 @@ class SigmoidFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(SigmoidDerivative, z)
+        return grad_a * apply(SigmoidDerivative, z)
 
 
 class SigmoidDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ class Sigmoid(Activation):
     """sigma(z) = 1 / (1 + e^-z).
 
     Args:
-        derivative: ``"exact"`` or ``"native"``.
+        derivative: ``"exact"``, or ``"native"`` for torch's own rule.
 
     Example:
         >>> z = torch.tensor([0.0, 20.0])
@@ -100,7 +101,7 @@ class Sigmoid(Activation):
         return torch.sigmoid(z)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        # sigma' = sigma(z) sigma(-z): one pass fewer than s - s^2, and a is needed anyway
+        # sigma' = sigma(z) sigma(-z) takes one pass fewer than s - s^2, because a is needed anyway
         return (
             partial(torch.sigmoid, z, out=a),
             partial(torch.neg, z, out=derivative),

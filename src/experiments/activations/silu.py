@@ -7,10 +7,10 @@ r"""SiLU, also called swish: z weighted by its own sigmoid s(z) = 1 / (1 + e^-z)
     sigma''(z) = r^2 (2 - z tanh(z/2))
 
 Kink:   none.
-Form:   1 + z + e^z has one zero, z0 = -1.278; with d = z - z0 it is d + e^z0 (e^d - 1), two terms of
-        one sign, so nothing cancels. Types below float64 use the first form in float64.
-Torch:  at -inf the value is NaN (0 times infinity), here too, and so is sigma' at both infinities; in
-        float32 the value and sigma' are 0 from z = -88.8, where the truth is -2e-37.
+Form:   1 + z + e^z has one zero, z0 = -1.278. With d = z - z0 it equals d + e^z0 (e^d - 1), two terms
+        of the same sign, so nothing cancels. Narrower types use the first form, in float64.
+Torch:  in float32 the value and sigma' are 0 from z = -88.8 on, where the true value is -2e-37. The
+        value at -inf and sigma' at both infinities are NaN (0 times infinity), here too.
 Range:  [-0.2785, inf).   Derivative: [-0.0998, 1.0998].   Saturates: z -> -inf.
 
 References:
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable
+from experiments.core.elementwise import Elementwise, apply
 from experiments.core.operations import Operations
 
 # z0 in two parts, and e^z0 = -1 - z0
@@ -32,7 +32,7 @@ ZERO, ZERO_REST, EXP_ZERO = -1.2784645427610737, -1.0946994183093437e-16, 0.2784
 
 
 def silu(z: Tensor) -> Tensor:
-    """sigma(z); far to the left e^(z/2) is multiplied twice, because e^z would be subnormal."""
+    """sigma(z); far to the left as (z e^(z/2)) e^(z/2), because e^z would be subnormal."""
     if z.dtype != torch.float64:
         return (z * torch.sigmoid(z.double())).to(z.dtype)
     root = torch.exp(0.5 * z)
@@ -40,7 +40,7 @@ def silu(z: Tensor) -> Tensor:
 
 
 def silu_derivative(z: Tensor) -> Tensor:
-    """sigma'(z), by two forms that both are free of cancellation where they are used."""
+    """sigma'(z): the second form left of -0.7, the first right of it, where each is free of cancellation."""
     if z.dtype != torch.float64:
         wide = z.double()
         s = torch.sigmoid(wide)
@@ -62,7 +62,7 @@ def silu_second_derivative(z: Tensor) -> Tensor:
 
 
 class SiLUFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -71,11 +71,11 @@ class SiLUFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(SiLUDerivative, z)
+        return grad_a * apply(SiLUDerivative, z)
 
 
 class SiLUDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class SiLU(Activation):
     """sigma(z) = z / (1 + e^-z).
 
     Args:
-        derivative: ``"exact"`` or ``"native"``.
+        derivative: ``"exact"``, or ``"native"`` for torch's own rule.
 
     Example:
         >>> SiLU()(torch.tensor([-20.0, 1.0]))

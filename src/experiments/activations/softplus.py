@@ -7,9 +7,9 @@ r"""Softplus: the integral of the sigmoid, a smooth ReLU.
     sigma''(z) = s - s^2,   s = e / (1 + e)
 
 Kink:   none.
-Form:   e never overflows, so one formula serves the whole line.
-Torch:  from z = 20 it returns z, and 1 for sigma': in float64 that is off by up to 6e5 units in the
-        last place for sigma and 2e7 for sigma', and sigma'' is 0.
+Form:   e never overflows, so one formula is accurate on the whole line.
+Torch:  returns z, and sigma' = 1, from z = 20 on. In float64 this is off by up to 6e5 units in the last
+        place for sigma and 2e7 for sigma', and sigma'' is 0.
 Range:  (0, inf).   Derivative: (0, 1).   Saturates: z -> -inf.
 
 References:
@@ -23,23 +23,23 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations
 
 
-@in_single
+@in_single_precision
 def softplus(z: Tensor) -> Tensor:
     """sigma(z) = max(z, 0) + ln(1 + e^-|z|)."""
     return z.clamp(min=0.0) + z.abs().neg_().exp_().log1p()
 
 
-@in_single
+@in_single_precision
 def softplus_derivative(z: Tensor) -> Tensor:
-    """sigma'(z), the sigmoid; e^z takes over where 1 + e^-z overflows."""
+    """sigma'(z), the sigmoid; e^z replaces it where 1 + e^-z overflows."""
     return torch.maximum(torch.sigmoid(z), z.clamp(max=-40.0).exp_())
 
 
-@in_single
+@in_single_precision
 def softplus_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z) = s - s^2, from the smaller of sigma'(z) and sigma'(-z)."""
     e = z.abs().neg_().exp_()
@@ -48,7 +48,7 @@ def softplus_second_derivative(z: Tensor) -> Tensor:
 
 
 class SoftplusFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -57,11 +57,11 @@ class SoftplusFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(SoftplusDerivative, z)
+        return grad_a * apply(SoftplusDerivative, z)
 
 
 class SoftplusDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class Softplus(Activation):
     """sigma(z) = ln(1 + e^z).
 
     Args:
-        derivative: ``"exact"`` or ``"native"``.
+        derivative: ``"exact"``, or ``"native"`` for torch's own rule.
 
     Example:
         >>> Softplus()(torch.tensor([-20.0, 0.0, 20.0]))

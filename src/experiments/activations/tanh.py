@@ -7,9 +7,10 @@ r"""Hyperbolic tangent.
     sigma''(z) = -2 sigma'(z) tanh z
 
 Kink:   none.
-Form:   sigma' = (1 - |a|)(1 + |a|) with 1 - |a| = 2 s, which is computed from z and not from the
-        rounded a: both tails keep their digits.
-Torch:  1 - a^2 from the rounded a; in float32 it is 0 from |z| = 9.1, where the truth is 5e-8.
+Form:   sigma' = (1 - |a|)(1 + |a|) with 1 - |a| = 2 s. s is computed from z and not from the rounded
+        a, so sigma' keeps its digits in both tails.
+Torch:  computes 1 - a^2 from the rounded a. In float32 this is exactly 0 from |z| = 9.1 on, where the
+        true value is 5e-8.
 Range:  (-1, 1).   Derivative: (0, 1].   Saturates: both ends.
 
 References:
@@ -24,20 +25,20 @@ from torch import Tensor
 
 from experiments.core import operations
 from experiments.core.activation import Activation
-from experiments.core.elementwise import Elementwise, differentiable, in_single
+from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations, has_fast_cosh
 
-#: tensors: a Python number would be made into one at every call
+#: tensors, because torch would convert Python numbers again at every call
 MINUS_TWO, FOUR = torch.tensor([-2.0, 4.0], device="cpu").unbind()
 
 
-@in_single
+@in_single_precision
 def tanh(z: Tensor) -> Tensor:
     """sigma(z) = tanh z."""
     return torch.tanh(z)
 
 
-@in_single
+@in_single_precision
 def tanh_derivative(z: Tensor) -> Tensor:
     """sigma'(z) = 4 (s - s^2) with 2 s = 1 - |tanh z|."""
     e = z.abs().mul_(-2.0).exp_()
@@ -45,14 +46,14 @@ def tanh_derivative(z: Tensor) -> Tensor:
     return 4.0 * torch.addcmul(s, s, s, value=-1.0)
 
 
-@in_single
+@in_single_precision
 def tanh_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z) = -2 sigma'(z) tanh z."""
     return -2.0 * tanh_derivative(z) * torch.tanh(z)
 
 
 class TanhFunction(Elementwise):
-    """sigma as autograd sees it."""
+    """sigma for autograd: the gradient is grad_a sigma'(z)."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -61,11 +62,11 @@ class TanhFunction(Elementwise):
     @staticmethod
     def backward(ctx: Any, grad_a: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return grad_a * differentiable(TanhDerivative, z)
+        return grad_a * apply(TanhDerivative, z)
 
 
 class TanhDerivative(Elementwise):
-    """sigma' as autograd sees it, for the double backward."""
+    """sigma' for autograd: the gradient is grad sigma''(z), for double backward."""
 
     @staticmethod
     def forward(z: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ class Tanh(Activation):
     """sigma(z) = tanh z.
 
     Args:
-        derivative: ``"exact"`` or ``"native"``.
+        derivative: ``"exact"``, or ``"native"`` for torch's own rule.
 
     Example:
         >>> z = torch.tensor([0.0, 10.0])
@@ -102,7 +103,7 @@ class Tanh(Activation):
         return torch.tanh(z)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        if has_fast_cosh(z):  # the square overflows where sigma' is subnormal
+        if has_fast_cosh(z):  # cosh(z)^2 overflows only where sigma' is subnormal
             return (operations.tanh(z, a), operations.sech_squared(z, derivative))
         return (operations.tanh(z, a), partial(_fill_derivative, z, derivative))
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from experiments.core.elementwise import (
     Elementwise,
     Formula,
-    differentiable,
+    apply,
     operator_derivative,
 )
 from experiments.core.errors import ConfigurationError, describe
@@ -23,42 +23,41 @@ DerivativeRule = Literal["exact", "native"]
 class Activation(nn.Module, ABC):
     """An elementwise function sigma with hand-written derivatives.
 
-    Every method takes a tensor of any shape, contiguous or not, in any float type, and returns a new
-    tensor of the same shape and type. float16 and bfloat16 are computed in a wider type and rounded
-    once.
+    Every method takes a float tensor of any shape, contiguous or not, and returns a new tensor of the
+    same shape and type. float16 and bfloat16 are computed in a wider type and rounded once.
 
     * ``sigma(z)`` and ``derivative(z)`` are differentiable. The gradient of sigma is the hand-written
-      sigma', and the gradient of sigma' the hand-written sigma'': both keep their digits in the
-      tails. A fused layer may call ``derivative(z)`` in its own backward and be differentiated again.
+      sigma', and the gradient of sigma' is the hand-written sigma''; both keep their digits in the
+      tails. A fused layer may call ``derivative(z)`` in its backward and be differentiated again.
     * ``value(z)`` and ``second_derivative(z)`` are plain formulas, for use without a graph.
-    * ``evaluate(z, a, derivative)`` fills buffers, for code that differentiates by hand;
-      ``bind(z, a, derivative)`` gives the same as operations, for loops that do it every step.
+    * ``evaluate(z, a, derivative)`` writes into buffers, for code that differentiates by hand.
+      ``bind(z, a, derivative)`` prepares the same work once, for loops that repeat it every step.
 
-    A room sets the class attributes below (facts that depend on an argument: in ``__init__``) and
-    writes ``operator`` and ``operations``. It overrides nothing else.
+    A subclass sets the class attributes below, in ``__init__`` if they depend on an argument, and
+    implements ``operator`` and ``operations``. It overrides nothing else.
 
     Args:
         derivative: ``"exact"`` keeps its digits in the tails. ``"native"`` is torch's own operator,
-            forward and backward, whose sigma' is for some functions rebuilt from a rounded output.
+            forward and backward; some of these compute sigma' from the rounded output.
 
     Raises:
-        ConfigurationError: for any other rule.
+        ConfigurationError: for any other value of ``derivative``.
     """
 
     #: sup of |sigma'|
     max_derivative: float
-    #: points where sigma' or sigma'' jumps (a quadrature must be split there)
+    #: points where sigma' or sigma'' jumps; a quadrature must be split there
     kinks: tuple[float, ...] = ()
-    #: the ends, "left" and "right", at which sigma' tends to 0
+    #: the sides, "left" and "right", on which sigma' tends to 0
     saturates: tuple[str, ...] = ()
     #: (infimum, supremum) of the values
     range: tuple[float, float]
 
-    #: names of the attributes that are sigma's own numbers, in the order the formulas take them
+    #: names of the attributes that parametrise sigma, in the order the formulas take them
     arguments: tuple[str, ...] = ()
-    #: sigma, sigma' and sigma'' as plain formulas of z and those numbers
+    #: sigma, sigma' and sigma'' as plain formulas of z and these parameters
     formulas: tuple[Formula, Formula, Formula]
-    #: sigma and sigma' as autograd sees them
+    #: sigma and sigma' as autograd Functions with a hand-written backward
     functions: tuple[type[Elementwise], type[Elementwise]]
 
     def __init__(self, derivative: DerivativeRule | str = "exact") -> None:
@@ -68,24 +67,24 @@ class Activation(nn.Module, ABC):
                 describe(
                     f"derivative={derivative!r}",
                     "'exact' or 'native'",
-                    "use derivative='exact' unless torch's rounding is what you study",
+                    "use derivative='exact', or 'native' to study torch's rounding",
                 )
             )
         self.rule = derivative
 
     @abstractmethod
     def operator(self, z: Tensor) -> Tensor:
-        """Torch's own operator for sigma, the ``native`` rule."""
+        """Torch's operator for sigma, which the ``native`` rule uses."""
 
     @abstractmethod
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        """What writes sigma(z) and sigma'(z) by the exact rule, in order; called by ``bind``."""
+        """Calls that together write sigma(z) and sigma'(z) by the exact rule; used by ``bind``."""
 
     def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """a = sigma(z), differentiable: autograd is given sigma' by hand."""
+        """a = sigma(z), differentiable with the hand-written sigma' as its gradient."""
         if self.rule == "native":
             return self.operator(z)
-        return differentiable(self.functions[0], z, *self._numbers)
+        return apply(self.functions[0], z, *self._numbers)
 
     @final
     def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -99,7 +98,7 @@ class Activation(nn.Module, ABC):
         """sigma'(z), the diagonal of D^[l]; differentiable, with sigma'' as its gradient."""
         if self.rule == "native":
             return operator_derivative(self.operator, z)
-        return differentiable(self.functions[1], z, *self._numbers)
+        return apply(self.functions[1], z, *self._numbers)
 
     @final
     def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -119,8 +118,8 @@ class Activation(nn.Module, ABC):
 
         Args:
             z: weighted inputs; not changed.
-            a: receives sigma(z); the shape and type of z, sharing no memory with z.
-            derivative: receives sigma'(z); likewise, and sharing none with ``a``.
+            a: receives sigma(z). It has the shape and type of z and shares no memory with it.
+            derivative: receives sigma'(z). Likewise, and it shares no memory with ``a``.
         """
         with torch.no_grad(), quiet():
             for operation in self.bind(z.detach().resolve_neg(), a, derivative):
@@ -130,14 +129,14 @@ class Activation(nn.Module, ABC):
     def bind(
         self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
     ) -> Operations:
-        """``evaluate`` as operations on these three tensors, to be called in order, again and again.
+        """``evaluate`` as a list of calls on these three tensors, to be made in order at every step.
 
-        Call them without a graph and inside ``experiments.core.operations.quiet()``.
+        Make them under ``torch.no_grad()`` and inside ``experiments.core.operations.quiet()``.
 
         Args:
-            z: as for ``evaluate``, without a gradient.
-            a: likewise.
-            derivative: likewise.
+            z: as in ``evaluate``; must not require a gradient.
+            a: as in ``evaluate``.
+            derivative: as in ``evaluate``.
         """
         if self.rule == "native":
             return (partial(self._differentiate_operator, z, a, derivative),)
@@ -145,8 +144,8 @@ class Activation(nn.Module, ABC):
 
     @final
     def extra_repr(self) -> str:
-        numbers = [f"{name}={getattr(self, name)!r}" for name in self.arguments]
-        return ", ".join([*numbers, f"derivative={self.rule!r}"])
+        arguments = [f"{name}={getattr(self, name)!r}" for name in self.arguments]
+        return ", ".join([*arguments, f"derivative={self.rule!r}"])
 
     def _differentiate_operator(self, z: Tensor, a: Tensor, derivative: Tensor) -> None:
         with torch.inference_mode(False), torch.enable_grad():

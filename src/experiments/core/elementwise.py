@@ -1,8 +1,8 @@
-"""How an elementwise map and its hand-written derivative are shown to autograd.
+"""Elementwise functions with a hand-written derivative, as autograd Functions.
 
-An elementwise map has a diagonal Jacobian, and a diagonal matrix is its own transpose: the backward
-product J^T v and the forward-mode product J v are one formula. A room therefore writes ``forward``
-and ``backward``; the context, batching and forward mode are the same for every room and live here.
+The Jacobian of an elementwise function is diagonal, hence symmetric: the backward product J^T v and
+the forward-mode product J v are the same formula. An activation therefore writes only ``forward`` and
+``backward``; the context, batching and forward mode are the same for all of them and are defined here.
 """
 
 import functools
@@ -27,11 +27,11 @@ Formula = Callable[..., Tensor]
 
 
 class Elementwise(torch.autograd.Function):
-    """A map of z and plain numbers, ``forward(z, *numbers)``, that keeps z and nothing else.
+    """An elementwise function of z and plain numbers, ``forward(z, *numbers)``; it saves only z.
 
-    ``backward(ctx, grad)`` finds z in ``ctx.saved_tensors`` and the numbers in ``ctx.numbers``; it
-    returns the gradient of z and a None for each number. There is no ``jvp`` here, because the
-    compiler refuses a Function that has one; :func:`differentiable` adds it where it can.
+    ``backward(ctx, grad)`` reads z from ``ctx.saved_tensors`` and the numbers from ``ctx.numbers``. It
+    returns the gradient of z, and None for each number. ``jvp`` is missing on purpose: torch.compile
+    refuses a Function that has one. :func:`apply` adds it outside of the compiler.
     """
 
     generate_vmap_rule = True
@@ -49,42 +49,42 @@ class Elementwise(torch.autograd.Function):
 
 @functools.cache
 def forward_mode(function: type[Elementwise]) -> type[Elementwise]:
-    """The twin of ``function`` with a forward-mode rule: its backward, read as J v."""
+    """A subclass of ``function`` with a forward-mode rule: its backward, used as J v."""
 
     def jvp(ctx: Any, z_dot: Tensor, *_: None) -> Tensor:
-        # torch switches forward mode off inside jvp, and nested forward mode is then silently zero;
-        # with it on again, the saved input must shed the tangent of this level
+        # torch disables forward mode inside jvp, which would silently make nested forward mode zero.
+        # Once it is enabled again, the tangent of this level must be removed from the saved input
         with _set_fwd_grad_enabled(True):
-            here = tuple(unpack_dual(saved).primal for saved in ctx.saved_tensors)
-            point = SimpleNamespace(saved_tensors=here, numbers=ctx.numbers)
-            product = function.backward(point, z_dot)
+            primals = tuple(unpack_dual(saved).primal for saved in ctx.saved_tensors)
+            primal_ctx = SimpleNamespace(saved_tensors=primals, numbers=ctx.numbers)
+            product = function.backward(primal_ctx, z_dot)
             tangent: Tensor = product[0] if isinstance(product, tuple) else product
             return tangent
 
     return type(f"{function.__name__}ForwardMode", (function,), {"jvp": staticmethod(jvp)})
 
 
-def differentiable(function: type[Elementwise], z: Tensor, *numbers: float | int) -> Tensor:
-    """``function(z, *numbers)``, differentiable by every means torch has at the place of the call.
+def apply(function: type[Elementwise], z: Tensor, *numbers: float | int) -> Tensor:
+    """``function(z, *numbers)``, differentiable by autograd, forward mode, torch.func and torch.compile.
 
     Raises:
-        NotImplementedError: inside a compiled ``torch.func`` derivative, see
-            :func:`refuse_compiled_transform`.
+        NotImplementedError: inside a compiled ``torch.func`` derivative
+            (:func:`refuse_compiled_transform`).
     """
     if torch.compiler.is_compiling():
         refuse_compiled_transform()
         result: Tensor = function.apply(z, *numbers)
-    elif watched(z):
+    elif is_tracked(z):
         result = forward_mode(function).apply(z, *numbers)
-    else:  # nobody differentiates, as in most backward passes: without a node it takes half the time
+    else:  # no graph is needed, as in most backward passes; skipping autograd halves the time
         result = function.forward(z, *numbers)
     return result
 
 
-def watched(*tensors: Tensor) -> bool:
-    """Whether anything follows what is done with ``tensors``: autograd, forward mode, torch.func.
+def is_tracked(*tensors: Tensor) -> bool:
+    """Whether autograd, forward mode or torch.func records what is done with these tensors.
 
-    Not for code that is being compiled.
+    Must not be called while torch.compile traces the code.
     """
     return (
         (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors))
@@ -94,11 +94,11 @@ def watched(*tensors: Tensor) -> bool:
 
 
 def refuse_compiled_transform() -> None:
-    """Stop a compiler that is about to differentiate through the operators of a forward.
+    """Refuse to compile a ``torch.func`` derivative, because torch would ignore hand-written rules.
 
-    Inside ``torch.compile(torch.func.grad(f))`` and its kin, torch up to 2.13 ignores a hand-written
-    backward without a word. Call this before ``Function.apply`` while compiling: without
-    ``fullgraph`` the compiler then leaves the function to eager torch, which runs the right rule.
+    In ``torch.compile(torch.func.grad(f))`` and similar code, torch up to 2.13 silently ignores a
+    hand-written backward. Call this before ``Function.apply`` while compiling: without ``fullgraph``
+    the compiler then leaves the function to eager torch, which uses the right rule.
 
     Raises:
         NotImplementedError: if a ``torch.func`` derivative is being compiled.
@@ -118,12 +118,12 @@ def _derivative_being_traced() -> bool:
     return any(level.key() in (TransformType.Grad, TransformType.Jvp) for level in stack)
 
 
-# torch.compiler.assume_constant_result sets this mark too, but imports the compiler: a second's work
+# the mark that torch.compiler.assume_constant_result sets; calling that would import the compiler (1 s)
 vars(_derivative_being_traced)["_dynamo_marked_constant"] = True
 
 
-def in_single(formula: Formula) -> Formula:
-    """Let a formula compute float16 and bfloat16 in float32, and round once, at the end."""
+def in_single_precision(formula: Formula) -> Formula:
+    """A decorator: compute float16 and bfloat16 inputs in float32 and round once, at the end."""
 
     @functools.wraps(formula)
     def rounded_once(z: Tensor, *numbers: float | int) -> Tensor:
@@ -135,12 +135,12 @@ def in_single(formula: Formula) -> Formula:
 
 
 def operator_derivative(operator: Formula, z: Tensor, order: int = 1) -> Tensor:
-    """The derivative as torch's own operator has it, rounding included; differentiable again."""
+    """The derivative of torch's own operator, rounding included; differentiable again."""
     if not torch.compiler.is_compiling() and torch.is_inference_mode_enabled():
-        with torch.inference_mode(False):  # torch 2.11 gives zeros inside it, without a word
+        with torch.inference_mode(False):  # inside it, torch 2.11 silently gives zeros
             return operator_derivative(operator, z.clone() if z.is_inference() else z, order)
     if order == 0:
         return operator(z)
-    pull_back = torch.func.vjp(lambda x: operator_derivative(operator, x, order - 1), z)[1]
-    derivative: Tensor = pull_back(torch.ones_like(z))[0]
+    vjp = torch.func.vjp(lambda x: operator_derivative(operator, x, order - 1), z)[1]
+    derivative: Tensor = vjp(torch.ones_like(z))[0]
     return derivative

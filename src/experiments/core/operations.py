@@ -1,19 +1,20 @@
-"""Operations on preallocated tensors, bound once and then called again and again.
+"""Operations on preallocated tensors, prepared once and then called at every step.
 
-A training step of a narrow network is hundreds of small operations on the same memory. The time goes
-into what surrounds the arithmetic: looking tensors up, choosing a kernel, starting it. Each function
-here looks at its tensors once and returns the operation with everything chosen::
+A training step of a narrow network consists of hundreds of small operations on the same memory. Most
+of its time is spent around the arithmetic: inspecting tensors, choosing a kernel, launching it. Each
+function here inspects its tensors once and returns a call with everything chosen::
 
     steps = [product(delta, W, delta_prev), multiply(delta_prev, derivative, delta_prev)]
     for step in steps:
         step()
 
-On a CPU the operation is NumPy's where that is faster, on the same memory: its ufuncs start in half
-the time, have vector loops of their own for tanh and the exponentials (torch leaves these to a
-vendor's library that is several times slower on some processors), and small matrices are multiplied
-by a BLAS with kernels for them. Everything else is torch's own operator.
+On a CPU the call goes to NumPy, on the same memory, where NumPy is faster: its ufuncs start in half
+the time, it has its own vector loops for tanh and the exponentials (torch relies on a vendor library
+that is several times slower on some processors), and its BLAS has kernels for small matrices.
+Otherwise the call goes to torch.
 
-They record no graph: they are for loops that differentiate by hand. Call them inside :func:`quiet`.
+No graph is recorded: the operations are for loops that differentiate by hand. Call them inside
+:func:`quiet`.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,68 +27,68 @@ from numpy.lib import introspect
 from torch import Tensor
 
 Operation = Callable[[], object]
-#: to be called in order
+#: operations to call in this order
 Operations = Sequence[Operation]
 
-#: the types that NumPy has vector loops and matrix products for
+#: types for which NumPy has vector loops and matrix products
 VECTORISED = (torch.float32, torch.float64)
-#: multiply-adds of one matrix product that NumPy is given. With fewer, torch's loop over a stack is
-#: faster; with more, NumPy's BLAS leaves its kernel for small matrices and the calling thread
+#: multiply-adds of a matrix product for which NumPy is used. With fewer, torch's loop over a stack is
+#: faster; with more, NumPy's BLAS gives up its kernel for small matrices and uses several threads
 SMALL_PRODUCT = (2**5, 2**18)
-#: elements up to which NumPy is given an elementwise product; for more, torch uses several threads
+#: elements up to which NumPy does an elementwise product; for more, torch uses several threads
 SMALL_LOOP = 2**15
-#: elements of a matrix up to which NumPy's BLAS adds its rows on the calling thread
+#: elements of a matrix up to which NumPy's BLAS adds its rows on one thread
 SMALL_SUM = 2**13
 
 
 def quiet() -> np.errstate:
-    """Inside, NumPy's operations overflow and lose digits without a warning, as torch's do."""
+    """A context in which NumPy overflows and underflows without a warning, as torch does."""
     return np.errstate(all="ignore")
 
 
 def tanh(z: Tensor, out: Tensor) -> Operation:
-    """``out`` receives tanh z; it may be z itself."""
+    """out = tanh z; ``out`` may be z itself."""
     return _elementary(np.tanh, torch.tanh, z, out)
 
 
 def exp(z: Tensor, out: Tensor) -> Operation:
-    """``out`` receives e^z; it may be z itself."""
+    """out = e^z; ``out`` may be z itself."""
     return _elementary(np.exp, torch.exp, z, out)
 
 
 def expm1(z: Tensor, out: Tensor) -> Operation:
-    """``out`` receives e^z - 1; it may be z itself."""
+    """out = e^z - 1; ``out`` may be z itself."""
     return _elementary(np.expm1, torch.expm1, z, out)
 
 
 def sech_squared(z: Tensor, out: Tensor) -> Operation:
-    """``out`` receives 1 / cosh(z)^2; z is kept. Only for a z of which :func:`has_fast_cosh` holds."""
-    at, room = z.numpy(), out.numpy()
+    """out = 1 / cosh(z)^2; z is not changed. Only for a z that satisfies :func:`has_fast_cosh`."""
+    source, result = z.numpy(), out.numpy()
 
     def operation() -> None:
-        np.cosh(at, out=room)
-        np.multiply(room, room, out=room)
-        np.divide(1.0, room, out=room)
+        np.cosh(source, out=result)
+        np.multiply(result, result, out=result)
+        np.divide(1.0, result, out=result)
 
     return operation
 
 
 def has_fast_cosh(z: Tensor) -> bool:
-    """Whether cosh z costs no more than tanh z: NumPy has a vector loop for it with AVX-512 only."""
+    """Whether cosh z is as fast as tanh z: NumPy has a vector loop for it only with AVX-512."""
     return _by_numpy(z) and np.cosh not in WITHOUT_VECTOR_LOOP
 
 
 def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:
-    """``out`` receives a * b, element by element and broadcast; it may be either of them."""
+    """out = a * b, elementwise with broadcasting; ``out`` may be a or b."""
     if _by_numpy(out) and out.numel() <= SMALL_LOOP:
-        room = out.numpy()
-        left, right = (room if factor is out else factor.numpy() for factor in (a, b))
-        return partial(np.multiply, left, right, out=room)
+        result = out.numpy()
+        left, right = (result if factor is out else factor.numpy() for factor in (a, b))
+        return partial(np.multiply, left, right, out=result)
     return partial(torch.mul, a, b, out=out)
 
 
 def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
-    """``out`` receives the matrix product A B, of two matrices or of two stacks of R.
+    """out = A B, the product of two matrices or of two stacks of R matrices.
 
     Args:
         A: (m, k) or (R, m, k).
@@ -100,21 +101,21 @@ def product(A: Tensor, B: Tensor, out: Tensor) -> Operation:
 
 
 def product_with(A: Tensor, out: Tensor) -> Callable[[Tensor], object]:
-    """:func:`product` with B given at the call."""
+    """:func:`product` whose second factor B is passed at the call."""
     if _is_small_product(A, out):
-        multiplied, left, room = _numpy_product(A), A.numpy(), out.numpy()
-        return lambda B: multiplied(left, B.numpy(), out=room)
+        ufunc, left, result = _numpy_product(A), A.numpy(), out.numpy()
+        return lambda B: ufunc(left, B.numpy(), out=result)
     by_torch = torch.bmm if A.dim() == 3 else torch.mm
     return lambda B: by_torch(A, B, out=out)
 
 
 def sum_of_rows(A: Tensor, out: Tensor) -> Operation:
-    """``out`` receives the sum over the last axis but one: (m, n) -> (n,), (R, m, n) -> (R, n)."""
+    """out = the sum over the last axis but one: (m, n) -> (n,), (R, m, n) -> (R, n)."""
     if A.shape[-2] == 1:
         return partial(out.copy_, A.squeeze(-2))
     if _by_numpy(A) and A.shape[-2:].numel() <= SMALL_SUM:
         ones = A.new_ones(A.shape[-2]).numpy()
-        # dot starts sooner, for one matrix and memory in one piece
+        # dot starts faster than matmul, but takes one matrix and contiguous memory only
         total = np.dot if A.dim() == 2 and out.is_contiguous() else np.matmul
         return partial(total, ones, A.numpy(), out=out.numpy())
     return partial(torch.sum, A, -2, out=out)
@@ -130,27 +131,23 @@ def _is_small_product(A: Tensor, out: Tensor) -> bool:
 
 
 def _numpy_product(A: Tensor) -> np.ufunc:
-    """A column times a row is an outer product, which matmul is slow at."""
+    """multiply for an outer product (a column times a row), at which matmul is slow; else matmul."""
     return np.multiply if A.shape[-1] == 1 else np.matmul
 
 
 def _elementary(ufunc: Any, operator: Callable[..., Tensor], z: Tensor, out: Tensor) -> Operation:
     if _by_numpy(z) and ufunc not in WITHOUT_VECTOR_LOOP:
-        room = out.numpy()
-        return partial(ufunc, room if z is out else z.numpy(), out=room)
+        result = out.numpy()
+        return partial(ufunc, result if z is out else z.numpy(), out=result)
     return partial(operator, z, out=out)
 
 
-def _without_vector_loop(*ufuncs: np.ufunc) -> frozenset[np.ufunc]:
-    """Which of these NumPy computes one number at a time on this processor."""
-    found = introspect.opt_func_info(func_name="^(cosh|expm1)$", signature="float32")
-    targets = {ufunc: found.get(ufunc.__name__, {"": {"current": "baseline"}}) for ufunc in ufuncs}
-    return frozenset(
-        ufunc
-        for ufunc, loops in targets.items()
-        if any(loop["current"].startswith("baseline") for loop in loops.values())
-    )
+def _lacks_vector_loop(ufunc: np.ufunc) -> bool:
+    """Whether NumPy computes this ufunc one number at a time on this processor."""
+    dispatch = introspect.opt_func_info(func_name=f"^{ufunc.__name__}$", signature="float32")
+    loops = dispatch.get(ufunc.__name__, {"": {"current": "baseline"}})
+    return any(loop["current"].startswith("baseline") for loop in loops.values())
 
 
-#: tanh and exp have vector loops everywhere
-WITHOUT_VECTOR_LOOP = _without_vector_loop(np.cosh, np.expm1)
+#: tanh and exp have vector loops on every processor
+WITHOUT_VECTOR_LOOP = frozenset(filter(_lacks_vector_loop, (np.cosh, np.expm1)))

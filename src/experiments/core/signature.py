@@ -1,4 +1,4 @@
-"""Tell torch a Function's signature once, not at every call."""
+"""The signature of an autograd Function, computed once instead of at every call."""
 
 import inspect
 from typing import TypeVar
@@ -9,10 +9,10 @@ F = TypeVar("F", bound=type[torch.autograd.Function])
 
 
 def with_known_signature(function: F) -> F:
-    """A class decorator: keep the signature of ``forward`` where ``inspect.signature`` looks first.
+    """A class decorator: store the signature of ``forward`` where ``inspect.signature`` looks first.
 
-    torch binds the arguments of every ``apply`` of a Function with a ``setup_context`` and derives the
-    signature anew each time, which takes a third of a narrow network's step.
+    torch calls ``inspect.signature`` at every ``apply`` of a Function that has a ``setup_context``.
+    Deriving the signature again each time takes a third of a narrow network's step.
     """
     forward = function.forward
     if not hasattr(forward, "__signature__"):

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import _set_fwd_grad_enabled, unpack_dual
 
 from experiments.core.activation import Activation
-from experiments.core.elementwise import refuse_compiled_transform, watched
+from experiments.core.elementwise import is_tracked, refuse_compiled_transform
 from experiments.core.signature import with_known_signature
 from experiments.layers.record import LayerRecord
 
@@ -126,7 +126,7 @@ def dense(
     if torch.compiler.is_compiling():
         refuse_compiled_transform()
         a, z = DenseFunction.apply(a_prev, weight, bias, activation, record)
-    elif watched(a_prev, weight, bias):
+    elif is_tracked(a_prev, weight, bias):
         a, z = ForwardModeDenseFunction.apply(a_prev, weight, bias, activation, record)
     else:
         a, z = DenseFunction.forward(a_prev, weight, bias, activation, record)
