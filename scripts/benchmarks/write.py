@@ -13,7 +13,9 @@ import matplotlib.pyplot as plt  # after the backend is chosen
 
 from benchmarks.timing import Row
 
-#: who is not of this house
+#: points that the contenders' names take
+LABELS = 112
+#: contenders that are not this laboratory's
 PEERS = ("torch", "JAX", "Lightning", "products alone")
 
 
@@ -39,14 +41,14 @@ def write(folder: Path, name: str, rows: list[Row], machine: dict[str, object]) 
 
 
 def _figure(path: Path, rows: list[Row]) -> None:
-    """One bar a contender: its time over that of the first on the same work, in two columns."""
+    """One bar per contender: its time over that of the first on the same work, in two columns."""
     groups = [list(group) for _, group in itertools.groupby(rows, lambda r: r.work)]
     lines = [len(group) + 1.6 for group in groups]
     ends = np.cumsum(lines)
     half = int(np.searchsorted(ends, ends[-1] / 2)) + 1
     matplotlib.rcParams["svg.hashsalt"] = "benchmark"
     columns = [groups[:half], groups[half:]]
-    figure, both = plt.subplots(1, 2, figsize=(13, 0.2 * ends[half - 1]), layout="constrained")
+    figure, both = plt.subplots(1, 2, figsize=(9, 0.18 * ends[half - 1]), layout="constrained")
     for axes, column in zip(both, columns, strict=True):
         _column(axes, column, ends[half - 1])
     figure.savefig(path, metadata={"Date": None})
@@ -56,7 +58,16 @@ def _figure(path: Path, rows: list[Row]) -> None:
 def _column(axes: Axes, groups: list[list[Row]], height: float) -> None:
     place, ticks, labels = 0.0, [], []
     for group in groups:
-        axes.text(0.0, place, group[0].work, fontweight="bold", fontsize=8, va="center")
+        title = axes.annotate(
+            group[0].work,
+            (0.0, place),
+            xytext=(-LABELS, 0),
+            textcoords="offset points",
+            fontweight="bold",
+            fontsize=7.5,
+            va="center",
+        )
+        title.set_in_layout(False)  # it begins above the labels and ends above the bars
         for r in group:
             place -= 1
             peer = any(name in r.contender for name in PEERS)
@@ -68,6 +79,6 @@ def _column(axes: Axes, groups: list[list[Row]], height: float) -> None:
             labels.append(r.contender)
         place -= 1.6
     axes.axvline(1.0, color="black", lw=0.6, ls=":", zorder=0)
-    axes.set(xlabel="time over that of the first contender", xlim=(0, 4), ylim=(1 - height, 1))
+    axes.set(xlabel="time over that of the first contender", xlim=(0, 4.4), ylim=(1 - height, 1))
     axes.set_yticks(ticks, labels, fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)
