@@ -1,13 +1,13 @@
-"""The door between a loss and autograd: cost, delta and curvature, each by the loss's own formula.
+"""The autograd Functions of a loss: cost, delta and Hessian product, each by the loss's own formula.
 
 ::
 
     C_d  --backward-->  delta = dC_d/dz  --backward-->  H v = (d delta/dz) v
 
-The losses write the three formulas; autograd never differentiates through a cost or a delta, only
-(for third derivatives) through H v. Nothing is kept for the backward pass but outputs and targets.
+A loss implements the three formulas; autograd never differentiates through a cost or a delta, only (for
+third derivatives) through H v. Only outputs and targets are saved for the backward pass.
 
-Each function has two forms, because torch cannot compile a function that has a forward-mode rule.
+Each Function exists twice, because torch.compile refuses a Function that has a forward-mode rule.
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -22,16 +22,16 @@ from experiments.core.signature import with_known_signature
 
 @runtime_checkable
 class Formulas(Protocol):
-    """What a loss knows; ``t`` is canonical, and ``terms`` is shared by cost and slope."""
+    """The formulas of a loss, for canonical targets ``t``; cost and slope share ``terms``."""
 
     def terms(self, z: Tensor, t: Tensor) -> Any: ...
     def cost(self, terms: Any) -> Tensor: ...
     def slope(self, terms: Any) -> Tensor: ...
-    def curve(self, z: Tensor, t: Tensor, v: Tensor) -> Tensor: ...
+    def hessian_product(self, z: Tensor, t: Tensor, v: Tensor) -> Tensor: ...
 
 
 class _OfOutputs(Function):
-    """A function of (outputs, targets, loss), differentiable in the outputs alone."""
+    """A function of (outputs, targets, loss), differentiable in the outputs only."""
 
     generate_vmap_rule = True
 
@@ -51,16 +51,16 @@ class _Delta(_OfOutputs):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         z, t = ctx.saved_tensors
-        return ctx.loss.curve(z, t, grad), None, None
+        return ctx.loss.hessian_product(z, t, grad), None, None
 
 
 class _DeltaForwardMode(_Delta):
     @staticmethod
     def jvp(ctx: Any, dz: Tensor, *_: Any) -> Tensor:
         z, t = (forward_ad.unpack_dual(s).primal for s in ctx.saved_tensors)
-        # torch switches forward mode off in here, which would make jvp of jvp zero
+        # torch disables forward mode inside jvp, which would make the jvp of a jvp zero
         with forward_ad._set_fwd_grad_enabled(True):
-            change: Tensor = ctx.loss.curve(z, t, dz)
+            change: Tensor = ctx.loss.hessian_product(z, t, dz)
             return change
 
 
@@ -85,10 +85,10 @@ class _CostForwardMode(_Cost):
 
 
 def delta_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
-    """delta^[L], differentiable: its gradient is the loss's ``curve``.
+    """delta^[L], differentiable: its gradient is the loss's ``hessian_product``.
 
     Raises:
-        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore it.
+        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore that gradient.
     """
     if not torch.is_grad_enabled():
         return loss.slope(loss.terms(z, t))
@@ -100,7 +100,7 @@ def cost_at(z: Tensor, t: Tensor, loss: Formulas) -> Tensor:
     """C_d, differentiable: its gradient is the loss's ``slope``.
 
     Raises:
-        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore it.
+        NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore that gradient.
     """
     cost: Tensor = _function(_Cost, _CostForwardMode).apply(z, t, loss)
     return cost

@@ -9,43 +9,43 @@ from torch import Tensor, nn
 
 from experiments.core.cost_function import cost_at, delta_at
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.link import link_at
+from experiments.core.link import apply_link
 from experiments.core.target import TargetKind, canonical, check_values, readable
 
-#: how often logits may be taken for probabilities
+#: accepted probability that logits look like probabilities by chance
 BY_CHANCE = 1e-6
 
 
 class Loss(nn.Module, ABC):
     """A cost of the network's raw output z^[L], which the loss maps through its link.
 
-    The normaliser is part of a loss's name, because it rescales the gradient. Everything accepts an
-    optional leading run axis: outputs (batch, n_L) or (R, batch, n_L); targets without the run axis
+    The name of a loss says how it is normalised, because that rescales the gradient. All methods accept
+    an optional leading run axis: outputs (batch, n_L) or (R, batch, n_L). Targets without the run axis
     are shared by all runs.
 
     Targets ``t`` are class indices (integers, shape (batch,) or (R, batch)) or values (floats, the
     shape of the outputs, with or without the run axis); ``experiments.core.target`` has the table.
     With one output an integer target is the value itself, 0 or 1.
 
-    A room writes its formulas on canonical targets: ``terms`` (what the others share), ``cost``,
-    ``slope`` (delta in closed form) and ``curve`` (the Hessian times a vector).
+    A subclass implements its formulas for canonical targets: ``terms`` (intermediate results), ``cost``,
+    ``slope`` (delta in closed form) and ``hessian_product`` (the Hessian times a vector).
 
-    Half-precision outputs are computed in float32: the cost comes back in float32, delta in the
-    outputs' own dtype.
+    Half-precision outputs are computed in float32: the cost is returned in float32, delta in the type
+    of the outputs.
 
     Args:
-        link: the map from z^[L] to the prediction, one of the room's ``links``.
+        link: the map from z^[L] to the prediction, one of the class's ``links``.
 
     Raises:
-        ConfigurationError: for a link that this cost has no meaning with.
+        ConfigurationError: for a link that is not defined for this cost.
     """
 
-    #: the links that this cost has a meaning with
+    #: the links for which the cost is defined
     links: ClassVar[tuple[str, ...]]
-    #: how the outputs' terms are combined (sum or mean): it scales the gradient, and so the best
-    #: learning rate
+    #: how the terms of the outputs are combined (sum or mean); it scales the gradient, and with it the
+    #: best learning rate
     normaliser: ClassVar[str]
-    #: what target values the cost has a meaning for
+    #: the target values for which the cost is defined
     target_kind: TargetKind
     #: "identity", "sigmoid" or "softmax": the map from z^[L] to the prediction
     link: str
@@ -68,20 +68,20 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def cost(self, terms: Any) -> Float[Tensor, "*runs batch"]:
-        """C_d from the terms."""
+        """C_d, computed from the terms."""
 
     @abstractmethod
     def slope(self, terms: Any) -> Float[Tensor, "*runs batch n_out"]:
-        """delta^[L] = dC_d/dz^[L] from the terms."""
+        """delta^[L] = dC_d/dz^[L], computed from the terms."""
 
     @abstractmethod
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        """H v, with H = d^2 C_d / dz^2 of every example."""
+        """H v for every example, with H = d^2 C_d / dz^2."""
 
     @abstractmethod
     def bounds(self, n_out: int) -> tuple[float, float]:
@@ -91,7 +91,7 @@ class Loss(nn.Module, ABC):
         self, outputs: Float[Tensor, "*runs batch n_out"]
     ) -> Float[Tensor, "*runs batch n_out"]:
         """a^[L], the link applied to the raw outputs: probabilities unless the link is identity."""
-        return link_at(self.link, outputs).a
+        return apply_link(self.link, outputs).a
 
     def per_example(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
@@ -114,7 +114,7 @@ class Loss(nn.Module, ABC):
     def per_example_and_delta(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> tuple[Float[Tensor, "*runs batch"], Float[Tensor, "*runs batch n_out"]]:
-        """``per_example`` and ``delta`` in one pass, sharing what they can; not differentiable."""
+        """``per_example`` and ``delta`` from the same ``terms``; not differentiable."""
         with torch.no_grad():
             z, t = self._checked(outputs, t)
             terms = self.terms(z, t)
@@ -123,46 +123,46 @@ class Loss(nn.Module, ABC):
     def hessian(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Float[Tensor, "*runs batch n_out n_out"]:
-        """d^2 C_d / dz^2 of every example, column by column in closed form."""
+        """d^2 C_d / dz^2 for every example, in closed form, column by column."""
         z, t = self._checked(outputs, t)
         columns = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
-        return torch.stack([self.curve(z, t, v.expand_as(z)) for v in columns], dim=-1)
+        return torch.stack([self.hessian_product(z, t, v.expand_as(z)) for v in columns], dim=-1)
 
     def check_targets(self, t: Shaped[Tensor, "examples *n_out"], n_out: int) -> None:
-        """Check all targets of a data set once, values included, on any device.
+        """Check all targets of a data set once, including their values, on any device.
 
         Args:
             t: class indices (examples,), or values (examples, n_L).
             n_out: the network's number of outputs n_L.
 
         Raises:
-            ConfigurationError: for anything that the loss would refuse, the values included that it
-                does not look at in every step.
+            ConfigurationError: for targets that the loss would refuse, and for values that it does not
+                check at every step.
         """
         outputs = torch.zeros((1, n_out), device=t.device).expand(t.shape[0], n_out)
         z, canonical_t = self._checked(outputs, t)
-        plain = canonical_t if canonical_t.is_floating_point() else canonical_t[..., 0]
-        check_values(plain, z.shape[-1], self.target_kind)
+        values = canonical_t if canonical_t.is_floating_point() else canonical_t[..., 0]
+        check_values(values, z.shape[-1], self.target_kind)
 
     def check_outputs(self, outputs: Float[Tensor, "*runs batch n_out"]) -> None:
-        """Refuse probabilities where a softmax link expects logits; ``forward`` asks this on every call.
+        """Refuse probabilities where a softmax link expects logits; ``forward`` calls this every time.
 
-        They are told by their values: every entry strictly between 0 and 1, every row with the sum 1 to
-        rounding, not all entries alike, and rows enough that logits would do so by chance in less than
-        one call in a million (one row in float64, two in float32, four in bfloat16). What a sigmoid
-        gives cannot be told from small logits, and passes; so do outputs on an accelerator, which a
-        look at the values would have to wait for.
+        Probabilities are recognised by their values: all entries strictly between 0 and 1 and not all
+        equal, every row with sum 1 up to rounding, and enough rows that logits would look like this by
+        chance in less than one call in a million (one row in float64, two in float32, four in bfloat16).
+        Two cases are not detected: the output of a sigmoid, which looks like small logits, and outputs
+        on an accelerator, because reading them would wait for the device.
 
         Raises:
-            ConfigurationError: the link would be applied a second time, and no prediction could come
-                near 0 or 1.
+            ConfigurationError: if the outputs are probabilities: the link would be applied a second time,
+                and no prediction could come close to 0 or 1.
         """
         if self.link != "softmax" or type(outputs) is not Tensor or not readable(outputs):
             return
         z = outputs.detach()
         if z.numel() == 0 or not z.is_floating_point():
             return
-        # a softmax of half precision is computed in float32, as this sum is, and rounded once
+        # a softmax in half precision is computed in float32, like this sum, and rounded once
         wide = torch.promote_types(z.dtype, torch.float32)
         rounding = torch.finfo(z.dtype).eps + 4 * z.shape[-1] * torch.finfo(wide).eps
         if (2 * rounding) ** z.shape[:-1].numel() > BY_CHANCE:
@@ -180,19 +180,19 @@ class Loss(nn.Module, ABC):
     def correct(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
     ) -> Bool[Tensor, "*runs batch"]:
-        """Whether each example is classified rightly.
+        """Whether each example is classified correctly.
 
         n_L > 1: the largest output is the target's class (the largest entry of a one-hot row).
-        n_L = 1: the prediction lies on the target's side of 1/2.
-        A NaN among the outputs is never right.
+        n_L = 1: prediction and target are on the same side of 1/2.
+        An output that contains NaN is never correct.
         """
         z, t = self._checked(outputs, t)
         if z.shape[-1] == 1:
             prediction = self.prediction(z)
             return (((prediction > 0.5) == (t > 0.5)) & ~prediction.isnan()).squeeze(-1)
-        largest, chosen = z.max(-1)
-        wanted = t.argmax(-1) if t.is_floating_point() else t.squeeze(-1)
-        return (chosen == wanted) & ~largest.isnan()
+        largest, predicted = z.max(-1)
+        target = t.argmax(-1) if t.is_floating_point() else t.squeeze(-1)
+        return (predicted == target) & ~largest.isnan()
 
     def forward(
         self, outputs: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]
@@ -204,8 +204,11 @@ class Loss(nn.Module, ABC):
     def extra_repr(self) -> str:
         """The constructor's arguments, as ``print`` shows them."""
         facts = ("training", "target_kind")
-        own = (item for item in vars(self).items() if item[0] not in facts and item[0][0] != "_")
-        return ", ".join(f"{name}={value!r}" for name, value in own)
+        return ", ".join(
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if name not in facts and not name.startswith("_")
+        )
 
     def _checked(self, outputs: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         if not isinstance(outputs, Tensor):

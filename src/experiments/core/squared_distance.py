@@ -1,4 +1,4 @@
-"""What the squared errors share: the squared distance from prediction to target, times a number.
+"""The common part of the squared errors: c times the squared distance from prediction to target.
 
 ::
 
@@ -6,8 +6,8 @@
     delta = 2 c J (a - t)                     J = da/dz of the link
     H v   = 2 c [J J v + (dJ/dz . v) (a - t)]
 
-A room says what c is: "squared error" is used for c = 1/2, 1 and 1/n_L, and to take one for another
-scales the gradient, as a learning rate would, by 2 or by the number of outputs.
+Each loss defines c. The literature says "squared error" for c = 1/2, 1 and 1/n_L; confusing them scales
+the gradient, like a change of the learning rate, by 2 or by the number of outputs.
 """
 
 from abc import abstractmethod
@@ -16,11 +16,11 @@ from typing import ClassVar, final
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.link import Linked, link_at
+from experiments.core.link import LinkedOutput, apply_link
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind
 
-Terms = tuple[Linked, Tensor]
+Terms = tuple[LinkedOutput, Tensor]
 
 
 class SquaredDistance(Loss):
@@ -35,8 +35,8 @@ class SquaredDistance(Loss):
 
     @final
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
-        at_z = link_at(self.link, z)
-        return at_z, at_z.residual(t)
+        output = apply_link(self.link, z)
+        return output, output.residual(t)
 
     @final
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
@@ -45,22 +45,24 @@ class SquaredDistance(Loss):
 
     @final
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = terms
+        output, residual = terms
         twice = 2 * self.factor(residual.shape[-1])
-        return at_z.pull(residual if twice == 1 else residual * twice)
+        return output.jacobian_product(residual if twice == 1 else residual * twice)
 
     @final
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = self.terms(z, t)
-        return (at_z.pull(at_z.pull(v)) + at_z.bend(residual, v)) * (2 * self.factor(z.shape[-1]))
+        output, residual = self.terms(z, t)
+        gauss_newton = output.jacobian_product(output.jacobian_product(v))
+        rest = output.jacobian_derivative(residual, v)
+        return (gauss_newton + rest) * (2 * self.factor(z.shape[-1]))
 
     @final
     def bounds(self, n_out: int) -> tuple[float, float]:
-        # sigmoids can all be wrong by 1; a softmax that is sure of a wrong class is wrong by 1 twice
+        # every sigmoid can be wrong by 1; a softmax that is certain of a wrong class is wrong by 1 twice
         farthest = {"identity": float("inf"), "sigmoid": float(n_out), "softmax": 2.0}
         return 0.0, self.factor(n_out) * farthest[self.link]

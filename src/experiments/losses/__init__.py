@@ -1,4 +1,4 @@
-"""Losses, one room each: cost, delta and curvature, written by hand."""
+"""Losses, one module each: cost, delta and curvature, written by hand."""
 
 from experiments.losses.absolute_error import AbsoluteError
 from experiments.losses.binary_cross_entropy import BinaryCrossEntropy

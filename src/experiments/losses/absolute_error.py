@@ -1,4 +1,4 @@
-r"""Absolute error: the sum of the absolute differences, a loss that tolerates wrong labels.
+r"""Absolute error: the sum of the absolute differences, a loss that is robust to wrong labels.
 
 ::
 
@@ -11,10 +11,10 @@ r"""Absolute error: the sum of the absolute differences, a loss that tolerates w
     sigmoid    sign(a_j - t_j) a_j (1 - a_j)                    [0, n_L)          no
     softmax    2 a_y a_j, and -2 a_y (1 - a_y) for j = y        [0, 2)            no
 
-On a softmax C_d = 2 (1 - a_y): the expected number of errors, twice. Its sum over all classes y is the
-constant 2 (n_L - 1), so symmetric label noise rescales the risk and does not move its minimum.
+On a softmax C_d = 2 (1 - a_y), twice the expected number of errors. Its sum over all classes y is the
+constant 2 (n_L - 1), so symmetric label noise rescales the risk but does not move its minimum.
 
-Kink:   a_j = t_j, where the derivative is 0, as torch.nn.L1Loss has it.
+Kink:   a_j = t_j, where the derivative is 0, as in torch.nn.L1Loss.
 Normaliser: the sum over the outputs.   Targets: any values, or classes.
 
 References:
@@ -27,15 +27,15 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.link import Linked, link_at
+from experiments.core.link import LinkedOutput, apply_link
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind
 
-Terms = tuple[Linked, Tensor]
+Terms = tuple[LinkedOutput, Tensor]
 
 
 def sign(residual: Tensor) -> Tensor:
-    """-1, 0 or 1; torch's own sign hides a NaN behind a 0."""
+    """-1, 0 or 1; NaN for a NaN, for which torch.sign gives 0."""
     return torch.where(residual.isnan(), residual, residual.sign())
 
 
@@ -60,25 +60,25 @@ class AbsoluteError(Loss):
         super().__init__(link)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
-        at_z = link_at(self.link, z)
-        return at_z, at_z.residual(t)
+        output = apply_link(self.link, z)
+        return output, output.residual(t)
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
         _, residual = terms
         return residual.abs().sum(-1)
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = terms
-        return at_z.pull(sign(residual))
+        output, residual = terms
+        return output.jacobian_product(sign(residual))
 
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, residual = self.terms(z, t)
-        return at_z.bend(sign(residual), v)
+        output, residual = self.terms(z, t)
+        return output.jacobian_derivative(sign(residual), v)
 
     def bounds(self, n_out: int) -> tuple[float, float]:
         return 0.0, {"identity": float("inf"), "sigmoid": float(n_out), "softmax": 2.0}[self.link]

@@ -1,4 +1,4 @@
-r"""Binary cross-entropy on sigmoids: one independent yes-or-no question for each output.
+r"""Binary cross-entropy on sigmoids: one independent yes-or-no question per output.
 
 ::
 
@@ -6,11 +6,11 @@ r"""Binary cross-entropy on sigmoids: one independent yes-or-no question for eac
     delta   = a - t
     H v     = a (1 - a) v                                            convex
 
-Form: -log a = log1p(e^-|z|) + max(-z, 0), and the same with -z for 1 - a; where t_j = 1,
-delta_j = -sigmoid(-z_j). Both keep their digits in both tails.
+Form: -log a = log1p(e^-|z|) + max(-z, 0), and likewise with -z for 1 - a; where t_j = 1,
+delta_j = -sigmoid(-z_j). Cost and delta keep their digits in both tails.
 
 Range: [0, inf).   Normaliser: the sum over the outputs (torch's default takes the mean).
-Targets: shares in [0, 1], for which the infimum is their entropy; classes count as one-hot rows.
+Targets: numbers in [0, 1], whose entropy is the infimum; class indices count as one-hot rows.
 
 References:
     Nielsen, Neural Networks and Deep Learning, ch. 3, eq. 57 and 63;
@@ -54,23 +54,23 @@ class BinaryCrossEntropy(Loss):
         return SigmoidOutput(z), t
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        at_z, t = terms
-        yes, no = at_z.surprise()
+        output, t = terms
+        yes, no = output.surprisals()
         if t.is_floating_point():
             return (t * yes + (1 - t) * no).sum(-1)
         return no.scatter(-1, t, yes.gather(-1, t)).sum(-1)
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, t = terms
-        return at_z.residual(t)
+        output, t = terms
+        return output.residual(t)
 
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        return SigmoidOutput(z).pull(v)
+        return SigmoidOutput(z).jacobian_product(v)
 
     def bounds(self, n_out: int) -> tuple[float, float]:
         return 0.0, float("inf")

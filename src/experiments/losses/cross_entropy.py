@@ -6,12 +6,14 @@ r"""Cross-entropy on a softmax: the negative log-likelihood of the class.
     delta   = a - t                                  a = softmax(z)
     H v     = a (v - <a, v>)                         H = diag(a) - a a^T, convex
 
-Form: with m the largest logit and e_j = e^(z_j - m), a class y has delta_y = -(sum of the other a_j),
-not a_y - 1, and C_d = (m - z_y) + log1p(S + (e_y - 1)), S the sum of the other e_j. Cost and delta keep
-their digits both where the answer is confidently right and where it is confidently wrong.
+Form: with m the largest logit, e_j = e^(z_j - m) and S the sum of e_j over the classes j != y,
+
+    C_d = (m - z_y) + log1p(S + (e_y - 1)),    delta_y = -S / (e_y + S)    instead of a_y - 1,
+
+so cost and delta keep their digits whether the answer is confidently right or confidently wrong.
 
 Range: [0, inf).   Normaliser: none, one number per example (nats).   Targets: classes, or rows that
-sum to one (soft targets), for which the infimum is the row's entropy.
+sum to one (soft targets), for which the infimum is the entropy of the row.
 
 References:
     Note 001's question; Glorot & Bengio (2010), section 4.1; torch.nn.functional.cross_entropy.
@@ -27,6 +29,7 @@ from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
 from experiments.core.target import TargetKind, readable
 
+#: C_d and delta
 Terms = tuple[Tensor, Tensor]
 
 
@@ -38,7 +41,7 @@ class CrossEntropy(Loss):
         link: ``"softmax"``, the only one.
 
     Example:
-        A confidently wrong answer: the gradient is as large as it can be.
+        A confidently wrong answer has the largest possible gradient:
 
         >>> import torch
         >>> CrossEntropy().delta(torch.tensor([[1e4, -1e4]]), torch.tensor([1]))
@@ -54,34 +57,32 @@ class CrossEntropy(Loss):
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
         if t.is_floating_point():
-            at_z = SoftmaxOutput(z)
-            return (t * at_z.surprise()).sum(-1), at_z.residual(t)
-        # a mapped function has no rule for scattering in place, and a graph would need what it lost
-        graph = torch.is_grad_enabled() and z.requires_grad
-        ordinary = readable(z) and readable(t) and not graph
-        put = Tensor.scatter_ if ordinary else Tensor.scatter
-        largest = z.amax(-1, keepdim=True)
-        e = torch.exp(z - largest)
-        own = e.gather(-1, t)
-        e = put(e, -1, t, 0.0)
-        others = e.sum(-1, keepdim=True)
-        gap = largest - z.gather(-1, t)
-        cost = gap + torch.log1p(others + (own - 1))
-        return cost.squeeze(-1), put(e, -1, t, -others).div_(own + others)
+            output = SoftmaxOutput(z)
+            return (t * output.surprisals()).sum(-1), output.residual(t)
+        # in place, except under torch.func and torch.compile, which need the functional form
+        scatter = Tensor.scatter_ if readable(z) and readable(t) else Tensor.scatter
+        m = z.amax(-1, keepdim=True)
+        e = torch.exp(z - m)
+        e_y, others = e.gather(-1, t), scatter(e, -1, t, 0.0)
+        S = others.sum(-1, keepdim=True)
+        cost = (m - z.gather(-1, t)) + torch.log1p(S + (e_y - 1))
+        return cost.squeeze(-1), scatter(others, -1, t, -S).div_(e_y + S)
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        return terms[0]
+        cost, _ = terms
+        return cost
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        return terms[1]
+        _, delta = terms
+        return delta
 
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        return SoftmaxOutput(z).pull(v)
+        return SoftmaxOutput(z).jacobian_product(v)
 
     def bounds(self, n_out: int) -> tuple[float, float]:
         return 0.0, float("inf")

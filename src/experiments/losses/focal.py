@@ -1,4 +1,4 @@
-r"""Focal loss: cross-entropy that down-weights examples which are already classified well.
+r"""Focal loss: cross-entropy that down-weights examples that are already classified well.
 
 ::
 
@@ -10,12 +10,12 @@ r"""Focal loss: cross-entropy that down-weights examples which are already class
     sigmoid   C_d = sum_j t_j f(-log a_j) + (1 - t_j) f(-log(1 - a_j))
               delta_j = -t_j f'(-log a_j) (1 - a_j) + (1 - t_j) f'(-log(1 - a_j)) a_j
 
-The factor f' tends to 1 where the answer is confidently wrong, so delta is cross-entropy's there, and
-to (1 + gamma) q^gamma where it is right. gamma = 0 is cross-entropy. Not convex for gamma > 0: f'' < 0
-for large u. Not a proper loss: its minimum is not the true conditional probability.
+Where the answer is confidently wrong, f' tends to 1 and delta to that of cross-entropy; where it is
+right, f' tends to (1 + gamma) q^gamma. gamma = 0 is cross-entropy. For gamma > 0 the loss is not convex
+(f'' < 0 for large u) and not proper: its minimum is not the true conditional probability.
 
 Range: [0, inf).   Normaliser: none with a softmax; the sum over the outputs with a sigmoid.
-Targets: classes; rows that sum to one (softmax) or shares (sigmoid) weigh the terms.
+Targets: classes; rows that sum to one (softmax) or numbers in [0, 1] (sigmoid) weight the terms.
 
 References:
     Lin, Goyal, Girshick, He & Dollár, Focal Loss for Dense Object Detection (2017), eq. 4.
@@ -37,7 +37,7 @@ Terms = tuple[SigmoidOutput | SoftmaxOutput, Tensor]
 
 
 def focus(p: Tensor, q: Tensor, u: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """f' and f''. Where q is 0, u / q is its limit 1; f'' is put to 0: it only appears times q."""
+    """f' and f''. At q = 0, u / q takes its limit 1; f'' is set to 0, as it only occurs times q."""
     certain = q == 0
     ratio = torch.where(certain, 1.0, u / q)
     slope = q**gamma * (1 + gamma * p * ratio)
@@ -50,11 +50,11 @@ class Focal(Loss):
     """C_d = -(1 - a_y)^gamma log a_y.
 
     Args:
-        gamma: how strongly right answers are ignored, from 0 (cross-entropy); 2 as published.
-        link: ``"softmax"``, or ``"sigmoid"`` for one yes-or-no question an output, as published.
+        gamma: how strongly right answers are down-weighted, >= 0; 0 is cross-entropy, 2 as published.
+        link: ``"softmax"``, or ``"sigmoid"`` for one yes-or-no question per output, as published.
 
     Raises:
-        ConfigurationError: for a gamma that is not a finite number from 0, or another link.
+        ConfigurationError: if gamma is negative or not finite, or for another link.
 
     Example:
         >>> import torch
@@ -71,46 +71,48 @@ class Focal(Loss):
         self.target_kind: TargetKind = "distribution" if link == "softmax" else "share"
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
-        at_z = SoftmaxOutput(z) if self.link == "softmax" else SigmoidOutput(z)
-        return at_z, as_rows(t, z)
+        output = SoftmaxOutput(z) if self.link == "softmax" else SigmoidOutput(z)
+        return output, as_rows(t, z)
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        at_z, t = terms
-        if isinstance(at_z, SoftmaxOutput):
-            return (t * at_z.b**self.gamma * at_z.surprise()).sum(-1)
-        yes, no = at_z.surprise()
-        return (t * at_z.b**self.gamma * yes + (1 - t) * at_z.a**self.gamma * no).sum(-1)
+        output, t = terms
+        if isinstance(output, SoftmaxOutput):
+            return (t * output.b**self.gamma * output.surprisals()).sum(-1)
+        yes, no = output.surprisals()
+        return (t * output.b**self.gamma * yes + (1 - t) * output.a**self.gamma * no).sum(-1)
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, t = terms
-        a, b = at_z.a, at_z.b
-        if isinstance(at_z, SoftmaxOutput):
-            weight = t * focus(a, b, at_z.surprise(), self.gamma)[0]
+        output, t = terms
+        a, b = output.a, output.b
+        if isinstance(output, SoftmaxOutput):
+            weight = t * focus(a, b, output.surprisals(), self.gamma)[0]
             return a * (weight.sum(-1, keepdim=True) - weight) - weight * b
-        yes, no = at_z.surprise()
-        first = focus(a, b, yes, self.gamma)[0], focus(b, a, no, self.gamma)[0]
-        return (1 - t) * a * first[1] - t * b * first[0]
+        yes, no = output.surprisals()
+        slope_yes, _ = focus(a, b, yes, self.gamma)
+        slope_no, _ = focus(b, a, no, self.gamma)
+        return (1 - t) * a * slope_no - t * b * slope_yes
 
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        at_z, t = self.terms(z, t)
-        a, b = at_z.a, at_z.b
-        if isinstance(at_z, SoftmaxOutput):
-            first, second = focus(a, b, at_z.surprise(), self.gamma)
-            v = v - v.gather(-1, at_z.top)
-            bent = t * second * ((a * v).sum(-1, keepdim=True) - v)
-            bent = a * (bent.sum(-1, keepdim=True) - bent) - bent * b
-            return bent + (t * first).sum(-1, keepdim=True) * at_z.pull(v)
-        yes, no = at_z.surprise()
-        (up, up_bent), (down, down_bent) = (
-            focus(a, b, yes, self.gamma),
-            focus(b, a, no, self.gamma),
-        )
-        return v * (t * b * (up_bent * b + up * a) + (1 - t) * a * (down_bent * a + down * b))
+        output, t = self.terms(z, t)
+        a, b = output.a, output.b
+        if isinstance(output, SoftmaxOutput):
+            slope, curvature = focus(a, b, output.surprisals(), self.gamma)
+            v = v - v.gather(-1, output.top)
+            weight = t * curvature * ((a * v).sum(-1, keepdim=True) - v)
+            from_curvature = a * (weight.sum(-1, keepdim=True) - weight) - weight * b
+            from_slope = (t * slope).sum(-1, keepdim=True) * output.jacobian_product(v)
+            return from_curvature + from_slope
+        yes, no = output.surprisals()
+        slope_yes, curvature_yes = focus(a, b, yes, self.gamma)
+        slope_no, curvature_no = focus(b, a, no, self.gamma)
+        h_yes = t * b * (curvature_yes * b + slope_yes * a)
+        h_no = (1 - t) * a * (curvature_no * a + slope_no * b)
+        return v * (h_yes + h_no)
 
     def bounds(self, n_out: int) -> tuple[float, float]:
         return 0.0, math.inf

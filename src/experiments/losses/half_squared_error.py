@@ -11,8 +11,8 @@ r"""Half squared error: half the squared distance from prediction to target (not
     sigmoid    (a_j - t_j) a_j (1 - a_j)                        [0, n_L / 2)      no
     softmax    a_j [(a_j - t_j) - sum_k a_k (a_k - t_k)]        [0, 1)            no
 
-With a sigmoid or a softmax delta tends to 0 where the answer is confidently wrong; it is computed so
-that it stays right as long as the truth is a representable number.
+With a sigmoid or a softmax, delta tends to 0 where the answer is confidently wrong. It is computed so
+that it stays accurate as long as the true value is representable.
 
 Normaliser: one half of the sum over the outputs.   Targets: any values, or classes.
 

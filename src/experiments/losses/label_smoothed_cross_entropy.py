@@ -1,4 +1,4 @@
-r"""Label-smoothed cross-entropy: cross-entropy against targets that are never quite certain.
+r"""Label-smoothed cross-entropy: cross-entropy against targets that are never fully certain.
 
 ::
 
@@ -7,8 +7,8 @@ r"""Label-smoothed cross-entropy: cross-entropy against targets that are never q
     delta   = a - t' = (1 - s) (a - t) + s (a - 1 / n_L)
     H v     = a (v - <a, v>)                         convex
 
-delta is 0 at a finite output, a = t', where the logits of the right class lead the others by
-log(1 + n_L (1 - s) / s): the logits do not grow without end, as cross-entropy makes them.
+delta is 0 at a finite output, a = t', where the logit of the right class exceeds the others by
+log(1 + n_L (1 - s) / s). So the logits do not grow without bound, as they do with cross-entropy.
 
 Range: for a class, from the entropy of t' to inf.   Normaliser: none, one number per example (nats).
 Targets: classes, or rows that sum to one (soft targets).
@@ -69,22 +69,22 @@ class LabelSmoothedCrossEntropy(Loss):
         return SoftmaxOutput(z), t
 
     def cost(self, terms: Terms) -> Float[Tensor, "*runs batch"]:
-        (at_z, t), s = terms, self.smoothing
-        smoothed = (1 - s) * as_rows(t, at_z.a) + s / at_z.a.shape[-1]
-        return (smoothed * at_z.surprise()).sum(-1)
+        (output, t), s = terms, self.smoothing
+        smoothed = (1 - s) * as_rows(t, output.a) + s / output.a.shape[-1]
+        return (smoothed * output.surprisals()).sum(-1)
 
     def slope(self, terms: Terms) -> Float[Tensor, "*runs batch n_out"]:
-        # from t, not t': 1 - t'_y would have few digits of a small s
-        (at_z, t), s = terms, self.smoothing
-        return (1 - s) * at_z.residual(t) + s * (at_z.a - 1 / at_z.a.shape[-1])
+        # from t, not t': 1 - t'_y would lose digits of a small s
+        (output, t), s = terms, self.smoothing
+        return (1 - s) * output.residual(t) + s * (output.a - 1 / output.a.shape[-1])
 
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
         v: Float[Tensor, "*runs batch n_out"],
     ) -> Float[Tensor, "*runs batch n_out"]:
-        return SoftmaxOutput(z).pull(v)
+        return SoftmaxOutput(z).jacobian_product(v)
 
     def bounds(self, n_out: int) -> tuple[float, float]:
         rest = self.smoothing / n_out

@@ -1,4 +1,4 @@
-r"""Mean squared error: the mean over the outputs, as torch.nn.MSELoss does within one example.
+r"""Mean squared error: the mean over the outputs, as in torch.nn.MSELoss for one example.
 
 ::
 
@@ -11,8 +11,8 @@ r"""Mean squared error: the mean over the outputs, as torch.nn.MSELoss does with
     sigmoid    2/n_L (a_j - t_j) a_j (1 - a_j)                      [0, 1)             no
     softmax    2/n_L a_j [(a_j - t_j) - sum_k a_k (a_k - t_k)]      [0, 2 / n_L)       no
 
-With ten outputs this gradient is five times smaller than HalfSquaredError's: runs of the two at one
-learning rate are not comparable.
+With ten outputs this gradient is five times smaller than that of HalfSquaredError, so runs of the two
+at the same learning rate are not comparable.
 
 Normaliser: the mean over the outputs.   Targets: any values, or classes.
 

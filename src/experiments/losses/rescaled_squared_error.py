@@ -1,4 +1,4 @@
-r"""Rescaled squared error: squared error on raw outputs, with the right class pulled harder.
+r"""Rescaled squared error: squared error on raw outputs, with more weight on the right class.
 
 ::
 
@@ -7,9 +7,9 @@ r"""Rescaled squared error: squared error on raw outputs, with the right class p
     delta_j   = 2/n_L z_j                                         j != y
     H         = 2/n_L diag(1, ..., k, ..., 1)                     convex, constant
 
-With many classes the plain mean is dominated by the n_L - 1 outputs whose target is 0; k and M give the
-right class its weight back. The published choice is k = M = 1 up to about 42 classes, and k = 15,
-M = 30 beyond.
+With many classes the plain mean is dominated by the n_L - 1 outputs with target 0; k and M restore the
+weight of the right class. The published choice is k = M = 1 up to about 42 classes, and k = 15, M = 30
+beyond.
 
 Range: [0, inf).   Normaliser: the mean over the outputs.   Targets: classes, or one-hot rows.
 
@@ -38,7 +38,7 @@ class RescaledSquaredError(Loss):
 
     Args:
         k: weight of the right class, above 0.
-        M: the value wanted for the right class, above 0.
+        M: target value of the right class, above 0.
         link: ``"identity"``, the only one.
 
     Raises:
@@ -75,7 +75,7 @@ class RescaledSquaredError(Loss):
         residual, weight = terms
         return weight * residual * (2 / residual.shape[-1])
 
-    def curve(
+    def hessian_product(
         self,
         z: Float[Tensor, "*runs batch n_out"],
         t: Shaped[Tensor, "..."],
