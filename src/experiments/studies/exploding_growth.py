@@ -23,6 +23,7 @@ from experiments.core.interval import Interval
 from experiments.reporting.intervals import share_interval, slope_interval
 from experiments.studies.reading import (
     DEPTH,
+    LR,
     MARGIN,
     PAIR,
     Family,
@@ -33,7 +34,6 @@ from experiments.studies.reading import (
 )
 from experiments.studies.reading.one_example import kept_by_one
 
-LR = "optimizer.lr"
 #: log10 of the largest numbers of three formats
 LARGEST = {"float16": math.log10(65504.0), "float32": 38.531839, "float64": 308.254716}
 #: a factor a layer above this explodes

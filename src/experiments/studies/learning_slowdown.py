@@ -28,8 +28,8 @@ from scipy.special import expit
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis
 from experiments.reporting.figures.learning_curves import STEP
-from experiments.studies.contest import HEAD, LR, median_steps, with_heads, written_steps
-from experiments.studies.reading import NOTHING, decided, loss_of
+from experiments.studies.contest import HEAD, median_steps, with_heads, written_steps
+from experiments.studies.reading import LR, NOTHING, decided, loss_of, unanswered
 
 CROSS, SQUARED = "binary cross entropy", "half squared error on sigmoid"
 START = ["initializer.w", "initializer.b"]
@@ -77,7 +77,7 @@ class LearningSlowdown(Study):
         rows = rows[rows["cell"].isin(list(paths))]
         if not len(rows) or not set(START) <= set(rows):
             sentence = "No neuron with one example and a ledger of its steps (data=one_point)."
-            return Findings((Verdict(sentence, "undecided"),))
+            return unanswered(sentence)
         verdicts = (_slowdown(rows, paths), _beside_recomputed(rows, paths))
         figures = (_outputs(rows, paths), _deltas(rows, ledger))
         return Findings(verdicts, (_table(rows, paths),), figures)

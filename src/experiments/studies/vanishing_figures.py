@@ -30,8 +30,15 @@ from experiments.reporting.figures.canvas import (
     to_svg,
 )
 from experiments.reporting.figures.curves import DASHES
-from experiments.reporting.profiles import at_step, histories, layers_of
-from experiments.studies.reading import DEPTH, MARGIN, Family
+from experiments.reporting.profiles import at_step, layers_of
+from experiments.studies.reading import (
+    DEPTH,
+    MARGIN,
+    Family,
+    grouped,
+    learning_curve,
+    present,
+)
 
 ACCURACY = "val/accuracy"
 HIDDEN = Axis("depth (hidden layers)")
@@ -46,32 +53,38 @@ def figures(
         found: the networks by family.
         ledger: for the profiles.
         folder: for the learning curves.
-        depth: the depth that is looked at layer by layer.
+        depth: of the networks that are drawn layer by layer.
     """
-    drawn = [_first_layer(found), _slopes(found), _profile(found, ledger, depth), _accuracy(found)]
-    drawn += [*_learnt(found), _learning(found, folder, depth)]
-    return tuple(figure for figure in drawn if figure is not None)
-
-
-def _further(family: Family) -> str:
-    """What a family's name says beyond activation and initialiser."""
-    return " · ".join(family.label.split(" · ")[2:])
+    return present(
+        _first_layer(found),
+        _slopes(found),
+        _profile(found, ledger, depth),
+        _accuracy(found),
+        *_learnt(found),
+        _learning(found, folder, depth),
+    )
 
 
 def _columns(found: Sequence[Family]) -> int | None:
-    further = len({_further(family) for family in found})
+    """One column of panels for every value of further axes."""
+    further = len({family.further for family in found})
     return further if further > 1 else None
 
 
 def _panels(
     found: Sequence[Family], curve: Callable[[str, Family], Curve | None], *levels: str
 ) -> list[Panel]:
-    """One panel an activation and value of further axes; ``curve`` draws a family, or leaves it out."""
+    """One panel for every activation and value of further axes.
+
+    Args:
+        found: the networks by family.
+        curve: draws a family under a name, or returns None to leave it out.
+        levels: names of horizontal lines at the accuracy of chance.
+    """
     panels = []
-    for place in dict.fromkeys((f.rows["activation"].iloc[0], _further(f)) for f in found):
-        mine = [f for f in found if (f.rows["activation"].iloc[0], _further(f)) == place]
-        drawn = [curve(text(f.rows["initializer"].iloc[0]), f) for f in mine]
-        curves = tuple(line for line in drawn if line is not None and len(line.x))
+    for place, mine in grouped(found, lambda f: (f.activation, f.further)).items():
+        drawn = present(*(curve(text(f.initializer), f) for f in mine))
+        curves = tuple(line for line in drawn if len(line.x))
         if curves:
             known = tuple((name, mine[0].chance) for name in levels if mine[0].chance > 0)
             panels.append(Panel(" · ".join(text(part) for part in place if part), curves, known))
@@ -103,15 +116,13 @@ def _slopes(found: Sequence[Family]) -> Figure | None:
     known = [f for f in found if np.isfinite([f.log_chi, f.log_slope.value]).all()]
     if not known:
         return None
-    names = list(dict.fromkeys(f.rows["activation"].iloc[0] for f in known))
     title = "The slope a layer against ln χ"
     with style():
         figure = sheet(0.6 * WIDTH, 4.6)
         axes = figure.subplots()
         line = [min(f.log_chi for f in known), max(f.log_chi for f in known)]
         axes.plot(line, line, color=INK, ls=DASHES, lw=1.1, label="ln χ, predicted")
-        for k, name in enumerate(names):
-            mine = [f for f in known if f.rows["activation"].iloc[0] == name]
+        for k, (name, mine) in enumerate(grouped(known, lambda f: f.activation).items()):
             slopes = [f.log_slope for f in mine]
             x = np.array([f.log_chi for f in mine])
             colour, mark = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
@@ -172,13 +183,12 @@ def _learnt(found: Sequence[Family]) -> list[Figure]:
     """One map for every value of further axes."""
     depths = sorted({depth for family in found for depth in family.depths})
     drawn = []
-    for further in dict.fromkeys(_further(family) for family in found):
-        mine = [family for family in found if _further(family) == further]
+    for further, mine in grouped(found, lambda f: f.further).items():
         values = np.array([[family.learnt(depth).value for depth in depths] for family in mine])
         drawn.append(
             heat_map(
                 values,
-                [" · ".join(family.label.split(" · ")[:2]) for family in mine],
+                [f"{text(f.activation)} · {text(f.initializer)}" for f in mine],
                 [str(depth) for depth in depths],
                 "share of seeds that learn",
                 f"How deep each combination learns{f', {further}' if further else ''}",
@@ -193,11 +203,7 @@ def _learnt(found: Sequence[Family]) -> list[Figure]:
 def _learning(found: Sequence[Family], folder: Path, depth: int) -> Figure | None:
     def curve(label: str, family: Family) -> Curve | None:
         cells = family.rows.loc[family.rows[DEPTH] == depth, "cell"]
-        curves = histories(folder, list(cells), [ACCURACY])
-        if ACCURACY not in curves:
-            return None
-        steps, values = curves[ACCURACY]
-        return Curve(label, steps, list(values.T))
+        return learning_curve(label, list(cells), ACCURACY, folder)
 
     panels = _panels(found, curve, "chance")
     if not panels:

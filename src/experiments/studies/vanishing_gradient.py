@@ -21,7 +21,6 @@ from experiments.reporting.summary import bounds
 from experiments.studies.reading import (
     MARGIN,
     NOTHING,
-    PAIR,
     VANISHED,
     Family,
     decided,
@@ -64,9 +63,9 @@ class VanishingGradient(Study):
         depths = {depth for family in found for depth in family.depths}
         depth = CLAIMED_DEPTH if CLAIMED_DEPTH in depths else max(depths)
         verdicts = (
-            _fails(found, depth),
-            _trains(found, depth, "relu", "he"),
-            _trains(found, depth, "tanh", "critical"),
+            _pair(found, depth, "sigmoid", "glorot", trains=False),
+            _pair(found, depth, "relu", "he", trains=True),
+            _pair(found, depth, "tanh", "critical", trains=True),
             _agreement(found),
             *_slopes(found),
             _kinds(found),
@@ -76,16 +75,6 @@ class VanishingGradient(Study):
 
 
 # -- verdicts --------------------------------------------------------------------------------------
-
-
-def _members(found: Sequence[Family], activation: str, initializer: str) -> list[Family]:
-    """All families of a pair: one, or one for every value of a further axis (width)."""
-    wanted = (activation, initializer)
-    return [f for f in found if tuple(f.rows[list(PAIR)].iloc[0]) == wanted]
-
-
-def _absent(activation: str, initializer: str) -> Verdict:
-    return Verdict(f"No cell of {activation} with {initializer} has come to an end.", "undecided")
 
 
 def _accuracy(family: Family, depth: int) -> str:
@@ -102,39 +91,28 @@ def _accuracy(family: Family, depth: int) -> str:
     )
 
 
-def _fails(found: Sequence[Family], depth: int) -> Verdict:
-    """Sigmoid with Glorot: the loss a layer, and no training at the claimed depth."""
-    mine = _members(found, "sigmoid", "glorot")
+def _pair(
+    found: Sequence[Family], depth: int, activation: str, initializer: str, trains: bool
+) -> Verdict:
+    """The claim about one activation and initialiser: it trains at that depth, or a layer costs too much."""
+    # one family, or one for every value of a further axis such as the width
+    mine = [f for f in found if (f.activation, f.initializer) == (activation, initializer)]
+    if not mine:
+        sentence = f"No cell of {activation} with {initializer} has come to an end."
+        return Verdict(sentence, "undecided")
     parts: list[str] = []
     known: list[bool | None] = [True if depth >= CLAIMED_DEPTH else None]
     for family in mine:
-        loss = family.gain.map(lambda gain: 1 / gain)
-        parts.append(
-            f"{family.label}: each layer divides the first layer's gradient by {loss}; "
-            f"{_accuracy(family, depth)}"
-        )
-        known += [loss.within(CLAIMED_LOSS, np.inf), family.learnt(depth).within(0.0, 0.5)]
-    return (
-        Verdict(". ".join(parts) + ".", decided(*known)) if mine else _absent("sigmoid", "glorot")
-    )
-
-
-def _trains(found: Sequence[Family], depth: int, activation: str, initializer: str) -> Verdict:
-    """A healthy pair: it learns at the claimed depth."""
-    mine = _members(found, activation, initializer)
-    parts: list[str] = []
-    known: list[bool | None] = [True if depth >= CLAIMED_DEPTH else None]
-    for family in mine:
-        parts.append(
-            f"{family.label}: each layer multiplies the first layer's gradient by {family.gain}; "
-            f"{_accuracy(family, depth)}"
-        )
-        known.append(family.learnt(depth).within(0.5, 1.0))
-    return (
-        Verdict(". ".join(parts) + ".", decided(*known))
-        if mine
-        else _absent(activation, initializer)
-    )
+        share = family.learnt(depth)
+        if trains:
+            factor = f"multiplies the first layer's gradient by {family.gain}"
+            known.append(share.within(0.5, 1.0))
+        else:
+            loss = family.gain.map(lambda gain: 1 / gain)
+            factor = f"divides the first layer's gradient by {loss}"
+            known += [loss.within(CLAIMED_LOSS, np.inf), share.within(0.0, 0.5)]
+        parts.append(f"{family.label}: each layer {factor}; {_accuracy(family, depth)}")
+    return Verdict(". ".join(parts) + ".", decided(*known))
 
 
 def _agreement(found: Sequence[Family]) -> Verdict:
@@ -142,38 +120,37 @@ def _agreement(found: Sequence[Family]) -> Verdict:
     ratios = {family.label: family.gain_ratio for family in found}
     agrees = {label: ratio.within(1 - TOLERANCE, 1 + TOLERANCE) for label, ratio in ratios.items()}
     off = [label for label, inside in agrees.items() if inside is False]
-    open_ = [label for label, inside in agrees.items() if inside is None]
-    inside = len(found) - len(off) - len(open_)
+    undecided = [label for label, inside in agrees.items() if inside is None]
+    right = len(found) - len(off) - len(undecided)
     sentence = (
-        f"Mean field predicts the factor a layer to within {TOLERANCE:.0%} for {inside} of "
+        f"Mean field predicts the factor a layer to within {TOLERANCE:.0%} for {right} of "
         f"{len(found)} combinations"
     )
     if off:
         parts = [f"{label} ({ratios[label]})" for label in off]
         sentence += f"; measured over predicted is further off for {listed(parts)}"
-    if open_:
-        sentence += f"; not decided: {listed(open_)}"
+    if undecided:
+        sentence += f"; not decided: {listed(undecided)}"
     return Verdict(sentence + ".", decided(*agrees.values()))
 
 
 def _slopes(found: Sequence[Family]) -> list[Verdict]:
     """The fitted slope of ln ||delta^[2]||^2 a layer against ln chi, its limit at large depth."""
-    off = {f.label: f.log_slope.value - f.log_chi for f in found if np.isfinite(f.log_chi)}
-    off = {label: gap for label, gap in off.items() if np.isfinite(gap)}
-    if not off:
+    known = [f for f in found if np.isfinite([f.log_chi, f.log_slope.value]).all()]
+    if not known:
         return []
-    worst = max(off, key=lambda label: abs(off[label]))
-    member = next(f for f in found if f.label == worst)
+    off = [abs(f.log_slope.value - f.log_chi) for f in known]
+    worst = known[int(np.argmax(off))]
     sentence = (
         f"The fitted slope of ln ‖δ‖² a layer differs from ln χ at the fixed point by "
-        f"{np.median(np.abs(list(off.values()))):.2g} in the median of {len(off)} combinations and by "
-        f"{abs(off[worst]):.2g} at most ({worst}: {member.log_slope} against {round(member.log_chi, 6):.3g})"
+        f"{np.median(off):.2g} in the median of {len(off)} combinations and by {max(off):.2g} at most "
+        f"({worst.label}: {worst.log_slope} against {round(worst.log_chi, 6):.3g})"
     )
     return [Verdict(sentence + ".", "measured")]
 
 
 def _kinds(found: Sequence[Family]) -> Verdict:
-    """Arithmetic vanishing (the float lost it) against mathematical vanishing (it is that small)."""
+    """Which gradients are only small (mathematical vanishing), and which the floats lost (arithmetic)."""
     rows = concat([family.rows for family in found])
     rows = rows[rows["first"].notna()]
     if not len(rows):

@@ -4,45 +4,27 @@ from experiments.studies.contest.along import Along
 from experiments.studies.contest.answers import answers_of, best_temperature, tempered
 from experiments.studies.contest.chance import ece_by_chance, ece_lead_by_chance
 from experiments.studies.contest.contest import Contest
-from experiments.studies.contest.duels import Duel, duel, seed_means, values_of
+from experiments.studies.contest.duels import seed_means, values_of
 from experiments.studies.contest.edges import edges
-from experiments.studies.contest.heads import (
-    BASELINES,
-    HEAD,
-    LR,
-    baseline_of,
-    chance_of,
-    head_name,
-    settings_of,
-    with_heads,
-)
+from experiments.studies.contest.heads import HEAD, with_heads
 from experiments.studies.contest.speed import at_start, median_steps, steps_to, written_steps
 from experiments.studies.contest.ties import ahead, tie_along
-from experiments.studies.contest.tuning import Arm, arms_of
+from experiments.studies.contest.tuning import Arm
 
 __all__ = [
-    "BASELINES",
     "HEAD",
-    "LR",
     "Along",
     "Arm",
     "Contest",
-    "Duel",
     "ahead",
     "answers_of",
-    "arms_of",
     "at_start",
-    "baseline_of",
     "best_temperature",
-    "chance_of",
-    "duel",
     "ece_by_chance",
     "ece_lead_by_chance",
     "edges",
-    "head_name",
     "median_steps",
     "seed_means",
-    "settings_of",
     "steps_to",
     "tempered",
     "tie_along",

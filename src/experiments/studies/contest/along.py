@@ -1,4 +1,4 @@
-"""A contest along one axis: label noise, imbalance, number of examples, depth."""
+"""A contest as a function of one axis: label noise, imbalance, number of examples, depth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.duels import seed_means
-from experiments.studies.contest.heads import HEAD, LR
+from experiments.studies.contest.heads import HEAD
+from experiments.studies.reading import LR
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Along:
 
     @staticmethod
     def of(contest: Contest, axis: str, rate: float | None = None) -> "Along | None":
-        """The contest along that axis; None if no cell says where it stands on it."""
+        """The contest along that axis; None if no cell has a value of it."""
         if axis not in contest.rows or not contest.rows[axis].notna().any():
             return None
         return Along(contest, axis, rate)
@@ -70,9 +71,8 @@ class Along:
             self.at(name, value).groupby(["seed", "where"])[metric].mean() for name in (head, rival)
         )
         a, b = a.align(b, join="inner")
-        # a tie is 0 and not 1e-17
-        apart = (a - b).round(12)
-        return mean_interval(apart.groupby("seed").mean().to_numpy(np.float64))
+        difference = (a - b).round(12)  # a tie is 0 and not 1e-17
+        return mean_interval(difference.groupby("seed").mean().to_numpy(np.float64))
 
     def change(self, head: str, start: float, end: float, metric: str) -> Interval:
         """Mean over seeds of a head's metric at ``end`` minus that of the same seed at ``start``."""
@@ -98,7 +98,7 @@ class Along:
             metrics: columns of the rows, all on one scale.
             x: the axis in words.
             title: name of the figure.
-            caption: what is seen.
+            caption: what the figure shows.
             levels: horizontal reference lines; those that are not finite are left out.
         """
         known = tuple(level for level in levels if np.isfinite(level[1]))

@@ -1,4 +1,4 @@
-"""A contest: all heads at all settings, one of them the baseline that the others are measured against."""
+"""A contest: every head at every setting, one of them the baseline for the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ from pandas import DataFrame, concat
 from experiments.core.interval import Interval
 from experiments.reporting.intervals import mean_interval, share_interval
 from experiments.studies.contest.duels import Duel, duel, values_of
-from experiments.studies.contest.heads import HEAD, LR, baseline_of, chance_of, with_heads
+from experiments.studies.contest.heads import HEAD, baseline_of, with_heads
 from experiments.studies.contest.tuning import Arm, arms_of
-from experiments.studies.reading import MARGIN
+from experiments.studies.reading import LR, MARGIN, chance_of
 
 ACCURACY, STEPS = "test/accuracy", "trainer.max_steps"
 #: a network is trained when it has come this share of the way from chance to the best arm's accuracy
 TRAINED = 0.8
-#: the share at which it has arrived, when speed is asked for
+#: the same share for the accuracy that speed is measured to
 ARRIVED = 0.9
+#: accuracies are compared to this many digits: 81 right of 270 is not below 0.1 + 0.2
+DIGITS = 12
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What is there to compare.
+    """All heads at all settings of one sweep.
 
     Args:
         rows: the cells that are over, with their heads.
@@ -45,7 +47,8 @@ class Contest:
         rows = with_heads(results)
         if not len(rows):
             return None
-        return Contest(rows, arms_of(rows), baseline_of(rows), chance_of(rows))
+        chance = chance_of(rows.iloc[0].to_dict())
+        return Contest(rows, arms_of(rows), baseline_of(rows), chance)
 
     @cached_property
     def heads(self) -> list[str]:
@@ -61,26 +64,24 @@ class Contest:
     @cached_property
     def rates(self) -> list[float]:
         """Every learning rate that was tried, ascending."""
-        return (
-            sorted(float(rate) for rate in self.rows[LR].dropna().unique())
-            if LR in self.rows
-            else []
-        )
+        if LR not in self.rows:
+            return []
+        return sorted(float(rate) for rate in self.rows[LR].dropna().unique())
 
     @cached_property
     def contested(self) -> list[Arm]:
         """The arms of settings at which at least one head learns; all, where chance is unknown.
 
-        A setting at which nobody learns is a tie of no interest, and would water down every mean.
+        A setting at which no head learns is an uninteresting tie, and would dilute every mean.
         """
         learnt = {arm.setting for arm in self.arms if self.learns(arm)}
         return [arm for arm in self.arms if arm.setting in learnt or np.isnan(self.chance)]
 
     @cached_property
     def given(self) -> str:
-        """How long all networks trained, in words; nothing where that is unknown.
+        """How long all networks trained, in words; empty where that is unknown.
 
-        What has learnt nothing by then may learn later: a plateau is a delay before it is an end.
+        The verdict has to say it: a network that has learnt nothing by then may learn later.
         """
         steps = self.rows[STEPS].unique() if STEPS in self.rows else []
         return f" in {steps[0]:,.0f} steps" if len(steps) == 1 and steps[0] > 0 else ""
@@ -101,9 +102,10 @@ class Contest:
         return round(self._of_the_way(ARRIVED), 2)
 
     def _of_the_way(self, share: float) -> float:
+        """The accuracy at a share of the way from chance to the best arm's."""
         means = [values_of(arm.rows, ACCURACY).mean() for arm in self.contested if len(arm.rows)]
         best = max((mean for mean in means if np.isfinite(mean)), default=np.nan)
-        return _clean(float(self.chance + share * (best - self.chance)))
+        return round(float(self.chance + share * (best - self.chance)), DIGITS)
 
     def both_train(self, rival: str) -> list[str]:
         """The settings at which every network of the baseline and of the rival is trained."""
@@ -120,13 +122,13 @@ class Contest:
         return duel(self.contested, str(self.baseline), rival, metric, rate)
 
     def fair_duel(self, rival: str, metric: str) -> Duel:
-        """At own rates, where both train: what else they differ in, once training is no question."""
+        """At own rates and only where both train: what they differ in besides that."""
         where = set(self.both_train(rival))
         arms = [arm for arm in self.contested if arm.setting in where]
         return duel(arms, str(self.baseline), rival, metric)
 
     def ended_below(self, head: str, accuracy: float) -> Float64[ndarray, " seeds"]:
-        """For every seed, the share of a head's networks, at their own rates, that diverged or ended so."""
+        """For every seed: the share of a head's networks that diverged or ended below an accuracy."""
         arms = [arm.rows for arm in self.contested if arm.head == head]
         if not arms or np.isnan(accuracy):
             return np.empty(0)
@@ -135,7 +137,7 @@ class Contest:
         return np.asarray(below.groupby("seed")["below"].mean(), np.float64)
 
     def share_below(self, head: str, accuracy: float) -> Interval:
-        """The same over all seeds; where each seed has one network, a yes or no, Wilson's interval."""
+        """The same over all seeds; Wilson's interval where each seed has one network, a yes or no."""
         seeds = self.ended_below(head, accuracy)
         networks = sum(len(arm.rows) for arm in self.contested if arm.head == head)
         if networks > len(seeds):
@@ -145,9 +147,4 @@ class Contest:
     @property
     def nothing_learnt(self) -> float:
         """The test accuracy below which a network has learnt nothing."""
-        return _clean(self.chance + MARGIN)
-
-
-def _clean(accuracy: float) -> float:
-    """0.1 + 0.2 is 0.3 here: 81 right of 270 is not below it."""
-    return round(accuracy, 12)
+        return round(self.chance + MARGIN, DIGITS)

@@ -8,18 +8,17 @@ from pandas import DataFrame
 
 from experiments.core.errors import ConfigurationError
 from experiments.reporting.configurations import text, varying_axes
-from experiments.studies.reading import dataset_of, loss_of, over
+from experiments.studies.reading import LR, chance_of, loss_of, over
 
 HEAD = "head"
-LR = "optimizer.lr"
-#: the losses that squared errors are measured against, the first that is there
+#: losses that the others are measured against: the first of these that was trained
 BASELINES = ("cross_entropy", "binary_cross_entropy")
-#: what tells two cells of one contestant apart: its head, its rate and its draws
+#: axes that are no setting of a contest: the head, its learning rate and its split of the data
 _NOT_A_SETTING = (HEAD, "loss", LR, "data.seed")
 
 
 def head_name(row: Mapping[str, Any]) -> str:
-    """A head in words; the link is named where the loss has a choice.
+    """A head in words; the link is named where the loss has several.
 
     >>> head_name({"loss": "half_squared_error", "loss.link": "softmax"})
     'half squared error on softmax'
@@ -35,19 +34,16 @@ def head_name(row: Mapping[str, Any]) -> str:
 
 
 def with_heads(results: DataFrame) -> DataFrame:
-    """The rows of cells that are over, with their head, and chance for what diverged.
+    """The rows of cells that are over, with their head, and the accuracy of chance where one diverged.
 
-    A network that diverged answers nothing, so its accuracy counts as that of guessing: leaving it out
-    would flatter the head that diverges more.
+    A network that diverged gives no answers, so its accuracy counts as that of guessing: leaving it out
+    would flatter the head that diverges more often.
     """
     rows = over(results).copy()
+    rows[HEAD] = [head_name(row) for row in rows.to_dict("records")]
     if not len(rows):
-        return rows.assign(**{HEAD: []})
-    records: list[dict[str, Any]] = [
-        {str(key): value for key, value in record.items()} for record in rows.to_dict("records")
-    ]
-    rows[HEAD] = [head_name(record) for record in records]
-    chance = _chance(records[0])
+        return rows
+    chance = np.nan_to_num(chance_of(rows.iloc[0].to_dict()))  # 0 where it is unknown
     diverged = (rows["status"] == "diverged").to_numpy()
     for part in ("train", "val", "test"):
         key = f"{part}/accuracy"
@@ -57,24 +53,18 @@ def with_heads(results: DataFrame) -> DataFrame:
 
 
 def settings_of(rows: DataFrame) -> list[str]:
-    """The axes along which a contest is held: all that vary but head, rate and draws."""
-    own = [key for key in rows if key in _NOT_A_SETTING or str(key).startswith("loss.")]
-    return varying_axes(rows.drop(columns=own))
+    """The axes along which a contest is held: all that vary, except head, rate and split."""
+    dropped = [key for key in rows if key in _NOT_A_SETTING or str(key).startswith("loss.")]
+    return varying_axes(rows.drop(columns=dropped))
 
 
 def baseline_of(rows: DataFrame) -> str | None:
-    """The head that the others are measured against."""
+    """The head that the others are measured against; None without a cross-entropy."""
     for loss in BASELINES:
-        mine = rows[rows["loss"] == loss]
-        if len(mine):
-            return str(mine[HEAD].iloc[0])
+        heads = rows.loc[rows["loss"] == loss, HEAD]
+        if len(heads):
+            return str(heads.iloc[0])
     return None
-
-
-def chance_of(rows: DataFrame) -> float:
-    """The accuracy of guessing, of the first row's data; NaN where there are no classes."""
-    chance = _chance({str(key): value for key, value in rows.iloc[0].to_dict().items()})
-    return chance if chance > 0 else float("nan")
 
 
 def _links(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -82,12 +72,3 @@ def _links(row: Mapping[str, Any]) -> tuple[str, ...]:
         return loss_of(row).links
     except ConfigurationError:
         return ()
-
-
-def _chance(row: Mapping[str, Any]) -> float:
-    """1 / classes, or 0 where that is unknown."""
-    try:
-        data = dataset_of(row)
-    except ConfigurationError:
-        return 0.0
-    return 1.0 / max(data.outputs, 2) if data.task == "classification" else 0.0

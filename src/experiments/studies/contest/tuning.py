@@ -9,8 +9,8 @@ import numpy as np
 from pandas import DataFrame
 
 from experiments.reporting.configurations import configurations
-from experiments.studies.contest.heads import HEAD, LR, settings_of
-from experiments.studies.reading import edge_of
+from experiments.studies.contest.heads import HEAD, settings_of
+from experiments.studies.reading import by_rate, edge_of
 
 ACCURACY, LOSS = "val/accuracy", "val/loss"
 #: validation accuracies so close are one plateau
@@ -25,7 +25,7 @@ class Arm:
         head: its name.
         setting: what it shares with the arms it is compared with, in words.
         values: the same, by axis.
-        tried: rate -> one row a seed, rates ascending; NaN where there is no rate.
+        tried: rate -> one row a seed, rates ascending; see ``by_rate``.
     """
 
     head: str
@@ -80,11 +80,9 @@ def arms_of(rows: DataFrame) -> list[Arm]:
     found = []
     for setting in configurations(rows, axes):
         for head, mine in setting.rows.groupby(HEAD, sort=False):
-            rates = mine[LR] if LR in mine else mine["seed"] * np.nan
-            tried = {float(r): part for r, part in mine.groupby(rates, dropna=False, sort=True)}
             label = setting.label if axes else ""
             values = dict(zip(axes, setting.values, strict=True))
-            found.append(Arm(str(head), label, values, tried))
+            found.append(Arm(str(head), label, values, by_rate(mine)))
     return found
 
 

@@ -1,5 +1,6 @@
-"""From rows of a table back to networks: their rooms, their theory, their families by depth."""
+"""What studies share: networks rebuilt from rows, their theory, their groups, and the words of verdicts."""
 
+from experiments.studies.reading.curves import learning_curve
 from experiments.studies.reading.diagnosis import Symptom, diagnose
 from experiments.studies.reading.drawn import drawn, widths_of
 from experiments.studies.reading.family import (
@@ -11,6 +12,7 @@ from experiments.studies.reading.family import (
     chance_of,
     families,
 )
+from experiments.studies.reading.grouping import grouped, present, without_first
 from experiments.studies.reading.ladder import Ladder, ladders
 from experiments.studies.reading.medians import median_interval
 from experiments.studies.reading.network import network_of
@@ -35,13 +37,22 @@ from experiments.studies.reading.spread import (
     variance_ratio,
 )
 from experiments.studies.reading.start import start_of
-from experiments.studies.reading.tuning import CHOSEN_BY, Tuned, edge_of, tuned
-from experiments.studies.reading.verdicts import NOTHING, capitalised, decided, listed, over
+from experiments.studies.reading.tuning import CHOSEN_BY, LR, by_rate, edge_of, tuned
+from experiments.studies.reading.verdicts import (
+    NOTHING,
+    capitalised,
+    counted,
+    decided,
+    listed,
+    over,
+    unanswered,
+)
 
 __all__ = [
     "CHOSEN_BY",
     "DEPTH",
     "LEVEL",
+    "LR",
     "MARGIN",
     "NOTHING",
     "PAIR",
@@ -54,12 +65,13 @@ __all__ = [
     "Spectrum",
     "Spread",
     "Symptom",
-    "Tuned",
     "Variant",
     "activation_of",
     "baseline_of",
+    "by_rate",
     "capitalised",
     "chance_of",
+    "counted",
     "dataset_of",
     "decided",
     "depth_at_level",
@@ -67,9 +79,11 @@ __all__ = [
     "drawn",
     "edge_of",
     "families",
+    "grouped",
     "initializer_of",
     "ladders",
     "law_of",
+    "learning_curve",
     "listed",
     "loss_of",
     "median_interval",
@@ -77,13 +91,16 @@ __all__ = [
     "over",
     "per_seed",
     "predict",
+    "present",
     "spectra",
     "spreads",
     "start_of",
     "tuned",
+    "unanswered",
     "variance_interval",
     "variance_over_seeds",
     "variance_ratio",
     "variants",
     "widths_of",
+    "without_first",
 ]

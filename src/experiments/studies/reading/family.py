@@ -1,4 +1,4 @@
-"""Networks that differ in depth and seed alone: what was measured of them and what theory says."""
+"""Networks that differ only in depth and seed: what was measured, and what theory predicts."""
 
 import math
 from collections.abc import Mapping
@@ -18,16 +18,18 @@ from experiments.reporting.configurations import configurations, varying_axes
 from experiments.reporting.intervals import mean_interval, share_interval, slope_interval
 from experiments.reporting.profiles import at_step
 from experiments.reporting.summary import seed_values
+from experiments.studies.reading.grouping import without_first
 from experiments.studies.reading.prediction import Prediction, predict
 from experiments.studies.reading.rooms import dataset_of
+from experiments.studies.reading.verdicts import over
 
 DEPTH = "model.depth"
 PAIR = ("activation", "initializer")
 #: a network has learnt when its validation accuracy is this far above chance
 MARGIN = 0.2
-#: log10: a first layer has no gradient to speak of when its norm is less than this of the output's
+#: log10: a gradient has vanished when its norm at the first layer is below this share of the output's
 VANISHED = -6.0
-#: log10: the network's own floats hold a norm when they are this close to it
+#: log10: the network's floats hold a norm when their value is this close to it
 HELD = np.log10(1.01)
 
 
@@ -38,8 +40,8 @@ class Family:
     Args:
         label: what they have in common and others have not.
         rows: their rows of the results without failed cells, with the gradients of ``families``.
-        prediction: mean field's word on them, where it has one.
-        chance: accuracy of guessing; NaN for data that have no classes or are no room of the house.
+        prediction: of mean field, where it applies.
+        chance: accuracy of guessing; NaN where it is unknown.
     """
 
     label: str
@@ -47,12 +49,25 @@ class Family:
     prediction: Prediction | None
     chance: float
 
+    @property
+    def activation(self) -> str:
+        return str(self.rows["activation"].iloc[0])
+
+    @property
+    def initializer(self) -> str:
+        return str(self.rows["initializer"].iloc[0])
+
+    @property
+    def further(self) -> str:
+        """What the label says beyond activation and initializer; empty without further axes."""
+        return without_first(self.label, len(PAIR))
+
     @cached_property
     def depths(self) -> list[int]:
         return sorted(self.rows[DEPTH].unique().tolist())
 
     def at(self, depth: int, column: str) -> Float64[ndarray, " seeds"]:
-        """A column's values over the seeds of one depth; none where no cell of it is over."""
+        """A column's values over the seeds of one depth; empty where no cell of it is over."""
         values = self.rows.loc[self.rows[DEPTH] == depth, column]
         return np.asarray(values, np.float64)
 
@@ -73,7 +88,7 @@ class Family:
 
     @property
     def log_chi(self) -> float:
-        """ln chi at the fixed point: the slope that theory expects far from the input; NaN if unknown."""
+        """ln chi at the fixed point: the predicted slope far from the input; NaN if unknown."""
         limit = 0.0 if self.prediction is None else self.prediction.limit
         return 2 * math.log(limit) if limit > 0 else math.nan
 
@@ -90,10 +105,10 @@ class Family:
     def gain_predicted(self) -> float:
         """The same fit through the predicted norms."""
         if self.first_predicted is None or len(self.depths) < 2:
-            return float("nan")
+            return math.nan
         finite = np.isfinite(self.first_predicted)
         if finite.sum() < 2:
-            return float("nan")
+            return math.nan
         x = np.array(self.depths, np.float64)[finite]
         return float(10.0 ** np.polyfit(x, self.first_predicted[finite], 1)[0])
 
@@ -106,14 +121,14 @@ class Family:
     def learnt(self, depth: int) -> Interval:
         """Share of seeds whose validation accuracy is clearly above chance.
 
-        A diverged seed has not learnt; where chance is unknown, so is the share.
+        A diverged seed has not learnt. Where chance is unknown, the share is unknown too.
         """
         seeds = self.at(depth, "accuracy") if self.chance > 0 else np.empty(0)
         return share_interval(int((seeds > self.chance + MARGIN).sum()), len(seeds))
 
     @cached_property
     def trains_to(self) -> int:
-        """The deepest network of which, as of all shallower ones, at least half the seeds learn."""
+        """The depth up to which, at every depth measured, at least half the seeds learn."""
         deepest = 0
         for depth in self.depths:
             if not self.learnt(depth).value >= 0.5:
@@ -123,14 +138,18 @@ class Family:
 
 
 def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
-    """Every combination of the axes other than depth and seed of which any cell is over.
+    """One for every combination of the axes other than depth and seed, from cells that did not fail.
 
-    Rows get six more columns: of the initial state ``first`` and ``output``, the log10 gradient
-    norms of the first and the last layer, ``first_float``, the first as the network's own floats
-    hold it, ``vanished``, whether it is next to nothing, and ``lost``, whether the floats do not
-    hold it; and ``accuracy``, on the validation part at the end, NaN for a diverged cell.
+    Their rows get six more columns::
+
+        first          log10 norm of the gradient at the first layer, before training
+        output         the same at the last layer
+        first_float    the norm at the first layer as the network's own floats hold it
+        vanished       whether ``first`` is next to nothing beside ``output``
+        lost           whether the network's floats fail to hold ``first``
+        accuracy       on the validation part after training; NaN for a diverged cell
     """
-    results = results[results["status"] != "failed"]
+    results = over(results)
     start = at_step(ledger, 0)
     first = start[start["layer"] == FIRST_WEIGHT_LAYER].set_index("cell")
     last = start.loc[start.groupby("cell")["layer"].idxmax()].set_index("cell")
@@ -140,7 +159,7 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
     }  # fmt: skip
     rows = results.assign(
         accuracy=seed_values(results, "val/accuracy"),
-        **{key: results["cell"].map(found).astype(np.float64) for key, found in columns.items()},
+        **{key: results["cell"].map(norms).astype(np.float64) for key, norms in columns.items()},
     )
     rows = rows.assign(
         vanished=rows["first"] < rows["output"] + VANISHED,
@@ -170,7 +189,7 @@ def _lost(true: Series, held: Series) -> Series:
 
 
 def chance_of(row: Mapping[str, Any]) -> float:
-    """Accuracy of guessing; NaN for data that have no classes or are no room of the house.
+    """Accuracy of guessing; NaN for data without classes or without a module in ``data``.
 
     >>> chance_of({"data": "digits"})
     0.1
@@ -178,5 +197,5 @@ def chance_of(row: Mapping[str, Any]) -> float:
     try:
         data = dataset_of(row)
     except ConfigurationError:
-        return float("nan")
-    return 1.0 / max(data.outputs, 2) if data.task == "classification" else float("nan")
+        return math.nan
+    return 1.0 / max(data.outputs, 2) if data.task == "classification" else math.nan

@@ -1,5 +1,6 @@
 """Networks at the learning rate that suits them best: chosen on validation data, one rate for all seeds."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ class Tuned:
     """Networks that differ in learning rate and seed alone.
 
     Args:
-        tried: rate -> one row a seed, rates ascending; NaN is the rate where there is none.
+        tried: rate -> one row a seed, rates ascending; see ``by_rate``.
     """
 
     tried: Mapping[float, DataFrame]
@@ -27,6 +28,11 @@ class Tuned:
     def rate(self) -> float:
         """The rate that loses the fewest seeds and, among those, has the least mean validation loss."""
         return min(self.tried, key=lambda rate: _cost(self.tried[rate]))
+
+    @property
+    def written_rate(self) -> str:
+        """The best rate for a table; a dash where there is no learning rate."""
+        return "–" if math.isnan(self.rate) else f"{self.rate:g}"
 
     @cached_property
     def rows(self) -> DataFrame:
@@ -42,8 +48,7 @@ class Tuned:
         """A column at the best rate, by seed; NaN for what was not measured."""
         if column not in self.rows:
             return np.full(len(self.rows), np.nan)
-        found: Float64[ndarray, " seeds"] = self.rows[column].to_numpy(np.float64, na_value=np.nan)
-        return found
+        return np.asarray(self.rows[column].to_numpy(np.float64, na_value=np.nan))
 
 
 def edge_of(rates: Sequence[float], best: float) -> str:
@@ -63,15 +68,21 @@ def tuned(rows: DataFrame) -> Tuned:
     Example:
         >>> seeds = {"seed": [0, 1, 0, 1], "status": ["finished"] * 4}
         >>> rates = {"optimizer.lr": [0.1, 0.1, 1.0, 1.0], "val/loss": [0.5, 0.4, 0.3, np.nan]}
-        >>> found = tuned(DataFrame(seeds | rates))
-        >>> found.rate, found.edge
+        >>> networks = tuned(DataFrame(seeds | rates))
+        >>> networks.rate, networks.edge
         (0.1, 'lowest')
     """
+    return Tuned(by_rate(rows))
+
+
+def by_rate(rows: DataFrame) -> dict[float, DataFrame]:
+    """The rows of every learning rate, rates ascending; NaN is the rate of rows that have none."""
     rates = rows[LR] if LR in rows else rows["seed"] * np.nan
-    return Tuned({float(r): part for r, part in rows.groupby(rates, dropna=False, sort=True)})
+    return {float(rate): part for rate, part in rows.groupby(rates, dropna=False, sort=True)}
 
 
 def _cost(rows: DataFrame) -> tuple[int, float]:
+    """Seeds without a finite validation loss, and the mean loss of the others."""
     loss = rows[CHOSEN_BY] if CHOSEN_BY in rows else rows["seed"] * np.nan
     values = loss.where(rows["status"] == "finished").to_numpy(np.float64, na_value=np.nan)
     finite = values[np.isfinite(values)]

@@ -1,17 +1,27 @@
-"""From what is known to an outcome, and lists as a sentence holds them."""
+"""What verdicts are made of: outcomes, findings without an answer, and the wording of lists."""
 
 from collections.abc import Sequence
 
 from pandas import DataFrame
 
-from experiments.core.study import Findings, Outcome, Verdict
+from experiments.core.study import Figure, Findings, Outcome, Table, Verdict
+
+
+def unanswered(
+    reason: str, tables: tuple[Table, ...] = (), figures: tuple[Figure, ...] = ()
+) -> Findings:
+    """Findings of a study that lacks what it needs: one undecided verdict that says what is missing."""
+    return Findings((Verdict(reason, "undecided"),), tables, figures)
+
 
 #: the findings of a sweep without a single finished or diverged cell
-NOTHING = Findings((Verdict("No cell has come to an end, so nothing can be said.", "undecided"),))
+NOTHING = unanswered("No cell has come to an end, so nothing can be said.")
 
 
 def decided(*known: bool | None) -> Outcome:
-    """One False refutes, one unknown leaves open; without anything to go by, undecided.
+    """The outcome of a claim with several parts: True where a part holds, None where that is unknown.
+
+    One False refutes, one None leaves the claim undecided; so does having no part at all.
 
     >>> decided(True, True), decided(True, None), decided(None, False), decided()
     ('confirmed', 'undecided', 'refuted', 'undecided')
@@ -22,7 +32,7 @@ def decided(*known: bool | None) -> Outcome:
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
-    """Names as prose, the last ones counted when there are many.
+    """Names as prose; beyond ``most`` names the rest are counted.
 
     >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], most=1)
     ('a, b and c', 'a and 2 more')
@@ -32,8 +42,17 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "seed"), counted(20, "seed")
+    ('1 seed', '20 seeds')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def capitalised(text: str) -> str:
-    """The text with a capital letter in front.
+    """The text with a capital first letter, the rest as it is.
 
     >>> capitalised("dead units"), capitalised("‖δ‖ grows")
     ('Dead units', '‖δ‖ grows')
@@ -42,5 +61,5 @@ def capitalised(text: str) -> str:
 
 
 def over(results: DataFrame) -> DataFrame:
-    """The rows of cells that finished or diverged; a failed cell has nothing to say."""
+    """The rows of cells that finished or diverged; a failed cell has no result."""
     return results[results["status"] != "failed"]
