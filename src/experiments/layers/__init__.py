@@ -1,4 +1,4 @@
-"""Floor 3: the dense layer, forward and backward by hand."""
+"""The dense layer, with its forward and backward pass written by hand."""
 
 from experiments.layers.dense import Dense
 from experiments.layers.record import LayerRecord

@@ -1,4 +1,4 @@
-r"""The fused step of one layer, as autograd sees it.
+r"""One dense layer as a single autograd Function.
 
 Forward (column form of the notes, then one example per row)::
 
@@ -12,8 +12,8 @@ Backward, by hand::
     dC/db^[l]   = delta^[l]                     grad_b = delta summed over the batch
     dC/da^[l-1] = (W^[l])^T delta^[l]           grad_a_prev = delta @ W
 
-Memory: a_prev is the layer below's output and W a parameter, both kept by torch's own layer too; the
-exact derivative needs z, which torch's rule does not keep: one more tensor (batch, n) per layer.
+Memory: a_prev, W and z are saved for the backward pass. A torch layer saves a_prev and W too, but not z,
+which the exact derivative needs: one more tensor (batch, n) per layer.
 
 References:
     Notes 002 and 003; Higham & Higham (2019), Lemma 5.1.
@@ -32,7 +32,7 @@ from experiments.layers.record import LayerRecord
 
 
 def affine(a_prev: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """z = a_prev @ W.T + b for one network (2-D) or a stack of networks (3-D)."""
+    """z = a_prev @ W.T + b, for one network (2-D) or a stack of networks (3-D)."""
     if weight.dim() == 2:
         return torch.addmm(bias, a_prev, weight.mT)
     return torch.baddbmm(bias.unsqueeze(-2), a_prev, weight.mT)
@@ -42,7 +42,8 @@ def affine(a_prev: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 class DenseFunction(torch.autograd.Function):
     """(a_prev, W, b) -> (a, z) with the backward written by hand.
 
-    z is an output, so that what backward keeps is a node of the graph and can be differentiated again.
+    z is an output too, so that the z saved for backward is part of the graph and backward can be
+    differentiated again.
     """
 
     generate_vmap_rule = True
@@ -53,7 +54,7 @@ class DenseFunction(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         activation: Activation,
-        record: LayerRecord | None,  # noqa: ARG004  read by backward, through the context
+        record: LayerRecord | None,  # noqa: ARG004  used in backward, through the context
     ) -> tuple[Tensor, Tensor]:
         z = affine(a_prev, weight, bias)
         return activation.value(z), z
@@ -78,15 +79,15 @@ class DenseFunction(torch.autograd.Function):
             return None, None, None, None, None
         if ctx.record is not None:
             ctx.record.delta = delta.detach()
-        below, wanted_weight, wanted_bias = ctx.needs_input_grad[:3]
-        grad_weight = delta.mT @ a_prev if wanted_weight else None
-        grad_bias = delta.sum(-2) if wanted_bias else None
-        grad_a_prev = delta @ weight if below else None
+        needs_a_prev, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        grad_weight = delta.mT @ a_prev if needs_weight else None
+        grad_bias = delta.sum(-2) if needs_bias else None
+        grad_a_prev = delta @ weight if needs_a_prev else None
         return grad_a_prev, grad_weight, grad_bias, None, None
 
 
 class ForwardModeDenseFunction(DenseFunction):
-    """The same with a forward-mode rule, which the compiler refuses; chosen outside of it."""
+    """The same with a forward-mode rule; torch.compile refuses Functions that have one."""
 
     @staticmethod
     def jvp(
@@ -96,8 +97,8 @@ class ForwardModeDenseFunction(DenseFunction):
         bias_dot: Tensor | None,
         *_: None,
     ) -> tuple[Tensor, Tensor]:
-        # saved inputs are dual numbers under nested forward mode: take the primal of this level, and
-        # let the levels above differentiate this rule (torch turns them off inside jvp)
+        # under nested forward mode the saved tensors are dual numbers: take the primal of this level,
+        # and enable forward mode again, which torch disables inside jvp, for the outer levels
         with _set_fwd_grad_enabled(True):
             a_prev, weight, z = (unpack_dual(t).primal for t in ctx.saved_tensors)
             z_dot = torch.zeros_like(z)
@@ -117,11 +118,11 @@ def dense(
     activation: Activation,
     record: LayerRecord | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(a, z) of one layer, differentiable in every mode that torch offers here.
+    """(a, z) of one layer, differentiable by autograd, forward mode, torch.func and torch.compile.
 
     Raises:
         NotImplementedError: inside a compiled ``torch.func`` derivative, which would ignore the
-            backward above.
+            hand-written backward.
     """
     if torch.compiler.is_compiling():
         refuse_compiled_transform()

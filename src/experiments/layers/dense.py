@@ -1,4 +1,4 @@
-"""Dense: one fully-connected layer, z = W a + b and a = sigma(z), for one network or a stack."""
+"""Dense: a fully-connected layer, z = W a + b and a = sigma(z), for one network or a stack of R."""
 
 from collections.abc import Sequence
 from typing import SupportsIndex, cast
@@ -18,7 +18,7 @@ from experiments.layers.record import LayerRecord
 
 
 class Dense(nn.Module):
-    """One layer: a = sigma(W a_prev + b), its backward written by hand.
+    """A fully-connected layer a = sigma(W a_prev + b) with a hand-written backward.
 
     Formula (column form)::
 
@@ -28,16 +28,16 @@ class Dense(nn.Module):
         in_features: n_{l-1}, at least 1.
         out_features: n_l, at least 1.
         activation: sigma.
-        initializer: how W and b are drawn; a list has one per run.
+        initializer: how W and b are drawn; one for all runs, or a list with one per run.
         runs: None for one network; R for a stack, which adds a leading axis R to W, b and a.
-        seed: one seed per run, or the first of R consecutive ones. Run r of a stack draws what the
-            layer alone draws from run r's seed. Or one generator per run, which a network hands from
-            layer to layer.
+        seed: one seed per run, or the first of R consecutive seeds. Run r of a stack draws the same
+            numbers as a single layer with the seed of run r. Alternatively one generator per run: a
+            network passes the same generators from layer to layer.
         normalize: standardise z over the neurons of each example before sigma (layer
             normalisation without gain and bias).
 
     Raises:
-        ConfigurationError: for a size below 1, or a room of the wrong kind.
+        ConfigurationError: for a size below 1, or an argument of the wrong type.
 
     Example:
         >>> from experiments.activations import ReLU
@@ -66,8 +66,8 @@ class Dense(nn.Module):
                 describe(
                     f"activation={activation!r}",
                     "an Activation",
-                    "use one of experiments.activations (torch.nn's have no .derivative), or subclass "
-                    "experiments.core.activation.Activation",
+                    "use one of experiments.activations (those of torch.nn have no .derivative), or a "
+                    "subclass of experiments.core.activation.Activation",
                 )
             )
         self.in_features = in_features
@@ -76,9 +76,11 @@ class Dense(nn.Module):
         self.activation = activation
         self.normalize = normalize
         generators = _generators(seed, runs)
-        drawn = [
-            (room.weight(out_features, in_features, g), room.bias(out_features, in_features, g))
-            for room, g in zip(_per_run(initializer, len(generators)), generators, strict=True)
+        initializers = _per_run(initializer, len(generators))
+        shape = (out_features, in_features)
+        drawn = [  # per run: W first, then b, from the same generator
+            (draw.weight(*shape, generator), draw.bias(*shape, generator))
+            for draw, generator in zip(initializers, generators, strict=True)
         ]
         device, dtype = torch.get_default_device(), torch.get_default_dtype()
         weight, bias = (torch.stack(part).to(device, dtype) for part in zip(*drawn, strict=True))
@@ -88,21 +90,23 @@ class Dense(nn.Module):
     def trace(
         self, a_prev: Float[Tensor, "*batch n_prev"], record: LayerRecord | None = None
     ) -> tuple[Float[Tensor, "*runs_batch n"], Float[Tensor, "*runs_batch n"]]:
-        """(z, a) of one pass, both differentiable; z as it is before any normalisation.
+        """(z, a) of one pass, both differentiable; z is the value before any normalisation.
 
         Args:
             a_prev: a^[l-1], (batch, n_prev), with runs also (R, batch, n_prev).
-            record: filled from inside with z and a now, and with delta by the backward pass.
+            record: receives z and a now, and delta in the backward pass.
 
         Raises:
-            ValueError: if the shapes do not chain; broadcasting would hide a missing run axis.
+            ValueError: if the shapes do not match; broadcasting would hide a missing run axis.
         """
         rows = self._rows(a_prev)
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         device = rows.device.type
-        if device != "meta" and torch.is_autocast_enabled(device):  # meta knows no autocast
-            # cast outside the Function: its backward may run outside the autocast region
+        if device != "meta" and torch.is_autocast_enabled(
+            device
+        ):  # "meta" does not support autocast
+            # cast outside the Function, because its backward may run outside the autocast region
             dtype = torch.get_autocast_dtype(device)
             rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
         if self.normalize:
@@ -122,7 +126,7 @@ class Dense(nn.Module):
         return self.trace(a_prev)[1]
 
     def argument(self, z: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-        """What sigma is applied to: z, standardised over the neurons where the layer normalises."""
+        """The argument of sigma: z, standardised over the neurons if the layer normalises."""
         return nn.functional.layer_norm(z, z.shape[-1:]) if self.normalize else z
 
     def extra_repr(self) -> str:
@@ -131,7 +135,7 @@ class Dense(nn.Module):
         return f"{self.in_features} -> {self.out_features}{runs}{normalized}"
 
     def _rows(self, a_prev: Tensor) -> Tensor:
-        """a_prev with exactly the axes that the fused step wants."""
+        """a_prev as (batch, n_prev), or (R, batch, n_prev) in a stack."""
         shape = tuple(a_prev.shape)
         if shape and shape[-1] == self.in_features:
             if self.runs is None:
@@ -140,33 +144,32 @@ class Dense(nn.Module):
                 return a_prev.expand(self.runs, *shape)
             if len(shape) == 3 and shape[0] == self.runs:
                 return a_prev
-        wanted = f"(batch, {self.in_features})"
+        expected = f"(batch, {self.in_features})"
         if self.runs is not None:
-            wanted += f" or ({self.runs}, batch, {self.in_features})"
-        raise ValueError(
-            describe(f"an input of shape {shape}", wanted, "match the layer's in_features and runs")
-        )
+            expected += f" or ({self.runs}, batch, {self.in_features})"
+        remedy = "match the layer's in_features and runs"
+        raise ValueError(describe(f"an input of shape {shape}", expected, remedy))
 
 
 def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> list[Initializer]:
-    rooms = [initializer] * count if isinstance(initializer, Initializer) else initializer
+    initializers = [initializer] * count if isinstance(initializer, Initializer) else initializer
     if (
-        not isinstance(rooms, Sequence)
-        or len(rooms) != count
-        or not all(isinstance(room, Initializer) for room in rooms)
+        not isinstance(initializers, Sequence)
+        or len(initializers) != count
+        or not all(isinstance(one, Initializer) for one in initializers)
     ):
         raise ConfigurationError(
             describe(
                 f"initializer={initializer!r}",
                 f"an Initializer, or {count} of them: one per run",
-                "use a room of experiments.initializers, for instance Glorot()",
+                "use one of experiments.initializers, for instance Glorot()",
             )
         )
-    return list(rooms)
+    return list(initializers)
 
 
 def _generators(seed: Seeds | Sequence[torch.Generator], runs: int | None) -> list[torch.Generator]:
-    """One generator per run: new streams for seeds, the network's own where it passes them."""
+    """One generator per run: the given ones, or new ones made from the seeds."""
     if isinstance(seed, Sequence) and any(isinstance(g, torch.Generator) for g in seed):
         count = 1 if runs is None else runs
         if len(seed) != count or not all(isinstance(g, torch.Generator) for g in seed):

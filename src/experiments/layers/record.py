@@ -1,4 +1,4 @@
-"""What one pass leaves behind in one layer, for probes: filled from inside, without hooks."""
+"""The tensors of one layer in one pass, for probes; the layer itself fills the record, without hooks."""
 
 from dataclasses import dataclass, field
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 @dataclass(eq=False, repr=False)
 class LayerRecord:
-    """The tensors of one layer in one pass, detached, in the notes' names.
+    """The tensors of one layer in one pass, detached, under the names of the notes.
 
     Attributes:
         a_prev: a^[l-1], (*runs, batch, n_prev); set by the forward pass.
         z: z^[l], (*runs, batch, n); set by the forward pass.
-        a: a^[l] = sigma(z^[l]), without what a skip connection adds, (*runs, batch, n); set by the
+        a: a^[l] = sigma(z^[l]), before a skip connection is added, (*runs, batch, n); set by the
             forward pass.
-        delta: dC/dz^[l], (*runs, batch, n), on the scale of the differentiated cost; set by the
-            backward pass.
+        delta: dC/dz^[l] of the cost that is differentiated, (*runs, batch, n); set by the backward
+            pass.
     """
 
     a_prev: Tensor = field(init=False)

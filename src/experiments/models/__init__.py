@@ -1,4 +1,4 @@
-"""Floor 4: networks built from the floors below."""
+"""Networks built from layers."""
 
 from experiments.models.mlp import MLP
 

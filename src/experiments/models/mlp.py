@@ -15,7 +15,9 @@ from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
 from experiments.core.whole import whole
 from experiments.layers import Dense, LayerRecord
 
-_A_ROOM = "use one of experiments.activations (torch.nn's have no .derivative), for instance Tanh()"
+_REMEDY = (
+    "use one of experiments.activations (those of torch.nn have no .derivative), such as Tanh()"
+)
 
 
 class MLP(nn.Module):
@@ -24,18 +26,18 @@ class MLP(nn.Module):
     Args:
         widths: (n_1, ..., n_L), input first; two entries make a linear model (depth 0).
         activation: sigma of every hidden layer, or a list with one per hidden layer.
-        initializer: how every layer is drawn; a list has one per run.
-        output_activation: sigma_L. The default is the identity, since a loss owns its link.
+        initializer: how the parameters are drawn; one for all runs, or a list with one per run.
+        output_activation: sigma_L; None is the identity, because the loss applies its own link.
         runs: None for one network; R adds a leading axis R to every parameter and output.
-        seed: one seed per run, or one s, which means s .. s + R - 1.
-        skip: add a^[l-1] to a^[l] in every hidden layer whose width equals the one below
-            (an identity connection; He et al. 2016).
-        normalize: standardise z over the neurons of each example in hidden layers (Ba et al. 2016,
-            without gain and bias).
+        seed: one seed per run, or a single s, which stands for s, ..., s + R - 1.
+        skip: add a^[l-1] to a^[l] in every hidden layer that is as wide as the layer below
+            (identity connections; He et al. 2016).
+        normalize: standardise z over the neurons of each example in hidden layers (layer
+            normalisation without gain and bias; Ba et al. 2016).
 
     Raises:
-        ConfigurationError: for fewer than two widths, a width below 1, a list of activations that is
-            not one per hidden layer, or an argument of the wrong kind.
+        ConfigurationError: for fewer than two widths, a width below 1, a list of activations whose
+            length is not the number of hidden layers, or an argument of the wrong type.
 
     Example:
         >>> import torch
@@ -67,7 +69,7 @@ class MLP(nn.Module):
                 describe(
                     f"widths={self.widths}",
                     "at least (n_1, n_L)",
-                    "give the input and the output width; hidden layers come between them",
+                    "give the width of the input and of the output, hidden layers in between",
                 )
             )
         self.runs = None if runs is None else whole("runs", runs, 1)
@@ -79,7 +81,7 @@ class MLP(nn.Module):
         output = output_activation if output_activation is not None else Identity()
         if not isinstance(output, Activation):
             raise ConfigurationError(
-                describe(f"output_activation={output!r}", "an Activation, or None", _A_ROOM)
+                describe(f"output_activation={output!r}", "an Activation, or None", _REMEDY)
             )
         self.layers = nn.ModuleList(
             Dense(
@@ -103,12 +105,12 @@ class MLP(nn.Module):
 
     @property
     def num_layers(self) -> int:
-        """The notes' L, which counts the input: depth + 2."""
+        """L in the notes, which count the input as a layer: depth + 2."""
         return len(self.widths)
 
     @property
     def plain(self) -> bool:
-        """Whether every layer is a = sigma(W a_prev + b): what the notes' recursions describe."""
+        """Whether every layer is a = sigma(W a_prev + b), without skips and normalisation."""
         return not (self.skip or self.normalize)
 
     @property
@@ -138,17 +140,17 @@ class MLP(nn.Module):
             x: (batch, n_1), shared by all runs of a stack, or (R, batch, n_1).
 
         Raises:
-            ValueError: if the last axis is not n_1 or a run axis is not R.
+            ValueError: if the length of the last axis is not n_1, or that of a run axis not R.
         """
         return self._pass(x, None)
 
     def recorded_forward(
         self, x: Float[Tensor, "*batch n_in"]
     ) -> tuple[Float[Tensor, "*runs_batch n_out"], list[LayerRecord]]:
-        """The raw output, and one record per layer that the backward pass completes with delta.
+        """The raw output, and one record per layer; the backward pass adds delta to the records.
 
-        No hooks: each layer writes into its record from inside. Not for use under torch.func
-        transforms, whose inner tensors must not outlive them.
+        There are no hooks: each layer fills its own record. Not for use inside torch.func transforms,
+        because the tensors inside a transform must not outlive it.
         """
         records = [LayerRecord() for _ in self.layers]
         return self._pass(x, records), records
@@ -167,13 +169,13 @@ class MLP(nn.Module):
     ) -> list[Activation]:
         if isinstance(activation, Activation):
             return [activation] * self.depth
-        several = isinstance(activation, Sequence) and not isinstance(activation, str)
-        if not several or not all(isinstance(room, Activation) for room in activation):
+        is_list = isinstance(activation, Sequence) and not isinstance(activation, str)
+        if not is_list or not all(isinstance(sigma, Activation) for sigma in activation):
             raise ConfigurationError(
                 describe(
                     f"activation={activation!r}",
                     "an Activation, or a list with one for each hidden layer",
-                    _A_ROOM,
+                    _REMEDY,
                 )
             )
         if len(activation) != self.depth:
@@ -181,7 +183,7 @@ class MLP(nn.Module):
                 describe(
                     f"{len(activation)} activations",
                     f"one, or {self.depth}: one per hidden layer of widths={self.widths}",
-                    "the output's activation is the argument output_activation",
+                    "give the activation of the output as output_activation",
                 )
             )
         return list(activation)
