@@ -53,13 +53,14 @@ def train(*arguments: str, report: bool = False) -> Answer:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        callbacks.started.clear()
         try:
             door.main()
         except SystemExit as leaving:
             status = _status_of(leaving, err)
         else:
             status = 0
+        finally:
+            callbacks.started.clear()  # as a process that ends forgets it
     return Answer(status, out.getvalue(), err.getvalue())
 
 

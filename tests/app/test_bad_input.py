@@ -79,6 +79,35 @@ HOUSE = {
         ["checkpoint=/no/such"],
         "found no file /no/such; expected a cell's",
     ),
+    "no metric group": (
+        ["~metric"],
+        "found no metric; expected every key of the front page; leave",
+    ),
+    "no seed": (["~seed"], "found no seed; expected every key of the front page"),
+    "an empty list of loggers": (["logger=[]"], "found no logger; expected every key"),
+    "a name longer than any folder's": (
+        [f"name={'x' * 300}"],
+        "(OSError: File name too long); expected a place for results",
+    ),
+}
+#: what a sweep cannot vary from job to job: the arguments, the refusal and its remedy
+SWEPT = {
+    "axis files, not as a list": (
+        ["sweep=depth,loss"],
+        "found sweep=depth,loss; expected one sweep for all jobs; "
+        "to multiply axes, give a list: 'sweep=[depth,loss]'",
+    ),
+    "studies": (
+        ["study=higham,depth_wall"],
+        "expected one study for all jobs; run one command for",
+    ),
+    "sizes": (["study=higham", "size=default,full"], "found size=default,full; expected one size"),
+    "names": (["name=a,b"], "found name=a,b; expected one name for all jobs; leave it out"),
+    "places": (["runs_dir=a,b"], "found runs_dir=a,b; expected one runs_dir for all jobs"),
+    "a name that follows an axis": (
+        ["seed=1,2", "name=with_${seed}"],
+        "with_1; expected cells in one folder, runs/with_0; give runs_dir and name without an axis",
+    ),
 }
 #: refused by Hydra, whose typed front page names the key and what there is
 HYDRA = {
@@ -133,6 +162,14 @@ def test_what_hydra_does_not_know_is_refused(name) -> None:
     """Before anything is imported or written."""
     arguments, message = HYDRA[name]
     assert_refused(train(*TINY, *arguments), message)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "stacked"])
+@pytest.mark.parametrize("name", SWEPT)
+def test_what_all_jobs_of_a_sweep_share(name, launcher) -> None:
+    """Varied, axes would go unswept and tables unwritten; it is refused before the first cell."""
+    arguments, message = SWEPT[name]
+    assert_refused(train("-m", *TINY, f"hydra/launcher={launcher}", *arguments), message)
 
 
 @pytest.mark.parametrize("launcher", ["basic", "stacked"])

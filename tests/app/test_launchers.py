@@ -21,7 +21,7 @@ from hydra.core.utils import JobReturn
 from hydra.errors import InstantiationException
 from hydra.types import HydraContext, RunMode
 from tests.app.command import TINY
-from tests.app.composing import cell, vary
+from tests.app.composing import cell, composed_whole, options, vary
 
 from experiments.app import run as running
 from experiments.app.build import group_key
@@ -55,6 +55,13 @@ def test_what_a_run_has_for_itself_does_not_divide_a_group(key, values) -> None:
     """Seeds, scales, splits and the optimiser's numbers may differ within a stack."""
     one, other = vary(cell(), {key: values})
     assert group_key(one) == group_key(other)
+
+
+@pytest.mark.parametrize("study", options("study"))
+def test_a_study_takes_any_launcher(study) -> None:
+    """A setting of the stacked launcher in a study's file would be refused by all others."""
+    config = composed_whole(f"study={study}", "hydra/launcher=basic")
+    assert config.hydra.launcher._target_.endswith(".BasicLauncher")
 
 
 def test_large_data_sets_and_those_that_cannot_be_read_divide_groups() -> None:

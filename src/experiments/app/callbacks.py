@@ -4,21 +4,32 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app.place import unwritable
 from experiments.app.refusal import one_message
 from experiments.app.report import study_of
+from experiments.app.schema import FrontPage
 from experiments.core.atomic import replacing
-from experiments.core.cell import SweepFolder
+from experiments.core.cell import CellFolder, SweepFolder
 from experiments.core.errors import ConfigurationError, describe
+
+#: what a command has one of, and what to do instead of sweeping over it
+ONE = {
+    "sweep": "to multiply axes, give a list: 'sweep=[depth,loss]'",
+    "study": "run one command for each",
+    "size": "run one command for each",
+    "name": "leave it out: one table holds all cells of a sweep",
+    "runs_dir": "leave it out: one table holds all cells of a sweep",
+}
 
 
 @dataclass
@@ -41,6 +52,8 @@ class House(Callback):
         _enter(config)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        with one_message():
+            _require_one_of_each(config.hydra.overrides.task)
         _enter(config)
 
 
@@ -48,11 +61,29 @@ def _enter(config: DictConfig) -> None:
     folder = Path(config.runs_dir) / config.name
     # Hydra turns a callback's exceptions into warnings; leaving the process cannot be missed
     with one_message():
+        _require_whole(config)
         _require_size(config.hydra.runtime.choices)
         _require_place(folder)
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
     started.append(Started(SweepFolder(folder), config.study, plain, time.time()))
+
+
+def _require_one_of_each(overrides: Sequence[str]) -> None:
+    """A job does not sweep: of several studies or axis files each would train one cell."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.key_or_group
+        if key in ONE and override.is_sweep_override():
+            expected = f"one {key} for all jobs"
+            raise ConfigurationError(describe(str(override.input_line), expected, ONE[key]))
+
+
+def _require_whole(config: DictConfig) -> None:
+    """A group that is deleted, or chosen as an empty list, leaves its key without a value."""
+    for key in (field.name for field in fields(FrontPage)):
+        if key not in config:
+            remedy = f"leave ~{key} out, or set {key}"
+            raise ConfigurationError(describe(f"no {key}", "every key of the front page", remedy))
 
 
 def _require_size(choices: Mapping[str, str | None]) -> None:
@@ -69,15 +100,33 @@ def _require_size(choices: Mapping[str, str | None]) -> None:
 
 
 def _require_place(folder: Path) -> None:
+    if reason := unwritable(folder):
+        remedy = "set runs_dir and name to a folder that may be written"
+        raise ConfigurationError(describe(reason, "a place for results", remedy))
     for path in (folder, *folder.parents):
         if path.exists() and not path.is_dir():
             remedy = "set runs_dir or name to another place, or move the file away"
             raise ConfigurationError(
                 describe(f"a file at {path}", "a folder, or nothing yet", remedy)
             )
-    if reason := unwritable(folder):
-        remedy = "set runs_dir to a folder that may be written"
-        raise ConfigurationError(describe(reason, "a place for results", remedy))
+
+
+def require_one_folder(cells: Sequence[CellFolder]) -> None:
+    """Refuse cells outside the folder of this command, whose tables would not hold them.
+
+    Raises:
+        ConfigurationError: if ``runs_dir`` or ``name`` follows an axis.
+    """
+    for sweep in started[-1:]:  # a worker process has started none
+        for cell in cells:
+            if cell.path.parent != sweep.folder.cells:
+                raise ConfigurationError(
+                    describe(
+                        f"a cell in {cell.path.parent.parent}",
+                        f"cells in one folder, {sweep.folder.path}",
+                        "give runs_dir and name without an axis",
+                    )
+                )
 
 
 def announce() -> None:

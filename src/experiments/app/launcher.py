@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.app.callbacks import announce
+from experiments.app.callbacks import announce, require_one_folder
 from experiments.app.compose import CachingLoader
 from experiments.app.imports import uncollected
 from experiments.core.errors import ConfigurationError, describe
@@ -81,6 +81,7 @@ class StackedLauncher(Launcher):
             cells.append(cell)
             returns.append(CellReturn(cell, job.overrides, str(job.config.hydra.job.name)))
         with one_message():
+            require_one_folder([cell.folder for cell in cells])
             require_buildable(cells)
         announce()
         log.info("%d cells", len({cell.id for cell in cells}))

@@ -11,9 +11,12 @@ def standing(folder: Path) -> Path:
 
 def unwritable(folder: Path) -> str | None:
     """Why nothing can be put into a folder that may not be there yet; None if it can."""
-    place = standing(folder)
+    place = folder
     try:
-        Path(tempfile.mkdtemp(dir=place)).rmdir()
+        place = standing(folder)
+        with tempfile.TemporaryDirectory(dir=place) as trial:
+            for name in folder.absolute().relative_to(place.absolute()).parts:
+                Path(trial, name).mkdir(exist_ok=True)
     except OSError as error:
         why = f"{type(error).__name__}: {error.strerror}"
         return f"{place}, where no folder can be made ({why})"

@@ -8,9 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.app.callbacks import announce, started
+from experiments.app.callbacks import announce, require_one_folder, started
 from experiments.app.conf_dir import conf_dir
 from experiments.app.imports import uncollected
+from experiments.app.refusal import one_message
 from experiments.app.schema import register
 
 register()
@@ -25,13 +26,13 @@ def task(config: DictConfig) -> str:
     with uncollected():
         from experiments.app.build import cell_or_refusal
         from experiments.app.compose import plain
-        from experiments.app.refusal import one_message
         from experiments.app.run import require_buildable, run_cells
 
     meta = HydraConfig.get()
     cell = cell_or_refusal(plain(config), meta.runtime.choices)
-    if meta.mode == RunMode.RUN:
-        with one_message():
+    with one_message():
+        require_one_folder([cell.folder])
+        if meta.mode == RunMode.RUN:
             require_buildable([cell])
     announce()
     run_cells([cell])
@@ -45,7 +46,8 @@ def main() -> None:
         if not started:  # --help, --cfg and their like
             return
         announce()
-        status = finish(started[-1].folder.path, started[-1].at)
+        with one_message():
+            status = finish(started[-1].folder.path, started[-1].at)
     except KeyboardInterrupt:
         print("stopped; the same command goes on with the cells that are missing", file=sys.stderr)
         status = STOPPED
