@@ -211,7 +211,10 @@ def test_drawing_with_replacement_and_without():
 
 
 REFUSED = {
-    "negative rate": ({"lr": -0.1, "steps": 1}, "found lr=-0.1; expected one finite number from 0"),
+    "negative rate": (
+        {"lr": -0.1, "steps": 1},
+        "found lr=-0.1; expected one finite number of 0 or more",
+    ),
     "rate of nan": ({"lr": float("nan"), "steps": 1}, "found lr=nan"),
     "rates of another stack": ({"lr": [0.1, 0.2], "steps": 1}, r"found lr=\[0.1, 0.2\]"),
     "no length": ({"lr": 0.1}, "found steps=None and epochs=None; expected exactly one"),
@@ -226,7 +229,7 @@ REFUSED = {
     ),
     "batch of none": (
         {"lr": 0.1, "steps": 1, "method": "mini-batch", "batch_size": 0},
-        "found batch_size=0; expected 1 to 6, the number of examples; give batch_size a whole",
+        "found batch_size=0; expected 1 to 6, the number of examples; give a whole number",
     ),
     "batch of truth": (
         {"lr": 0.1, "steps": 1, "method": "mini-batch", "batch_size": True},

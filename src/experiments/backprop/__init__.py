@@ -1,4 +1,4 @@
-"""Floor 5: backpropagation exactly as the notes write it, by hand, and a tape to look inside.
+"""Backpropagation written by hand, exactly as in the notes, and small automatic differentiation.
 
 Nothing here uses autograd, the probes or the theory, so that agreement with them is evidence.
 """

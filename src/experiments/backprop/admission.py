@@ -1,4 +1,4 @@
-"""What the functions of this floor accept, checked at their doors; broadcasting is refused."""
+"""Checks of the arguments of the functions of this package; nothing is broadcast silently."""
 
 import math
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Layer(NamedTuple):
     activation: Activation
 
     def affine(self, a_prev: Tensor) -> Tensor:
-        """z = a_prev @ W.T + b; a stack's runs may share a_prev."""
+        """z = a_prev @ W.T + b; the runs of a stack may share a_prev."""
         if self.W.dim() == 2:
             return torch.addmm(self.b, a_prev, self.W.mT)
         if a_prev.dim() == 2:
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
         """sigma(z) and sigma'(z), the diagonal of D^[l].
 
         Raises:
-            ValueError: if the activation's author left the derivative out.
+            ValueError: if the activation does not implement its derivative.
         """
         a, derivative = torch.empty_like(z), torch.empty_like(z)
         try:
@@ -43,10 +43,10 @@ class Layer(NamedTuple):
         return a, derivative
 
     def derivative(self, z: Tensor) -> Tensor:
-        """sigma'(z) alone, with subnormal numbers kept.
+        """sigma'(z) only; subnormal values are kept, which ``evaluate`` may round to 0.
 
         Raises:
-            ValueError: if the activation's author left the derivative out.
+            ValueError: if the activation does not implement its derivative.
         """
         try:
             return self.activation.derivative(z)
@@ -58,14 +58,14 @@ def layers_of(net: MLP) -> list[Layer]:
     """The layers with weights, from the first to the output.
 
     Raises:
-        ValueError: for another module than an MLP, an activation that cannot be differentiated by
-            hand, or parameters whose shapes do not chain or whose float types or devices differ.
+        ValueError: for anything but an MLP without skips and normalisation, an activation without a
+            hand-written derivative, or parameters whose shapes, float types or devices do not match.
     """
     require_network(net)
     if not net.plain:
         found = f"an MLP with skip={net.skip}, normalize={net.normalize}"
         remedy = "differentiate such a network with autograd, or build it without them"
-        raise ValueError(describe(found, "layers a = sigma(W a_prev + b) alone", remedy))
+        raise ValueError(describe(found, "only layers a = sigma(W a_prev + b)", remedy))
     runs = () if net.runs is None else (net.runs,)
     layers: list[Layer] = []
     for k, dense in enumerate(net.dense_layers):
@@ -75,7 +75,7 @@ def layers_of(net: MLP) -> list[Layer]:
         if layer.W.shape != (*runs, n, n_prev) or layer.b.shape != (*runs, n):
             found = f"W {tuple(layer.W.shape)} and b {tuple(layer.b.shape)} in {layer_name(k)}"
             expected = f"W {(*runs, n, n_prev)} and b {(*runs, n)}"
-            remedy = "give the layer parameters that chain with its neighbours, or rebuild the MLP"
+            remedy = "give the layer parameters that match its neighbours, or rebuild the MLP"
             raise ValueError(describe(found, expected, remedy))
         layers.append(layer)
         if k == 0:
@@ -85,12 +85,12 @@ def layers_of(net: MLP) -> list[Layer]:
                 f"W {layer.W.dtype} and b {layer.b.dtype} on {layer.b.device} in {layer_name(k)}"
             )
             expected = f"{dtype} on {device}, as in {layer_name(0)}"
-            raise ValueError(describe(found, expected, "move the whole net with net.to(...)"))
+            raise ValueError(describe(found, expected, "move the whole network with net.to(...)"))
     return layers
 
 
 def require_network(net: object) -> None:
-    """Refuse modules whose layers these recursions do not know.
+    """Refuse modules other than an MLP, whose layers these recursions do not know.
 
     Raises:
         ValueError: for anything but an MLP.
@@ -101,34 +101,34 @@ def require_network(net: object) -> None:
 
 
 def require_activation(activation: object) -> None:
-    """Refuse modules without a derivative that is written by hand.
+    """Refuse modules without a hand-written derivative.
 
     Raises:
-        ValueError: for anything but an Activation with its functions.
+        ValueError: for anything but an Activation that defines ``functions``.
     """
     if not isinstance(activation, Activation) or not hasattr(activation, "functions"):
         raise _underivable(activation)
 
 
 def require_loss(loss: object) -> None:
-    """Refuse costs without a delta that is written by hand.
+    """Refuse costs without a hand-written delta.
 
     Raises:
         ValueError: for anything but a Loss.
     """
     if not isinstance(loss, Loss):
-        expected = "a Loss, whose delta is written by hand"
-        remedy = "use a room of experiments.losses, for instance MeanSquaredError()"
+        expected = "a Loss, which has a hand-written delta"
+        remedy = "use one of experiments.losses, for instance MeanSquaredError()"
         raise ValueError(describe(f"{type(loss).__name__} as the loss", expected, remedy))
 
 
 def require_input(net: MLP, x: Tensor) -> Tensor:
-    """x as a plain tensor, (batch, n_1) or (R, batch, n_1), once it is known to fit.
+    """Check x, (batch, n_1) or (R, batch, n_1), and return it detached.
 
     Raises:
-        ValueError: no MLP, no tensor, a shape that does not chain, another float type or device than
-            the parameters', an empty batch, numbers that are not finite, or a call from inside a
-            torch.func transform.
+        ValueError: if net is not an MLP, x is not a tensor, has the wrong shape, another float type or
+            device than the parameters, an empty batch or values that are not finite, or if the call
+            comes from inside a torch.func transform.
     """
     require_plain_call()
     require_shape(net, x)
@@ -140,15 +140,15 @@ def require_input(net: MLP, x: Tensor) -> Tensor:
 
 
 def require_shape(net: MLP, x: Tensor) -> None:
-    """The part of ``require_input`` that never waits for a device.
+    """The checks of ``require_input`` that do not read values, which would wait for the device.
 
     Raises:
-        ValueError: as ``require_input``, except for the numbers themselves.
+        ValueError: as in ``require_input``, except for values that are not finite.
     """
     require_network(net)
     require_tensor("x", x)
     n_in = net.widths[0]
-    wanted = f"(batch, {n_in})" + ("" if net.runs is None else f" or ({net.runs}, batch, {n_in})")
+    expected = f"(batch, {n_in})" + ("" if net.runs is None else f" or ({net.runs}, batch, {n_in})")
     runs = tuple(x.shape[:-2])
     if (
         x.dim() < 2
@@ -156,19 +156,19 @@ def require_shape(net: MLP, x: Tensor) -> None:
         or runs not in ((), () if net.runs is None else (net.runs,))
     ):
         remedy = "one example per row; x.unsqueeze(0) makes a batch of one example"
-        raise ValueError(describe(f"an input of shape {tuple(x.shape)}", wanted, remedy))
+        raise ValueError(describe(f"an input of shape {tuple(x.shape)}", expected, remedy))
     if x.shape[-2] == 0:
         found = f"an empty batch, shape {tuple(x.shape)}"
         raise ValueError(describe(found, "at least one example", "leave empty batches out"))
     W = net.dense_layers[0].weight
     if x.dtype != W.dtype or x.device != W.device:
         found = f"an input of {x.dtype} on {x.device}"
-        expected = f"{W.dtype} on {W.device}, as the parameters"
+        expected = f"{W.dtype} on {W.device}, like the parameters"
         raise ValueError(describe(found, expected, "move x with x.to(net.weights[0])"))
 
 
 def require_tensor(name: str, values: object) -> None:
-    """Refuse lists, arrays and None, which would be guesses at a float type and a device.
+    """Refuse lists, arrays and None: converting them would guess a float type and a device.
 
     Raises:
         ValueError: for anything but a tensor.
@@ -179,10 +179,10 @@ def require_tensor(name: str, values: object) -> None:
 
 
 def require_targets(t: Tensor) -> None:
-    """Refuse target values that no loss can be right about; shapes and kinds are the loss's part.
+    """Refuse target values that are not finite; the loss itself checks shapes and kinds.
 
     Raises:
-        ValueError: for another object than a tensor, or if a target value is not finite.
+        ValueError: if t is not a tensor, or contains a value that is not finite.
     """
     require_tensor("t", t)
     if t.is_floating_point() and not bool(torch.isfinite(t).all()):
@@ -192,10 +192,10 @@ def require_targets(t: Tensor) -> None:
 
 
 def require_single_output(net: MLP) -> None:
-    """Refuse nets whose gradient is a matrix.
+    """Refuse networks with several outputs, whose derivative is a matrix and not a gradient.
 
     Raises:
-        ValueError: for another module than an MLP, or if n_L > 1.
+        ValueError: for anything but an MLP, or if n_L > 1.
     """
     require_network(net)
     if net.widths[-1] != 1:
@@ -204,10 +204,10 @@ def require_single_output(net: MLP) -> None:
 
 
 def require_numbers(name: str, values: Iterable[float | int | Tensor]) -> list[float]:
-    """The numbers of a sequence, vector or array as floats, once they are known to be finite.
+    """Check a sequence, vector or array of numbers, and return it as a list of floats.
 
     Raises:
-        ValueError: for anything but numbers, or one that is not finite.
+        ValueError: for anything but numbers, or a number that is not finite.
     """
     try:
         numbers = [float(value) for value in values]
@@ -222,19 +222,19 @@ def require_numbers(name: str, values: Iterable[float | int | Tensor]) -> list[f
 
 
 def require_plain_call() -> None:
-    """Refuse to run inside torch.func transforms, which would see constants and return zeros.
+    """Refuse to run inside torch.func transforms, which would treat the result as a constant.
 
     Raises:
-        ValueError: inside torch.func.grad, vjp, jvp, vmap and their kin, as far as torch tells.
+        ValueError: inside torch.func.grad, vjp, jvp, vmap and the like.
     """
     if torch._C._functorch.peek_interpreter_stack() is not None:
         expected = "plain tensors: these recursions are the derivative, and carry no graph"
-        remedy = "call them outside of torch.func; batches and runs are axes of the arguments"
+        remedy = "call them outside of torch.func; batch and runs are axes of the arguments"
         raise ValueError(describe("a call inside a torch.func transform", expected, remedy))
 
 
 def _underivable(activation: object) -> ValueError:
     found = f"{type(activation).__name__}, an activation without a derivative"
-    expected = "an Activation whose derivative is written by hand"
-    remedy = "use a room of experiments.activations, or write its derivative(z)"
+    expected = "an Activation with a hand-written derivative"
+    remedy = "use one of experiments.activations, or implement its derivative"
     return ValueError(describe(found, expected, remedy))

@@ -1,4 +1,4 @@
-"""Four ways to one gradient, and how well they agree: two orders by hand, forward mode, differences."""
+"""The input gradient computed in four ways, and how well these agree."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ from experiments.models import MLP
 
 @dataclass(frozen=True)
 class Way:
-    """One way to grad a^[L](x), compared with the reverse order.
+    """One way to compute grad a^[L](x), compared with the reverse order.
 
     Attributes:
         name: "reverse", "row", "forward mode" or "finite differences".
-        difference: largest distance to the reverse order over runs and examples, each relative to
-            the norm of its own gradient; 0 for the reverse order itself, and 1 where only one of
-            the two gradients is exactly 0.
-        multiply_adds: for one example, the forward pass included.
+        difference: largest distance to the reverse order over runs and examples, relative to the norm
+            of the gradient; 0 for the reverse order itself, and 1 where only one of the two gradients
+            is exactly 0.
+        multiply_adds: for one example, including the forward pass.
     """
 
     name: str
@@ -34,10 +34,11 @@ class Way:
 def gradient_agreement(net: MLP, x: Shaped[Tensor, "..."]) -> tuple[Way, ...]:
     """Compute grad a^[L](x) in four ways and compare.
 
-    The central difference of a^[L] uses the step h = eps^(1/3) max(1, |x_i|), where truncation and
-    rounding of an O(1) function are about equal. Expect the larger of eps^(2/3) and the rounding
-    eps |a^[L]| / (h ||grad a^[L]||), and more where a kink lies within the step: in a net whose
-    gradient vanishes, differences of 1 (a difference quotient of exactly 0) and beyond are the rule.
+    The ways are the two orders by hand, forward mode, and central differences of a^[L]. The differences
+    use the step h = eps^(1/3) max(1, |x_i|), at which the truncation and rounding errors of an O(1)
+    function are about equal. Their error is the larger of eps^(2/3) and the rounding error
+    eps |a^[L]| / (h ||grad a^[L]||), and more if a kink lies within the step. In a network whose gradient
+    vanishes, expect differences of 1 (a difference quotient of exactly 0) or more.
 
     Args:
         net: a network with one output neuron, or a stack of R.
@@ -58,7 +59,7 @@ def gradient_agreement(net: MLP, x: Shaped[Tensor, "..."]) -> tuple[Way, ...]:
     x = require_input(net, x)
     cost = multiply_adds(net.widths)
     reference = input_gradient(net, x)
-    found = {
+    ways = {
         "reverse": (reference, cost.reverse),
         "row": (input_gradient(net, x, order="row"), cost.row),
         "forward mode": (forward_products(net, x)[-1].squeeze(-2), cost.forward_mode),
@@ -66,7 +67,7 @@ def gradient_agreement(net: MLP, x: Shaped[Tensor, "..."]) -> tuple[Way, ...]:
     }
     return tuple(
         Way(name, _difference(gradient, reference), count)
-        for name, (gradient, count) in found.items()
+        for name, (gradient, count) in ways.items()
     )
 
 
@@ -77,7 +78,7 @@ def _central_difference(net: MLP, x: Tensor) -> Tensor:
         ahead, behind = x.clone(), x.clone()
         ahead[..., i] += h
         behind[..., i] -= h
-        # the step that was really made: x + h is rounded
+        # the actual step: x + h and x - h are rounded
         step = (ahead - behind)[..., i]
         rise = forward_pass(net, ahead).a[-1] - forward_pass(net, behind).a[-1]
         columns.append(rise.squeeze(-1) / step)
@@ -85,13 +86,13 @@ def _central_difference(net: MLP, x: Tensor) -> Tensor:
 
 
 def _difference(gradient: Tensor, reference: Tensor) -> float:
-    distance, size = _norm(gradient.double() - reference.double()), _norm(reference.double())
-    whole = torch.where(size == 0, distance, size)
-    return float((distance / torch.where(whole == 0, 1.0, whole)).max())
+    distance, norm = _norm(gradient.double() - reference.double()), _norm(reference.double())
+    scale = torch.where(norm == 0, distance, norm)
+    return float((distance / torch.where(scale == 0, 1.0, scale)).max())
 
 
 def _norm(rows: Tensor) -> Tensor:
-    """The norm of every row, divided by its largest entry first: squares of 1e-200 are 0."""
+    """The norm of every row; scaled by its largest entry, because the square of 1e-200 is 0."""
     largest = rows.abs().amax(-1)
     scale = torch.where(largest == 0, 1.0, largest)
     norm: Tensor = largest * torch.linalg.vector_norm(rows / scale.unsqueeze(-1), dim=-1)

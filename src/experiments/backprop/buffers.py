@@ -1,4 +1,4 @@
-"""The same recursion in memory that is reserved once: what a training loop calls every step."""
+"""Backpropagation in preallocated memory, for loops that call it at every step."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,32 +25,40 @@ from experiments.core.operations import (
 )
 from experiments.models import MLP
 
-#: attributes that ``_bind`` makes
-_BOUND = frozenset(
-    ("_bound", "_places", "_returned", "_upward", "_downward", "_first", "_first_gradient")
+#: attributes that ``_bind`` sets
+_NOT_PICKLED = frozenset(
+    (
+        "_bound_parameters",
+        "_bound_memory",
+        "_returned",
+        "_forward",
+        "_backward",
+        "_first_affine",
+        "_first_weight_gradient",
+    )
 )
 
 
 class BackpropagationBuffers:
-    """Room for z, a, sigma'(z), delta and all gradients of one network or stack.
+    """Memory for z, a, sigma'(z), delta and all gradients of one network or stack.
 
-    Every operation of a pass writes into memory that exists, so a narrow network does not spend its
-    time on allocation and bookkeeping; a stack of runs is the same number of operations as one run.
+    Every operation of a pass writes into this memory, so a narrow network does not spend its time on
+    allocation and bookkeeping. A stack of runs takes as many operations as one run.
 
     Args:
-        net: whose parameters are read at every call; they may be updated in place or replaced, as
-            long as shapes, device and type stay.
-        batch: examples of a call.
-        weight_gradients: where dC/dW^[l] is written, one tensor per layer of the shape of W^[l]; they
-            may be views of one larger buffer. None reserves memory of its own.
+        net: the network. Its parameters are read at every call; they may be updated in place or
+            replaced, as long as their shapes, device and type stay the same.
+        batch: number of examples in a call.
+        weight_gradients: tensors that receive dC/dW^[l], one per layer in the shape of W^[l]; they may
+            be views of a larger buffer. None allocates them.
         bias_gradients: the same for b^[l].
-        keep: hold z and delta of every layer until the next call. False lets the layers share that
-            memory, since only a and sigma'(z) are needed twice: half the memory, and a deep stack
-            stays in the processor's cache; ``z`` and ``delta`` then hold nothing of
-            use, and no deltas are returned.
+        keep: keep z and delta of every layer until the next call. With False the layers share this
+            memory, because only a and sigma'(z) are needed twice. That halves the memory, and a deep
+            stack stays in the processor's cache; ``z`` and ``delta`` are then overwritten during the
+            pass, and no deltas are returned.
 
     Raises:
-        ValueError: if a given gradient has not the shape and type of its parameter.
+        ValueError: if a given gradient does not have the shape and type of its parameter.
 
     Example:
         >>> from experiments.activations import Tanh
@@ -77,34 +85,34 @@ class BackpropagationBuffers:
         runs = () if net.runs is None else (net.runs,)
         self.net = net
         self.batch = batch
-        self._kept = keep
+        self._keep = keep
         self._linear = [isinstance(layer.activation, Identity) for layer in layers]
         for layer in layers:
-            layer.evaluate(layer.b.detach())  # a derivative that is missing is missed now
+            layer.evaluate(layer.b.detach())  # fails now if a derivative is missing
         like = layers[0].W
         shapes = [(*runs, batch, n) for n in net.widths[1:]]
         if keep:
-            self.z = _behind_each_other(like, shapes)
-            self.delta = _behind_each_other(like, shapes)
+            self.z = _grouped_by_shape(like, shapes)
+            self.delta = _grouped_by_shape(like, shapes)
         else:
             scratch = like.new_empty(3, max(math.prod(shape) for shape in shapes))
             self.z = [
                 like.new_empty(shape) if linear else _view(scratch[2], shape)
                 for shape, linear in zip(shapes, self._linear, strict=True)
             ]
-            # the recursion reads one layer's delta while it writes the one below
+            # two are enough: the recursion reads the delta of one layer and writes the one below
             self.delta = [_view(scratch[k % 2], shape) for k, shape in enumerate(shapes)]
-        # few outputs make thin rows, which the matrix product is slow at: one row a unit instead
-        columns = like.new_empty(2, *runs, net.widths[-1], batch).mT
-        self.z[-1], self.delta[-1] = columns.unbind()
-        # a layer without an activation needs no copy of z, and no derivative
+        # matrix products with few columns are slow, so the few outputs are stored column by column
+        column_major = like.new_empty(2, *runs, net.widths[-1], batch).mT
+        self.z[-1], self.delta[-1] = column_major.unbind()
+        # a linear layer needs no copy of z for a, and its derivative is constant
         self.a = [
             z if linear else a
             for z, a, linear in zip(
-                self.z, _behind_each_other(like, shapes), self._linear, strict=True
+                self.z, _grouped_by_shape(like, shapes), self._linear, strict=True
             )
         ]
-        self.derivative = _behind_each_other(like, shapes)
+        self.derivative = _grouped_by_shape(like, shapes)
         for derivative, linear in zip(self.derivative, self._linear, strict=True):
             if linear:
                 derivative.fill_(1.0)
@@ -112,9 +120,11 @@ class BackpropagationBuffers:
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
         self._affine: Callable[..., Tensor] = torch.addmm if net.runs is None else torch.baddbmm
         inputs = {torch.Size((batch, net.widths[0])), torch.Size((*runs, batch, net.widths[0]))}
-        self._fitting = {(shape, like.dtype, like.device) for shape in inputs}
-        # looked into at every call: much cheaper than net.weights, which asks every module
-        self._slots: list[dict[str, Any]] = [dense._parameters for dense in net.dense_layers]
+        self._accepted_inputs = {(shape, like.dtype, like.device) for shape in inputs}
+        # read at every call; much faster than net.weights, which searches every module
+        self._parameter_dicts: list[dict[str, Any]] = [
+            dense._parameters for dense in net.dense_layers
+        ]
         self._bind()
 
     @torch.no_grad()
@@ -124,78 +134,81 @@ class BackpropagationBuffers:
         """Cost and gradients, as views of the buffers: the next call overwrites them.
 
         Raises:
-            ValueError: if the examples are not as many as the buffers were made for, or do not fit.
+            ValueError: if the number of examples is not ``batch``, or they do not fit the network.
         """
-        if (x.shape, x.dtype, x.device) not in self._fitting:
+        if (x.shape, x.dtype, x.device) not in self._accepted_inputs:
             self._refuse(x)
-        if self._moved():
+        if self._is_outdated():
             self._bind()
         if x.dim() < self.z[0].dim():
             x = x.expand(*self.z[0].shape[:1], *x.shape)
         if x.requires_grad or x.is_neg():
             x = x.detach().resolve_neg()
         with quiet():
-            b, W_columns, z = self._first
+            b, W_columns, z = self._first_affine
             self._affine(b, x, W_columns, out=z)
-            for operation in self._upward:
+            for operation in self._forward:
                 operation()
         cost, slope = loss.per_example_and_delta(self.a[-1], t)
         with quiet():
             torch.div(slope, self.batch, out=self.delta[-1])
-            for operation in self._downward:
+            for operation in self._backward:
                 operation()
-            self._first_gradient(x)
-        # NumPy writes past torch's own count of changes, by which autograd knows what was overwritten
+            self._first_weight_gradient(x)
+        # NumPy bypasses the version counters by which autograd notices overwritten tensors
         increment_version(self._returned)
         return Backpropagation(
             loss=cost.mean(-1),
-            deltas=self.delta if self._kept else [],
+            deltas=self.delta if self._keep else [],
             weight_gradients=self.weight_gradients,
             bias_gradients=self.bias_gradients,
         )
 
     def _bind(self) -> None:
-        """Choose the operations that every call goes through, with the parameters as they lie now."""
+        """Prepare the operations of a call for the current memory of the parameters."""
         layers = layers_of(self.net)
         shapes = [b.shape for _, b, _ in layers]
         if shapes != [b.shape for b in self.bias_gradients]:
             found = f"a network with widths={self.net.widths} and runs={self.net.runs}"
-            expected = "the one that the buffers were made for"
+            expected = "the network that the buffers were made for"
             raise ValueError(describe(found, expected, "make new BackpropagationBuffers"))
-        self._bound = [
-            (slot, name, slot[name], slot[name].data_ptr(), slot[name].stride())
-            for slot in self._slots
+        self._bound_parameters = [
+            (parameters, name, p, p.data_ptr(), p.stride())
+            for parameters in self._parameter_dicts
             for name in ("weight", "bias")
+            for p in [parameters[name]]
         ]
         gradients = [*self.weight_gradients, *self.bias_gradients]
         inner = [*self.z, *self.a, *self.derivative, *self.delta]
-        # of what lies in one piece of memory one tensor says where that is
-        pieces = {tensor.untyped_storage().data_ptr(): tensor for tensor in inner}
-        self._places = [(t, t.data_ptr()) for t in (*gradients, *pieces.values())]
-        returned = [*gradients, *self.delta] if self._kept else gradients
+        # one tensor per storage is enough to notice that the storage has moved
+        storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in inner}
+        self._bound_memory = [(t, t.data_ptr()) for t in (*gradients, *storages.values())]
+        returned = [*gradients, *self.delta] if self._keep else gradients
         self._returned = [tensor for tensor in returned if not tensor.is_inference()]
         detached = [layer._replace(W=layer.W.detach(), b=layer.b.detach()) for layer in layers]
-        self._upward = self._operations_upward(detached)
-        self._downward = self._operations_downward(detached)
-        self._first = (detached[0].b.unsqueeze(-2), detached[0].W.mT, self.z[0])
-        self._first_gradient = product_with(self.delta[0].mT, self.weight_gradients[0].detach())
+        self._forward = self._forward_operations(detached)
+        self._backward = self._backward_operations(detached)
+        self._first_affine = (detached[0].b.unsqueeze(-2), detached[0].W.mT, self.z[0])
+        self._first_weight_gradient = product_with(
+            self.delta[0].mT, self.weight_gradients[0].detach()
+        )
 
-    def _operations_upward(self, layers: list[Layer]) -> list[Operation]:
-        """From z^[1], which the input's product has written, to a^[L]."""
+    def _forward_operations(self, layers: list[Layer]) -> list[Operation]:
+        """From z^[2], which the product with the input has written, to a^[L]."""
         operations: list[Operation] = []
         for k, (W, b, activation) in enumerate(layers):
             z, a_prev, last = self.z[k], self.a[k - 1], k == len(layers) - 1
-            if k > 0 and last:  # in columns
-                columns = partial(self._affine, b.unsqueeze(-1), W, a_prev.mT, out=z.mT)
-                operations.append(columns)
+            if k > 0 and last:  # stored column by column
+                affine = partial(self._affine, b.unsqueeze(-1), W, a_prev.mT, out=z.mT)
+                operations.append(affine)
             elif k > 0:
                 operations.append(partial(self._affine, b.unsqueeze(-2), a_prev, W.mT, out=z))
             if not self._linear[k]:
                 operations += activation.bind(z, self.a[k], self.derivative[k])
         return operations
 
-    def _operations_downward(self, layers: list[Layer]) -> list[Operation]:
-        """From dC/da^[L] to every gradient but that of W^[1], whose other factor is the input."""
+    def _backward_operations(self, layers: list[Layer]) -> list[Operation]:
+        """From dC/da^[L] to every gradient except that of W^[2], which also needs the input."""
         operations: list[Operation] = []
         for k in reversed(range(len(layers))):
             delta = self.delta[k]
@@ -208,36 +221,36 @@ class BackpropagationBuffers:
                 operations.append(product(delta, layers[k].W, self.delta[k - 1]))
         return operations
 
-    def _moved(self) -> bool:
-        """Whether a parameter was replaced, or memory that operations are bound to has moved."""
+    def _is_outdated(self) -> bool:
+        """Whether a parameter was replaced, or memory that the operations use has moved."""
         return any(
-            slot[name] is not p or p.data_ptr() != at or p.stride() != stride
-            for slot, name, p, at, stride in self._bound
-        ) or any(tensor.data_ptr() != at for tensor, at in self._places)
+            parameters[name] is not p or p.data_ptr() != address or p.stride() != stride
+            for parameters, name, p, address, stride in self._bound_parameters
+        ) or any(tensor.data_ptr() != address for tensor, address in self._bound_memory)
 
     def _refuse(self, x: Tensor) -> None:
         require_shape(self.net, x)
         found = f"{x.shape[-2]} examples of {x.dtype} on {x.device}"
-        own = self.z[0]
-        expected = f"{self.batch} of {own.dtype} on {own.device}, as the buffers were made for"
+        z = self.z[0]
+        expected = f"{self.batch} of {z.dtype} on {z.device}, as the buffers were made for"
         raise ValueError(describe(found, expected, "make new BackpropagationBuffers"))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the operations, which belong to this process's memory."""
-        return {name: value for name, value in vars(self).items() if name not in _BOUND}
+        """Without the operations, which refer to the memory of this process."""
+        return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._bind()
 
 
-def _behind_each_other(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
-    """One tensor a layer; layers of one shape lie in one block, so that they can be read together."""
-    found: dict[int, Tensor] = {}
+def _grouped_by_shape(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
+    """One tensor per layer; layers of the same shape share one block, so that it can be read at once."""
+    tensors: dict[int, Tensor] = {}
     for shape in set(shapes):
-        alike = [k for k, other in enumerate(shapes) if other == shape]
-        found.update(zip(alike, like.new_empty(len(alike), *shape), strict=True))
-    return [found[k] for k in range(len(shapes))]
+        layers = [k for k, other in enumerate(shapes) if other == shape]
+        tensors.update(zip(layers, like.new_empty(len(layers), *shape), strict=True))
+    return [tensors[k] for k in range(len(shapes))]
 
 
 def _view(memory: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -247,9 +260,9 @@ def _view(memory: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _gradients(parameters: list[Tensor], given: Sequence[Tensor] | None) -> list[Tensor]:
     if given is None:
         return [torch.empty_like(parameter) for parameter in parameters]
-    wanted = [(tuple(p.shape), p.dtype, p.device) for p in parameters]
+    expected = [(tuple(p.shape), p.dtype, p.device) for p in parameters]
     found = [(tuple(g.shape), g.dtype, g.device) for g in given]
-    if found != wanted:
-        remedy = "give one tensor per layer, of its parameter's shape, type and device"
-        raise ValueError(describe(f"gradient buffers {found}", f"{wanted}", remedy))
+    if found != expected:
+        remedy = "give one tensor per layer with the shape, type and device of its parameter"
+        raise ValueError(describe(f"gradient buffers {found}", f"{expected}", remedy))
     return list(given)

@@ -1,21 +1,21 @@
-r"""The scalar chain of note 003: one neuron a layer, and a gradient that is a plain product.
+r"""The scalar chain of note 003: one neuron per layer, so the gradient is a product of numbers.
 
     z_1 = w_1 x + b_1,   z_l = w_l a_{l-1} + b_l,   a_l = sigma_l(z_l),   f = a_L
 
     df/dw_l = a_{l-1} sigma_l'(z_l) * prod_{k>l} w_k sigma_k'(z_k),        a_0 = x
     df/dw_1 = x sigma_1'(z_1) * w_2 sigma_2'(z_2) * ... * w_L sigma_L'(z_L)
 
-Layers are counted as note 003 counts them here: l = 1 is the first with a weight. The note's
-f = w_L sigma(... sigma(w_1 x + b_1) ...) has the identity as sigma_L.
+Layers are counted as in this part of note 003: l = 1 is the first layer with a weight. In the note's
+f = w_L sigma(... sigma(w_1 x + b_1) ...), sigma_L is the identity.
 
-For the sigmoid a factor w sigma'(w a + b) reaches 1 only if |w| >= 4, since sigma' <= 1/4, and then
-only for inputs a in a window of width::
+For the sigmoid, a factor w sigma'(w a + b) reaches 1 only if |w| >= 4, because sigma' <= 1/4, and then
+only for inputs a in a window of limited width::
 
     sigma'(z) >= 1/|w|  <=>  |z| <= 2 artanh(r),    r = sqrt(1 - 4/|w|)
     width in a = (4/|w|) artanh(r)
 
 The widest window solves r artanh(r) = 1/2: |w| = 6.89415, width 0.447743205. With w = 100 and z = 0 in
-every layer the factor is 25: gradients vanish or explode, and a balance is an accident.
+every layer the factor is 25. So gradients vanish or explode, and stay balanced only by accident.
 
 References:
     Note 003, "Back propagation: problems with vanishing gradient"; Nielsen, Neural Networks and Deep
@@ -38,7 +38,7 @@ from experiments.core.errors import describe
 
 @dataclass(frozen=True)
 class ChainTerm:
-    """One layer of the chain: its numbers, and its part in the product.
+    """One layer of the chain: its values, and its factor in the product.
 
     Attributes:
         layer: l, from 1.
@@ -47,11 +47,11 @@ class ChainTerm:
         z: w a_{l-1} + b.
         a: sigma(z).
         derivative: sigma'(z).
-        factor: what the layer contributes to df/dw_1: x sigma'(z) for l = 1, else w sigma'(z).
-        log10_product: log10 |df/dw_1| of the chain up to this layer: the factors 1 .. l multiplied.
-        gradient_w: df/dw_l; 0 or infinite where it is beyond the floats.
-        log10_gradient_w: log10 |df/dw_l|, finite there too; -inf where a factor is exactly 0, or a
-            sigma' is below float64.
+        factor: the factor of this layer in df/dw_1: x sigma'(z) for l = 1, else w sigma'(z).
+        log10_product: log10 of |product of the factors 1 .. l|, which is df/dw_1 of the chain up to here.
+        gradient_w: df/dw_l; 0 or infinite where it is outside the range of floats.
+        log10_gradient_w: log10 |df/dw_l|, finite even there; -inf where a factor is exactly 0 or a
+            sigma' underflows in float64.
     """
 
     layer: int
@@ -80,17 +80,17 @@ def scalar_chain(
         weights: w_1, ..., w_L, a sequence or a vector.
         biases: b_1, ..., b_L, likewise.
         activation: sigma of every layer but the last.
-        output_activation: sigma_L; None means the same as the others. The note's f has Identity().
+        output_activation: sigma_L; None is ``activation``. The note's f uses Identity().
 
     Returns:
         One term per layer; ``terms[-1].a`` is f and ``terms[0].gradient_w`` is df/dw_1.
 
     Raises:
-        ValueError: without layers, with unequal numbers of weights and biases, numbers that are not
-            finite, or an activation without a derivative.
+        ValueError: for no layers, unequal numbers of weights and biases, a number that is not finite, or
+            an activation without a derivative.
 
     Example:
-        Nielsen's exploding chain, w = 100 and z = 0 everywhere:
+        The exploding chain of Nielsen, with w = 100 and z = 0 everywhere:
 
         >>> from experiments.activations import Sigmoid
         >>> terms = scalar_chain(0.5, [100.0] * 4, [-50.0] * 4, Sigmoid())
@@ -101,7 +101,7 @@ def scalar_chain(
     weights, biases = require_numbers("weights", weights), require_numbers("biases", biases)
     if not weights or len(weights) != len(biases):
         found = f"{len(weights)} weights and {len(biases)} biases"
-        remedy = "give two lists of one length, from 1"
+        remedy = "give two lists of the same length, at least 1"
         raise ValueError(describe(found, "one of each for every layer", remedy))
     output_activation = activation if output_activation is None else output_activation
     require_activation(activation)
@@ -115,11 +115,11 @@ def scalar_chain(
         derivatives.append(float(sigma.derivative(at_z)))
     multipliers = [x, *weights[1:]]
     factors = [m * derivative for m, derivative in zip(multipliers, derivatives, strict=True)]
-    # not from ``factors``: w of 1e-200 and sigma' of 1e-200 have a product, but not as a float
+    # products of the pairs and not of ``factors``, which may underflow: w = 1e-200, sigma' = 1e-200
     pairs = list(zip(multipliers, derivatives, strict=True))
-    up_to = list(accumulate(pairs, _Product.times, initial=_Product()))
-    above = list(accumulate(pairs[:0:-1], _Product.times, initial=_Product()))[::-1]
-    gradients = [above[k].times((a[k], derivatives[k])) for k in range(len(weights))]
+    products_from_input = list(accumulate(pairs, _Product.times, initial=_Product()))
+    products_from_output = list(accumulate(pairs[:0:-1], _Product.times, initial=_Product()))[::-1]
+    gradients = [products_from_output[k].times((a[k], derivatives[k])) for k in range(len(weights))]
     return tuple(
         ChainTerm(
             layer=k + 1,
@@ -129,7 +129,7 @@ def scalar_chain(
             a=a[k + 1],
             derivative=derivatives[k],
             factor=factors[k],
-            log10_product=up_to[k + 1].log10,
+            log10_product=products_from_input[k + 1].log10,
             gradient_w=gradients[k].rounded,
             log10_gradient_w=gradients[k].log10,
         )
@@ -140,7 +140,7 @@ def scalar_chain(
 def active_window(w: float) -> float:
     """Width of the inputs a for which a sigmoid neuron has |w sigma'(w a + b)| >= 1; 0 if |w| < 4.
 
-    It does not depend on b, which only moves the window.
+    It does not depend on b, which only shifts the window.
 
     Raises:
         ValueError: if w is not finite.
@@ -152,12 +152,12 @@ def active_window(w: float) -> float:
     (w,) = require_numbers("w", [w])
     if abs(w) <= 4:
         return 0.0
-    # artanh(r), r = sqrt(1 - 4/|w|), in a form for which r may round to 1
+    # artanh(r) with r = sqrt(1 - 4/|w|), written so that it stays finite where r rounds to 1
     return 4 / abs(w) * math.asinh(math.sqrt(abs(w) / 4 - 1))
 
 
 def widest_window() -> tuple[float, float]:
-    """(|w|, width) where ``active_window`` is widest: r artanh(r) = 1/2, by bisection.
+    """(|w|, width) at which ``active_window`` is widest, from r artanh(r) = 1/2 by bisection.
 
     Example:
         >>> w, width = widest_window()
@@ -172,7 +172,7 @@ def widest_window() -> tuple[float, float]:
 
 
 class _Product(NamedTuple):
-    """mantissa * 2^exponent: a product that may lie beyond the floats."""
+    """mantissa * 2^exponent: a product that may be outside the range of floats."""
 
     mantissa: float = 1.0
     exponent: int = 0
@@ -180,9 +180,9 @@ class _Product(NamedTuple):
     def times(self, factors: tuple[float, float]) -> "_Product":
         mantissa, exponent = self
         for factor in factors:
-            own, size = math.frexp(factor)
-            mantissa, carried = math.frexp(mantissa * own)
-            exponent += size + carried
+            factor_mantissa, factor_exponent = math.frexp(factor)
+            mantissa, carry = math.frexp(mantissa * factor_mantissa)
+            exponent += factor_exponent + carry
         return _Product(mantissa, exponent)
 
     @property

@@ -1,8 +1,8 @@
-"""What each way to the input gradient costs, counted in multiply-adds.
+"""The cost of each way to compute the input gradient, counted in multiply-adds.
 
-A multiply-add is one multiplication together with the addition that takes its result into a sum;
-scaling by a diagonal entry counts as one. The evaluation of sigma and sigma' is left out, being the
-same in every way: one of each per neuron.
+A multiply-add is one multiplication together with the addition of its result to a sum; scaling by a
+diagonal entry counts as one. The evaluation of sigma and sigma' is not counted, because every way needs
+one of each per neuron.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from experiments.core.whole import is_whole
 
 @dataclass(frozen=True)
 class MultiplyAdds:
-    """Multiply-adds for one example, the forward pass that every way needs included.
+    """Multiply-adds for one example, including the forward pass that every way needs.
 
     Attributes:
-        forward_pass: z^[2] .. z^[L] alone: sum of n_l n_{l-1}.
-        reverse: column form of note 001, n_L vectors through (W^[l])^T D^[l].
-        row: note 000 as written, with every matrix D^[l] W^[l] formed first.
+        forward_pass: z^[2] .. z^[L] only: the sum of n_l n_{l-1}.
+        reverse: the column form of note 001; n_L vectors pass through (W^[l])^T D^[l].
+        row: note 000 as written, where every matrix D^[l] W^[l] is formed first.
         forward_mode: J^[l] = D^[l] W^[l] J^[l-1], n_1 columns.
         finite_differences: central differences, 2 n_1 forward passes.
     """
@@ -50,7 +50,7 @@ def multiply_adds(widths: Sequence[SupportsIndex] | ndarray) -> MultiplyAdds:
         widths: (n_1, ..., n_L), as an MLP takes them.
 
     Raises:
-        ConfigurationError: for fewer than two widths, or one that is no integer from 1.
+        ConfigurationError: for fewer than two widths, or one that is not a positive integer.
 
     Example:
         A 100-dimensional input, three hidden layers of 100, one output:
@@ -65,7 +65,9 @@ def multiply_adds(widths: Sequence[SupportsIndex] | ndarray) -> MultiplyAdds:
     if len(widths) < 2 or not all(is_whole(n, 1) for n in widths):
         expected = "(n_1, ..., n_L), at least two positive whole numbers"
         raise ConfigurationError(
-            describe(f"widths={tuple(widths)}", expected, "give the net's widths, input first")
+            describe(
+                f"widths={tuple(widths)}", expected, "give the widths of the network, input first"
+            )
         )
     counts = [index(n) for n in widths]
     n_in, n_out = counts[0], counts[-1]

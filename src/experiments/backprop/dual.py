@@ -2,8 +2,9 @@ r"""Dual numbers: forward-mode automatic differentiation without a tape.
 
     x + x' eps  with  eps^2 = 0,        f(x + x' eps) = f(x) + f'(x) x' eps
 
-Every operation carries its tangent along, from the inputs on: v' = sum_i (dv/da_i) a_i'. One pass
-gives the derivative along one direction, so a Jacobian with n inputs takes n passes.
+Every operation computes its tangent together with its value, starting at the inputs:
+v' = sum_i (dv/da_i) a_i'. One pass gives the derivative in one direction, so a Jacobian with n inputs
+takes n passes.
 
 References:
     Note 003, "Automatic differentiation"; Baydin et al. (2018), section 3.1.
@@ -41,9 +42,9 @@ class Dual(Traced):
         values = [dual.value for dual in duals]
         value = operation.value(*values)
         partials = operation.partials(value, *values)
-        # what does not move adds nothing, even where its partial is not finite
-        moved = [p * d.tangent for p, d in zip(partials, duals, strict=True) if d.tangent != 0]
-        return Dual(value, sum(moved, 0.0))
+        # a tangent of 0 contributes nothing, even if its partial is not finite
+        terms = [p * d.tangent for p, d in zip(partials, duals, strict=True) if d.tangent != 0]
+        return Dual(value, sum(terms, 0.0))
 
     def __repr__(self) -> str:
         return f"Dual({self.value!r}, {self.tangent!r})"
@@ -52,16 +53,16 @@ class Dual(Traced):
 def forward_derivative(
     f: Callable[..., Traced | Real], x: Sequence[Real], direction: Sequence[Real]
 ) -> tuple[float, float]:
-    """(f(x), f'(x) direction): one forward pass.
+    """f(x) and the directional derivative f'(x) direction, in one forward pass.
 
     Args:
         f: a function of ``len(x)`` numbers, written with ordinary arithmetic and the functions of
             ``experiments.backprop.elementary``.
-        x: where.
+        x: the point.
         direction: the tangent of every input.
 
     Raises:
-        ValueError: if x and direction differ in length, or a number of them is not finite.
+        ValueError: if x and direction differ in length, or contain a number that is not finite.
 
     Example:
         >>> from experiments.backprop.elementary import exp

@@ -1,7 +1,8 @@
-r"""Elementary operations on scalars: a value and the partial derivatives, one line each.
+r"""Elementary operations on scalars: value and partial derivatives, one line each.
 
-A program is a chain of such operations. Automatic differentiation needs nothing else: dual numbers
-(``dual.py``) multiply the partials from the inputs on, the tape (``tape.py``) from the output back.
+A program is a sequence of such operations. Automatic differentiation needs nothing else: dual numbers
+(``dual.py``) multiply the partials from the inputs to the output, the tape (``tape.py``) from the output
+back to the inputs.
 
     v = op(a, b),    op.partials(v, a, b) = (dv/da, dv/db)
 """
@@ -13,23 +14,23 @@ from dataclasses import dataclass
 
 from experiments.core.errors import describe
 
-#: a plain number; constants of a program are often written as integers
+#: a plain number; the constants of a program are often integers
 Real = float | int
 
 
 @dataclass(frozen=True)
 class Elementary:
-    """One operation: how it is written, its value, and its partials, given value and operands."""
+    """One operation: its notation, its value, and its partials as a function of value and operands."""
 
     pattern: str
     function: Callable[..., float]
     derivative: Callable[..., tuple[float, ...]]
 
     def value(self, *operands: float) -> float:
-        """The operation's value; too large for a float is infinity, an outcome and not an error.
+        """The value of the operation; a value that is too large for a float is infinity, not an error.
 
         Raises:
-            ValueError: outside the operation's domain (the root or logarithm of a negative number).
+            ValueError: outside the domain of the operation (the root or logarithm of a negative number).
         """
         try:
             return self.function(*operands)
@@ -50,7 +51,7 @@ class Elementary:
             raise self._outside("where its derivative exists", operands) from error
 
     def written(self, *operands: str) -> str:
-        """The operation as a reader writes it, for instance ``exp(v_1)``."""
+        """The operation in usual notation, for instance ``exp(v_1)``."""
         return self.pattern.format(*operands)
 
     def _outside(self, where: str, operands: tuple[float, ...]) -> ValueError:
@@ -66,8 +67,8 @@ def _power(a: float, n: float) -> float:
 
 
 def _power_partials(v: float, a: float, n: float) -> tuple[float, float]:
-    # a^n with a <= 0 has no derivative by its exponent; a constant exponent never asks for it
-    # and a^0 is the constant 1, at 0 too
+    # a^n with a <= 0 has no derivative in n: NaN, which is not used where the exponent is constant;
+    # a^0 is the constant 1, also at a = 0
     return n * _power(a, n - 1) if n else 0.0, v * math.log(a) if a > 0 else math.nan
 
 
@@ -84,7 +85,7 @@ COS = Elementary("cos({})", math.cos, lambda _, a: (-math.sin(a),))
 
 
 class Traced(ABC):
-    """Arithmetic that reports every operation: a float, a dual number and a tape node look alike."""
+    """A number whose arithmetic is differentiated; dual numbers and tape nodes are subclasses."""
 
     @property
     @abstractmethod
@@ -93,7 +94,7 @@ class Traced(ABC):
 
     @abstractmethod
     def apply(self, operation: Elementary, *operands: "Traced | Real") -> "Traced":
-        """The operation's result, with whatever this kind of number carries along."""
+        """The result of the operation, as a number of the same kind."""
 
     def __add__(self, other: "Traced | Real") -> "Traced":
         return self.apply(ADD, self, other)

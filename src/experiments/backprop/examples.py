@@ -1,4 +1,4 @@
-"""Which examples a step of gradient descent sees: all of them, one drawn at random, or a batch."""
+"""The examples of each step of gradient descent: all of them, one drawn at random, or a batch."""
 
 from collections.abc import Iterator, Sequence
 from operator import index
@@ -11,15 +11,16 @@ from torch import Tensor
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.whole import is_whole
 
-#: examples drawn at a time for one run; changes the speed and nothing else
+#: number of examples drawn in advance for each run; affects only the speed
 AHEAD = 1024
 
 
 def batch_of(method: str, examples: int, batch_size: SupportsIndex | None) -> int:
-    """Examples in one step.
+    """The number of examples in one step.
 
     Raises:
-        ConfigurationError: for an unknown method, or a batch size where it has no meaning.
+        ConfigurationError: for an unknown method, or a batch size that is missing, out of range, or not
+            used by the method.
     """
     if method not in ("full", "stochastic", "mini-batch"):
         expected = "'full', 'stochastic' or 'mini-batch'"
@@ -28,7 +29,7 @@ def batch_of(method: str, examples: int, batch_size: SupportsIndex | None) -> in
         )
     if (batch_size is not None) != (method == "mini-batch"):
         expected = "a batch_size with method='mini-batch', and only there"
-        remedy = "give for instance method='mini-batch', batch_size=32"
+        remedy = "give method='mini-batch', batch_size=32, for instance"
         raise ConfigurationError(
             describe(f"batch_size={batch_size} with method={method!r}", expected, remedy)
         )
@@ -36,7 +37,7 @@ def batch_of(method: str, examples: int, batch_size: SupportsIndex | None) -> in
         return examples if method == "full" else 1
     if not is_whole(batch_size, 1) or index(batch_size) > examples:
         expected = f"1 to {examples}, the number of examples"
-        remedy = "give batch_size a whole number of that range"
+        remedy = "give a whole number in this range"
         raise ConfigurationError(describe(f"batch_size={batch_size!r}", expected, remedy))
     return index(batch_size)
 
@@ -44,16 +45,16 @@ def batch_of(method: str, examples: int, batch_size: SupportsIndex | None) -> in
 def drawn(
     method: str, examples: int, batch: int, generators: Sequence[torch.Generator]
 ) -> Iterator[Int[Tensor, "steps runs batch"]]:
-    """Endless indices of examples, a few steps at a time, every run from its own generator.
+    """An endless sequence of example indices, some steps at a time, from one generator per run.
 
-    ``stochastic`` draws one example with replacement a step. ``mini-batch`` shuffles the examples at
-    the beginning of every epoch and goes through them; the last batch of an epoch is smaller where
-    the batch size does not divide their number.
+    ``stochastic`` draws one example per step, with replacement. ``mini-batch`` shuffles the examples at
+    the beginning of every epoch and goes through them in order; the last batch of an epoch is smaller if
+    the batch size does not divide the number of examples.
 
     Args:
         method: "stochastic" or "mini-batch".
-        examples: how many there are.
-        batch: how many a step takes.
+        examples: total number of examples.
+        batch: number of examples per step.
         generators: one per run.
 
     Example:
@@ -74,11 +75,11 @@ def drawn(
 def gathered(
     indices: Int[Tensor, "steps runs batch"], x: Tensor, t: Tensor, stacked: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The examples behind the indices, step by step; one network has no run axis."""
+    """The examples with these indices, step by step; without a run axis unless ``stacked``."""
     if not stacked:
         indices = indices.squeeze(1)
     indices = indices.to(x.device)
-    # a step of a small network takes as long as one look-up, so several are looked up together
-    together = max(1, 2**20 // (x[0].numel() * indices[0].numel()))
-    for part in indices.split(together):
+    # one indexing call takes as long as a step of a small network, so it serves several steps
+    steps_per_call = max(1, 2**20 // (x[0].numel() * indices[0].numel()))
+    for part in indices.split(steps_per_call):
         yield from zip(x[part].unbind(0), t[part].unbind(0), strict=True)

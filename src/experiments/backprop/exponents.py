@@ -1,9 +1,9 @@
-r"""Numbers outside the range of floats: a mantissa tensor and a power-of-two exponent.
+r"""Numbers outside the range of floats: a tensor of mantissas and a power-of-two exponent.
 
     true value = mantissa * 2^exponent
 
-Multiplying by a power of two only moves a float's exponent, so rescaling adds no rounding. The
-exponent is a float64 tensor that holds an integer (exact up to 2^53), one per run.
+Multiplication by a power of two changes only the exponent of a float, so rescaling adds no rounding. The
+exponent is stored as a float64 tensor of integers (exact up to 2^53), one per run.
 """
 
 import math
@@ -17,7 +17,7 @@ from experiments.core.reductions import norms
 
 LOG10_2 = math.log10(2.0)
 
-#: powers of two up to this exponent are normal float64 numbers, and so are their inverses
+#: up to this exponent, powers of two and their inverses are normal float64 numbers
 LARGEST_STEP = 1000
 
 
@@ -30,9 +30,8 @@ class Scaled:
 
     @cached_property
     def norm(self) -> Tensor:
-        """The Frobenius norm of the mantissa, (*runs, 1, 1), whatever its size."""
-        found = norms(self.mantissa.reshape(self.exponent.numel(), -1))
-        return found.view(self.exponent.shape)
+        """The Frobenius norm of the mantissa, (*runs, 1, 1), free of under- and overflow."""
+        return norms(self.mantissa.reshape(self.exponent.numel(), -1)).view(self.exponent.shape)
 
     @property
     def log10_norm(self) -> Tensor:
@@ -40,9 +39,9 @@ class Scaled:
         return (self.norm.log10() + self.exponent * LOG10_2).squeeze((-2, -1))
 
     def lies_within(self, low: int, high: int) -> bool:
-        """Whether every run's mantissa is all 0, or has a norm between 2^low and 2^high."""
-        size = self.norm
-        return bool(((size == 0) | (size > 2.0**low) & (size < 2.0**high)).all())
+        """Whether the norm of the mantissa is 0 or between 2^low and 2^high, in every run."""
+        norm = self.norm
+        return bool(((norm == 0) | (norm > 2.0**low) & (norm < 2.0**high)).all())
 
 
 def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:
@@ -50,11 +49,11 @@ def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:
 
     Args:
         values: float64.
-        dims: how many of the last axes share one exponent.
+        dims: number of trailing axes that share one exponent.
 
     Returns:
-        (mantissa, exponent) with values = mantissa * 2^exponent; the exponent keeps the shared axes
-        with length 1. Zeros keep exponent 0; what is not finite stays so.
+        (mantissa, exponent) with values = mantissa * 2^exponent; the shared axes of the exponent have
+        length 1. The exponent is 0 where all values are 0 or one is not finite.
 
     Example:
         >>> normalised(torch.tensor([3.0, -12.0], dtype=torch.float64), dims=1)
@@ -67,9 +66,9 @@ def normalised(values: Tensor, dims: int) -> tuple[Tensor, Tensor]:
 
 
 def scaled(values: Tensor, exponent: Tensor) -> Tensor:
-    """values * 2^exponent for float64 values, without an intermediate over- or underflow.
+    """values * 2^exponent for float64 values, without intermediate over- or underflow.
 
-    A result beyond the floats is infinite or 0, as it should be, and 0 * 2^e is 0 for every e.
+    A result outside the range of floats is infinite or 0; 0 * 2^e is 0 for every e.
     """
     while bool(exponent.any()):
         step = exponent.clamp(-LARGEST_STEP, LARGEST_STEP)
@@ -79,6 +78,6 @@ def scaled(values: Tensor, exponent: Tensor) -> Tensor:
 
 
 def _power_of_two(exponent: Tensor) -> Tensor:
-    """2^exponent from its bit pattern: exp2 does not promise the last bit on every device."""
+    """2^exponent from its bit pattern, because exp2 is not exact on every device."""
     power: Tensor = ((exponent.long() + 1023) << 52).view(torch.float64)
     return power

@@ -1,4 +1,4 @@
-"""A network whose parameters lie in one buffer for a while: an update is then one operation."""
+"""A network with all parameters in one buffer, so that an update is a single operation."""
 
 import math
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ class FlatNetwork:
         values: (P,) or (R, P); the network's parameters are views of it.
         gradients: the same shape.
         weight_gradients: views of ``gradients``, in the shapes of W^[l].
-        bias_gradients: likewise, of b^[l].
-        weight_count: how many numbers of a row are weights.
+        bias_gradients: views of ``gradients``, in the shapes of b^[l].
+        weight_count: number of weights in a row.
     """
 
     values: Tensor
@@ -32,28 +32,28 @@ class FlatNetwork:
 
 @contextmanager
 def flattened(net: MLP) -> Iterator[FlatNetwork]:
-    """Lay the parameters into one buffer; afterwards they are back in their own memory, updated."""
+    """Move the parameters into one buffer, and their updated values back at the end of the block."""
     parameters = [*net.weights, *net.biases]
     axis = 0 if net.runs is None else 1
     shapes = [parameter.shape[axis:] for parameter in parameters]
-    homes = [parameter.data for parameter in parameters]
-    values = torch.cat([home.flatten(axis) for home in homes], dim=-1)
+    originals = [parameter.data for parameter in parameters]
+    values = torch.cat([original.flatten(axis) for original in originals], dim=-1)
     gradients = torch.zeros_like(values)
-    depth = len(net.weights)
-    into = _cut(gradients, shapes)
+    count = len(net.weights)
+    gradient_views = _cut(gradients, shapes)
     for parameter, view in zip(parameters, _cut(values, shapes), strict=True):
         parameter.data = view
     try:
         yield FlatNetwork(
             values,
             gradients,
-            into[:depth],
-            into[depth:],
-            weight_count=sum(math.prod(shape) for shape in shapes[:depth]),
+            gradient_views[:count],
+            gradient_views[count:],
+            weight_count=sum(math.prod(shape) for shape in shapes[:count]),
         )
     finally:
-        for parameter, home in zip(parameters, homes, strict=True):
-            parameter.data = home.copy_(parameter.data)
+        for parameter, original in zip(parameters, originals, strict=True):
+            parameter.data = original.copy_(parameter.data)
 
 
 def _cut(buffer: Tensor, shapes: list[torch.Size]) -> list[Tensor]:

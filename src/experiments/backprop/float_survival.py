@@ -1,4 +1,4 @@
-"""What floats make of a gradient: which entries survive, and what the others were lost to."""
+"""Which entries of a gradient survive in floats, and why the others are lost."""
 
 from dataclasses import dataclass
 
@@ -23,16 +23,16 @@ from experiments.models import MLP
 
 @dataclass(frozen=True)
 class Survival:
-    """Shares of one layer's gradient entries, each () or (R,), float64; they sum to 1.
+    """Shares of the gradient entries of one layer, each () or (R,), float64; they sum to 1.
 
     Attributes:
-        kept: not zero in plain floats, whichever rule computes sigma'.
-        rounded_rule: alive under the exact derivative, exactly 0 under torch's own rule, which
-            rebuilds sigma' from the rounded output.
-        underflow: exactly 0 in plain floats under either rule, although the true value is not; also
-            where one sigma' or loss slope is below float64, and ``scaled_backpropagate`` has 0.
+        kept: not zero in plain floats, with either rule for sigma'.
+        rounded_rule: not zero with the exact derivative, exactly 0 with torch's own rule, which computes
+            sigma' from the rounded output.
+        underflow: exactly 0 in plain floats with either rule, although the true value is not; also
+            where a sigma' or loss slope underflows in float64, so that ``scaled_backpropagate`` gives 0.
         overflow: not finite in plain floats.
-        zero: truly 0: behind a dead ReLU or a weight that is 0, or a sum that cancels exactly.
+        zero: mathematically 0: behind a dead ReLU or a zero weight, or a sum that cancels exactly.
     """
 
     kept: Float64[Tensor, "*runs"]
@@ -44,7 +44,7 @@ class Survival:
 
 @dataclass(frozen=True)
 class GradientSurvival:
-    """Survival of the entries of delta^[l] and of dC/dW^[l]; lists run over l = 2 .. L."""
+    """Survival of the entries of delta^[l] and of dC/dW^[l]; lists over l = 2 .. L."""
 
     deltas: list[Survival]
     weight_gradients: list[Survival]
@@ -54,31 +54,31 @@ class GradientSurvival:
 def survival(
     net: MLP, x: Shaped[Tensor, "..."], t: Shaped[Tensor, "..."], loss: Loss
 ) -> GradientSurvival:
-    """Compare the network's own floats, under both derivative rules, with the true gradient.
+    """Compare the gradient in the network's floats, under both derivative rules, with the true one.
 
-    The true gradient is that of ``scaled_backpropagate``; which of its zeros are underflow is read
-    off the factors they are made of. Nothing is said about digits: an entry that is not 0 counts as
-    kept even where it is a subnormal number with few of them.
+    The true gradient is that of ``scaled_backpropagate``; its factors show which of its zeros are due to
+    underflow. Precision is not considered: an entry that is not 0 counts as kept, even if it is a
+    subnormal number with few digits.
 
     Args:
-        net: one network or a stack of R; its float type is the one that is judged.
+        net: one network or a stack of R; the comparison is for its float type.
         x: (batch, n_1), shared by all runs, or (R, batch, n_1).
-        t: targets as the loss takes them.
+        t: targets in the form that the loss accepts.
         loss: any loss.
 
     Raises:
         ValueError: for input or targets that do not fit.
 
     Example:
-        A neuron at z = 20 in float32: torch's sigma' is 0, the exact one 2e-9:
+        A neuron at z = 20 in float32, where torch's sigma' is 0 and the exact one 2e-9:
 
         >>> from experiments.activations import Sigmoid
         >>> from experiments.initializers import Glorot
         >>> from experiments.losses import HalfSquaredError
         >>> net = MLP((1, 1, 1), Sigmoid(), Glorot(), seed=0)
         >>> _ = net.weights[0].data.fill_(20.0)
-        >>> found = survival(net, torch.ones(1, 1), torch.zeros(1, 1), HalfSquaredError())
-        >>> float(found.deltas[0].rounded_rule), float(found.deltas[1].kept)
+        >>> result = survival(net, torch.ones(1, 1), torch.zeros(1, 1), HalfSquaredError())
+        >>> float(result.deltas[0].rounded_rule), float(result.deltas[1].kept)
         (1.0, 1.0)
     """
     x = require_input(net, x)
@@ -94,15 +94,10 @@ def survival(
     )
     deltas, weight_gradients = _truly_nonzero(true, layers, t, loss)
     return GradientSurvival(
-        deltas=[
-            _compared(*three) for three in zip(deltas, exact.deltas, native.deltas, strict=True)
-        ],
-        weight_gradients=[
-            _compared(*three)
-            for three in zip(
-                weight_gradients, exact.weight_gradients, native.weight_gradients, strict=True
-            )
-        ],
+        deltas=list(map(_compared, deltas, exact.deltas, native.deltas)),
+        weight_gradients=list(
+            map(_compared, weight_gradients, exact.weight_gradients, native.weight_gradients)
+        ),
     )
 
 
@@ -118,54 +113,55 @@ def _compared(nonzero: Tensor, exact: Tensor, native: Tensor) -> Survival:
 
 @dataclass(frozen=True)
 class _Factor:
-    """Numbers as float64 has them (up to a power of two), and which are not 0 in truth."""
+    """A matrix in float64 (up to a power of two), and which of its entries are mathematically nonzero."""
 
-    held: Tensor
+    computed: Tensor
     nonzero: Tensor
 
     @property
     def transposed(self) -> "_Factor":
-        return _Factor(self.held.mT, self.nonzero.mT)
+        return _Factor(self.computed.mT, self.nonzero.mT)
 
 
 def _truly_nonzero(
     true: ScaledPass, layers: list[Layer], t: Tensor, loss: Loss
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Which entries of delta^[l] and of dC/dW^[l] are not 0 in truth, for l = 2 .. L."""
-    lost = [
-        _lost_slope(with_rule(layer.activation, "exact"), z.mantissa, derivative)
+    """Which entries of delta^[l] and of dC/dW^[l] are mathematically nonzero, for l = 2 .. L."""
+    underflowed = [
+        _underflowed_derivative(with_rule(layer.activation, "exact"), z.mantissa, derivative)
         for layer, z, derivative in zip(layers, true.z, true.derivatives, strict=True)
     ]
-    arrives = (true.slope.mantissa != 0) | _lost_loss_slope(true, t, loss)
+    grad_a_nonzero = (true.slope.mantissa != 0) | _underflowed_loss_slope(true, t, loss)
     deltas: list[Tensor] = []
     weight_gradients: list[Tensor] = []
     for k in reversed(range(len(layers))):
-        nonzero = arrives & ((true.derivatives[k] != 0) | lost[k])
+        nonzero = grad_a_nonzero & ((true.derivatives[k] != 0) | underflowed[k])
         delta = _Factor(true.deltas[k].mantissa, nonzero)
         a = true.a[k].mantissa
-        # where sigma' fell below the floats at a value of 0, sigma did so with it
-        a_prev = _Factor(a, (a != 0) | lost[k - 1] if k > 0 else a != 0)
+        # where sigma' underflowed and sigma is 0, sigma underflowed, too
+        a_prev = _Factor(a, (a != 0) | underflowed[k - 1] if k > 0 else a != 0)
         W = layers[k].W.double()
         deltas.insert(0, nonzero)
         weight_gradients.insert(0, _product_nonzero(delta.transposed, a_prev))
-        arrives = _product_nonzero(delta, _Factor(W, W != 0))
+        grad_a_nonzero = _product_nonzero(delta, _Factor(W, W != 0))
     return deltas, weight_gradients
 
 
 def _product_nonzero(left: _Factor, right: _Factor) -> Tensor:
-    """Which entries of left @ right are not 0 in truth; a sum of held terms may cancel exactly."""
+    """Which entries of left @ right are mathematically nonzero; a sum of nonzero terms may cancel."""
     terms = left.nonzero.double() @ right.nonzero.double()
-    held = (left.held != 0).double() @ (right.held != 0).double()
-    magnitude = left.held.abs() @ right.held.abs()
-    cancelled = (held == terms) & (magnitude > 0) & (left.held @ right.held == 0)
+    computed_terms = (left.computed != 0).double() @ (right.computed != 0).double()
+    magnitude = left.computed.abs() @ right.computed.abs()
+    product = left.computed @ right.computed
+    cancelled = (computed_terms == terms) & (magnitude > 0) & (product == 0)
     return (terms > 0) & ~cancelled
 
 
-def _lost_slope(activation: Activation, z: Tensor, derivative: Tensor) -> Tensor:
-    """Where sigma'(z) is 0 in float64 alone: not where sigma is constant, as in a dead ReLU.
+def _underflowed_derivative(activation: Activation, z: Tensor, derivative: Tensor) -> Tensor:
+    """Where sigma'(z) is 0 only because of underflow, and not because sigma is constant (a dead ReLU).
 
-    Between two kinks sigma is analytic: constant as a whole, or sigma' is not 0 at z. So it is asked
-    again near the kink (or 0), at most 1 away from it.
+    Between two kinks sigma is analytic: it is constant there, or its sigma' is not identically 0. So
+    sigma' is evaluated again at most 1 away from the nearest kink (or from 0).
     """
     kinks = z.new_tensor(activation.kinks or (0.0,))
     nearest = kinks[(z.unsqueeze(-1) - kinks).abs().argmin(-1)]
@@ -173,8 +169,8 @@ def _lost_slope(activation: Activation, z: Tensor, derivative: Tensor) -> Tensor
     return (derivative == 0) & (activation.derivative(near) != 0)
 
 
-def _lost_loss_slope(true: ScaledPass, t: Tensor, loss: Loss) -> Tensor:
-    """Where the loss's slope is 0 in float64 alone: a saturated link, or an output lost at t = 0."""
+def _underflowed_loss_slope(true: ScaledPass, t: Tensor, loss: Loss) -> Tensor:
+    """Where the slope of the loss is 0 only by underflow: a saturated link, or a tiny output at t = 0."""
     outputs, slope = true.a[-1], true.slope.mantissa
     if loss.link == "identity":
         plain = scaled(outputs.mantissa, outputs.exponent)

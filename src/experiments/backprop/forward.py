@@ -1,4 +1,4 @@
-"""The forward pass that stores z and a, as every algorithm of the notes begins."""
+"""The forward pass that stores every z and a: the first step of every algorithm in the notes."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class ForwardPass:
 
     Attributes:
         z: entry k is z^[k+2], (batch, n) or (R, batch, n).
-        a: entry k is a^[k+2], likewise; the last is the network's output.
+        a: entry k is a^[k+2], of the same shapes; the last is the output of the network.
     """
 
     z: list[Float[Tensor, "*runs batch _"]]
@@ -36,7 +36,7 @@ def forward_pass(net: MLP, x: Shaped[Tensor, "..."]) -> ForwardPass:
         x: (batch, n_1), shared by all runs, or (R, batch, n_1).
 
     Returns:
-        Plain tensors without a graph.
+        Tensors without an autograd graph.
 
     Raises:
         ValueError: for input that does not fit the network (``experiments.backprop.admission``).
@@ -57,7 +57,7 @@ def forward_pass(net: MLP, x: Shaped[Tensor, "..."]) -> ForwardPass:
 
 
 def stored_pass(layers: list[Layer], x: Tensor) -> ForwardPass:
-    """The same on layers and input that are known to fit."""
+    """``forward_pass`` for layers and input that were already checked."""
     z: list[Tensor] = []
     a: list[Tensor] = []
     for layer in layers:

@@ -1,4 +1,4 @@
-"""What backpropagation returns."""
+"""The result of backpropagation: cost and gradients."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from torch import Tensor
 class Backpropagation:
     """Cost and gradients of one pass; lists run over the layers with weights, l = 2 .. L.
 
-    Everything belongs to the mean cost C over the batch, so the sums over examples are already
-    divided: ``deltas[k]`` is dC/dz^[k+2], 1/batch included.
+    All gradients are those of C, the mean cost over the batch: ``deltas[k]`` is dC/dz^[k+2] and includes
+    the factor 1/batch.
 
     Attributes:
         loss: C, () or (R,).
         deltas: dC/dz^[l], (batch, n) or (R, batch, n).
         weight_gradients: dC/dW^[l], the shape of W^[l].
         bias_gradients: dC/db^[l], the shape of b^[l].
-        activation_gradients: dC/da^[l-1], (batch, n_prev) or (R, batch, n_prev), the first of which
-            is dC/dx; None unless asked for.
+        activation_gradients: dC/da^[l-1], (batch, n_prev) or (R, batch, n_prev); the first entry is
+            dC/dx. None unless requested.
     """
 
     loss: Float[Tensor, "*runs"]

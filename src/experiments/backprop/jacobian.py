@@ -1,12 +1,12 @@
-r"""The Jacobian da^[L]/dx, its partial products, and how badly they are conditioned.
+r"""The Jacobian da^[L]/dx, its partial products and their condition numbers.
 
     J^[l] = D^[l] W^[l] ... D^[2] W^[2] = da^[l]/dx,    n_l x n_1
     J^[1] = I,    J^[l] = D^[l] W^[l] J^[l-1]                               forward mode
     G = D^[L],    G <- (G W^[l]) D^[l-1],    J^[L] = G W^[2]                reverse mode
 
-The singular values of J^[l] say by how much layer l stretches a small change of the input. They
-spread exponentially with depth; the products are therefore rescaled by powers of two (which adds no
-rounding), so that neither end leaves the range of floats.
+The singular values of J^[l] tell by how much layers 2 .. l stretch a small change of the input. They
+spread exponentially with depth. The products are therefore rescaled by powers of two, which adds no
+rounding, so that neither end leaves the range of floats.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class PartialProduct:
         layer: the notes' l, from 2.
         log10_singular_values: descending, (batch, m) or (R, batch, m), m = min(n_l, n_1); float64. -inf
             for a value of 0, NaN where J^[l] is not finite.
-        log10_condition: log10 of the largest over the smallest; infinite where the smallest is 0.
-        resolved: which singular values stand above the product's own rounding error, about
-            l eps times the largest; the others are noise of the arithmetic.
+        log10_condition: log10 of (largest / smallest); infinite where the smallest is 0.
+        resolved: which singular values exceed the rounding error of the product, about l eps times the
+            largest; the others are rounding noise.
     """
 
     layer: int
@@ -93,7 +93,7 @@ def forward_products(
 def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]:
     """Singular values and condition of D^[l] W^[l] ... D^[2] W^[2], for l = 2 .. L.
 
-    Computed in float64 from the input on, whatever the network's type.
+    Everything is computed in float64, whatever the type of the network.
 
     Raises:
         ValueError: if the input does not fit.
@@ -106,7 +106,7 @@ def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]
         [0.0, 0.0]
     """
     x = require_input(net, x)
-    found = []
+    partials = []
     with torch.no_grad():
         layers = [Layer(W.double(), b.double(), sigma) for W, b, sigma in layers_of(net)]
         diagonals = _diagonals(layers, x.double())
@@ -116,8 +116,8 @@ def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]
             stretched = W.unsqueeze(-3) if product is None else _weight_times(W, product)
             product, shift = normalised(d.unsqueeze(-1) * stretched, dims=2)
             exponent = exponent + shift
-            found.append(_conditioned(number, product, exponent))
-    return found
+            partials.append(_conditioned(number, product, exponent))
+    return partials
 
 
 def _conditioned(number: int, product: Tensor, exponent: Tensor) -> PartialProduct:
@@ -145,7 +145,7 @@ def _diagonals(layers: list[Layer], a: Tensor) -> list[Tensor]:
 
 
 def _times_weight(G: Tensor, W: Tensor) -> Tensor:
-    """G W for every example: one product with all examples' rows, not one copy of W for each."""
+    """G W for every example: the rows of all examples in one product, which does not copy W."""
     product: Tensor = (G.flatten(-3, -2) @ W).unflatten(-2, G.shape[-3:-1])
     return product
 

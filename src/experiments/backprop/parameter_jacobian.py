@@ -1,10 +1,10 @@
-r"""How every output moves with every parameter, example by example.
+r"""The Jacobian of the outputs in the parameters, example by example.
 
     G = D^[L]                                        n_L x n_L
     da_i^[L]/dW_jk^[l] = G_ij a_k^[l-1],    da_i^[L]/db_j^[l] = G_ij,    G <- (G W^[l]) D^[l-1]
 
-G is the matrix of the input Jacobian's reverse mode, da^[L]/dz^[l]; a row of it, weighted by dC/da^[L], is
-delta^[l]. Nonlinear least squares asks for the rows before they are summed.
+G = da^[L]/dz^[l] is the matrix of the reverse mode for the input Jacobian. The sum of its rows, weighted by
+dC/da^[L], is delta^[l]; nonlinear least squares needs the rows before they are summed.
 """
 
 import torch
@@ -44,15 +44,15 @@ def parameter_jacobian(
     """
     x = require_input(net, x)
     with torch.no_grad():
-        layers, inputs, diagonals = layers_of(net), [x], []
+        layers, a, diagonals = layers_of(net), [x], []
         for layer in layers:
-            a, derivative = layer.evaluate(layer.affine(inputs[-1]))
-            inputs.append(a)
+            value, derivative = layer.evaluate(layer.affine(a[-1]))
+            a.append(value)
             diagonals.append(derivative)
         G = torch.diag_embed(diagonals[-1])
         columns = []
         for k in range(len(layers) - 1, -1, -1):
-            dW = G.unsqueeze(-1) * inputs[k][..., None, None, :]
+            dW = G.unsqueeze(-1) * a[k][..., None, None, :]
             columns += [G, dW.flatten(-2)]
             if k:
                 W = layers[k].W if net.runs is None else layers[k].W.unsqueeze(-3)

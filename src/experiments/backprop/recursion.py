@@ -26,7 +26,7 @@ def backpropagate(
     activation_gradients: bool = False,
     buffers: BackpropagationBuffers | None = None,
 ) -> Backpropagation:
-    r"""All gradients of the mean cost C, from the output back, by hand.
+    r"""All gradients of the mean cost C, computed by hand from the output back to the first layer.
 
     Formula (column vectors, one example; the code keeps one example per row)::
 
@@ -36,20 +36,20 @@ def backpropagate(
         dC/db^[l]   = delta^[l]                             grad_b = delta summed over the batch
         dC/da^[l-1] = (W^[l])^T delta^[l]                   delta @ W
 
-    with D^[l] = diag(sigma_l'(z^[l])) and C = 1/|D| sum_d C_d: the 1/batch enters once, at delta^[L],
-    and every activation may be another one.
+    with D^[l] = diag(sigma_l'(z^[l])) and C = 1/|D| sum_d C_d. The factor 1/batch enters once, at delta^[L].
+    Every layer may have a different activation.
 
     Args:
         net: one network or a stack of R.
         x: (batch, n_1), shared by all runs, or (R, batch, n_1).
-        t: targets as the loss takes them, with the run axis or shared.
-        loss: any loss; it maps the network's output through its own link.
-        activation_gradients: also return dC/da^[l-1] of every layer, the first of which is dC/dx.
+        t: targets in the form that the loss accepts, with the run axis or shared by all runs.
+        loss: any loss; it applies its own link to the output of the network.
+        activation_gradients: also return dC/da^[l-1] for every layer; the first entry is dC/dx.
         buffers: compute in these buffers and return views of them, which the next call overwrites.
-            Whether x is finite is then the caller's business: looking would make a device wait.
+            x is then not checked for NaN and infinity, because reading it would wait for the device.
 
     Returns:
-        Plain tensors; the numbers that autograd gives for the mean cost of every run.
+        Tensors without a graph, equal to what autograd computes for the mean cost of every run.
 
     Raises:
         ValueError: for input or targets that do not fit, or an activation without a derivative.
@@ -75,9 +75,12 @@ def backpropagate(
         require_targets(t)
         return stored_backpropagation(layers_of(net), x, t, loss, activation_gradients)
     if buffers.net is not net or activation_gradients:
-        found = "buffers of another network" if buffers.net is not net else "activation_gradients"
+        found = (
+            "buffers of another network" if buffers.net is not net else "activation_gradients=True"
+        )
         expected = "buffers made for this network, without dC/da"
-        raise ValueError(describe(found, expected, "leave buffers out, or make new ones"))
+        remedy = "call without buffers, or make BackpropagationBuffers for this network"
+        raise ValueError(describe(found, expected, remedy))
     return buffers.backpropagate(x, t, loss)
 
 
@@ -85,26 +88,26 @@ def backpropagate(
 def stored_backpropagation(
     layers: list[Layer], x: Tensor, t: Tensor, loss: Loss, activation_gradients: bool = False
 ) -> Backpropagation:
-    """The same on layers and input that are known to fit."""
+    """``backpropagate`` for layers and input that were already checked."""
     a, derivatives = [x], []
     for layer in layers:
-        above, derivative = layer.evaluate(layer.affine(a[-1]))
-        a.append(above)
+        value, derivative = layer.evaluate(layer.affine(a[-1]))
+        a.append(value)
         derivatives.append(derivative)
     cost, slope = loss.per_example_and_delta(a[-1], t)
     grad_a = slope / x.shape[-2]
     deltas: list[Tensor] = []
-    below: list[Tensor] = []
+    grads_a_prev: list[Tensor] = []
     for k in reversed(range(len(layers))):
         delta = grad_a * derivatives[k]
         deltas.insert(0, delta)
         if k > 0 or activation_gradients:
             grad_a = delta @ layers[k].W
-            below.insert(0, grad_a)
+            grads_a_prev.insert(0, grad_a)
     return Backpropagation(
         loss=cost.mean(-1),
         deltas=deltas,
         weight_gradients=[delta.mT @ a_prev for delta, a_prev in zip(deltas, a, strict=False)],
         bias_gradients=[delta.sum(-2) for delta in deltas],
-        activation_gradients=below if activation_gradients else None,
+        activation_gradients=grads_a_prev if activation_gradients else None,
     )

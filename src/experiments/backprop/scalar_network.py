@@ -1,8 +1,8 @@
-r"""A small network as a program of scalars, for the tape and for dual numbers.
+r"""A small network as a program of scalar operations, for the tape and for dual numbers.
 
     v = v + w_jk a_k,   ...,   a_j = sigma(v + b_j)
 
-Slow on purpose: every multiplication is one line of the trace table.
+Deliberately slow: every multiplication becomes one line of the trace table.
 """
 
 import torch
@@ -18,7 +18,7 @@ class ScalarNetwork:
 
     Args:
         net: one network (``runs=None``).
-        parameters: whether W and b are inputs of the program too, behind x in the order of
+        parameters: whether W and b are inputs of the program, too, after x and in the order of
             ``numbers``; otherwise they are constants.
 
     Raises:
@@ -50,21 +50,21 @@ class ScalarNetwork:
     def __call__(self, *inputs: Traced | Real) -> list[Traced | Real]:
         """a^[L], one number per output neuron."""
         n_in = len(self._weights[0][0])
-        wanted = n_in + (len(self.numbers) if self.parameters else 0)
-        if len(inputs) != wanted:
+        count = n_in + (len(self.numbers) if self.parameters else 0)
+        if len(inputs) != count:
             found = f"{len(inputs)} inputs"
-            raise ValueError(describe(found, f"{wanted} of them", "give x, then the parameters"))
-        a: list[Traced | Real] = list(inputs[:n_in])
-        given = iter(inputs[n_in:] if self.parameters else self.numbers)
+            raise ValueError(describe(found, f"{count} of them", "give x, then the parameters"))
+        a_prev: list[Traced | Real] = list(inputs[:n_in])
+        parameters = iter(inputs[n_in:] if self.parameters else self.numbers)
         for W, sigma in zip(self._weights, self._sigmas, strict=True):
-            neurons: list[Traced | Real] = []
+            a: list[Traced | Real] = []
             for _ in W:
-                z = next(given) * a[0]
-                for a_k in a[1:]:
-                    z = z + next(given) * a_k
-                neurons.append(evaluate(sigma, z + next(given)))
-            a = neurons
-        return a
+                z = next(parameters) * a_prev[0]
+                for a_k in a_prev[1:]:
+                    z = z + next(parameters) * a_k
+                a.append(evaluate(sigma, z + next(parameters)))
+            a_prev = a
+        return a_prev
 
 
 def _elementary(layer: Layer) -> Elementary:
@@ -76,5 +76,5 @@ def _elementary(layer: Layer) -> Elementary:
     def derivative(_: float, z: float) -> tuple[float]:
         return (float(layer.derivative(torch.tensor(z, dtype=torch.float64))),)
 
-    derivative(0.0, 0.0)  # a derivative that is missing is missed now, not called a kink later
+    derivative(0.0, 0.0)  # a missing derivative fails here, not as a kink during a sweep
     return Elementary(f"{type(layer.activation).__name__.lower()}({{}})", value, derivative)

@@ -1,30 +1,31 @@
-r"""Gradients smaller, or larger, than any float: the delta recursion with a carried exponent.
+r"""Gradients smaller or larger than any float: the delta recursion with an explicit exponent.
 
     delta^[l] = D^[l] (W^[l+1])^T delta^[l+1],    delta^[l] = mantissa * 2^exponent
 
-Where a layer's mantissa has left the middle of the floats' range it is brought back by a power of two,
-which adds no rounding, and the exponent is counted, one per run. A norm is then reported as its log10.
+When the mantissa of a layer becomes very small or very large, it is rescaled by a power of two, which
+adds no rounding, and the exponent is updated, one per run. Norms are reported as log10.
 
-The arithmetic is float64 and the derivative the exact one, whatever the network's own are: what is
-reported is the mathematical size of the gradient. What the network's floats make of it is the other
-half of the answer, and ``survival`` gives it.
+The arithmetic is float64 and the derivative the exact one, whatever type and rule the network uses: the
+result is the mathematical size of the gradient. What the network's own floats make of it is computed by
+``survival``.
 
-The forward pass carries an exponent too where it must and can: an activation that is positively
-homogeneous at the size reached (a ReLU network that explodes, a tanh network that dies out) passes
-powers of two through. Where it is not, a value beyond the floats is infinite, and says so.
+The forward pass has an exponent, too, where it needs one and the activation allows it: an activation that
+is positively homogeneous at the size that was reached (a ReLU network that explodes, a tanh network whose
+signal dies out) passes powers of two through. Otherwise, a value beyond the range of floats is infinite.
 
-Limits, each of them float64's:
+Limits, all of them due to float64:
 
-* A sigma'(z) below the floats is 0 and the log10 of its layer and all below -inf: beyond \|z\| = 745
-  for sigmoid, 372 for tanh. So is a loss slope: cross-entropies, and any sigmoid or softmax link,
-  when the answer is right by more than 745. ``survival`` calls such entries underflow, not zero.
-* The exponent is one per run, shared by its examples and neurons: what lies more than 2^1000 below
-  the largest of its layer may be 0, a bias too, and a neuron or example that is alive on that alone
-  is then taken for dead. Examples that far apart belong in separate calls. A weight below 2^-174
-  can also take an activation below the floats in one product.
-* A forward pass can be chaotic (tanh with sigma_w = 3: rounding has grown to the size of the
-  activations between depth 100 and 200). The norms are then right for the network as float64
-  computes it, which is no longer the trajectory of exact arithmetic.
+* A sigma'(z) that underflows is 0, and the log10 of its layer and of all layers below is -inf. This
+  happens beyond \|z\| = 745 for sigmoid and 372 for tanh. The slope of a loss can underflow, too: with
+  cross-entropies, and with any sigmoid or softmax link, if the answer is right by more than 745.
+  ``survival`` counts such entries as underflow, not as zero.
+* All examples and neurons of a run share one exponent. Values more than 2^1000 below the largest one of
+  their layer, including biases, may become 0, and a neuron or example that depends on them alone then
+  counts as dead. Pass examples that far apart in separate calls. A weight below 2^-174 can also make
+  an activation underflow in a single product.
+* A forward pass can be chaotic (tanh with sigma_w = 3: between depth 100 and 200 rounding errors grow to
+  the size of the activations). The norms are then those of the network as computed in float64, whose
+  trajectory is no longer that of exact arithmetic.
 """
 
 from collections.abc import Iterator
@@ -47,27 +48,27 @@ from experiments.core.activation import Activation, DerivativeRule
 from experiments.core.loss import Loss
 from experiments.models import MLP
 
-#: forward values keep their true size between 2^-LIMIT and 2^LIMIT
+#: forward values between 2^-LIMIT and 2^LIMIT are not rescaled
 LIMIT = 900
-#: mantissas of deltas have norms between 2^-REACH and 2^REACH, or are all 0
-REACH = 64
-#: sigma' is a normal number for all |z| below this, whatever the activation
-EVALUATED = 300.0
-#: how closely an activation must follow sigma(2z) = 2 sigma(z) to let an exponent pass
+#: mantissas of deltas are all 0, or have norms between 2^-DELTA_LIMIT and 2^DELTA_LIMIT
+DELTA_LIMIT = 64
+#: for |z| below this, sigma' is never subnormal, whatever the activation
+NORMAL_DERIVATIVE = 300.0
+#: how closely an activation must satisfy sigma(2z) = 2 sigma(z) to count as homogeneous
 TOLERANCE = 2.0**-40
 
 
 @dataclass(frozen=True)
 class ScaledBackpropagation:
-    """log10 of Frobenius norms, lists over the layers with weights; each () or (R,), float64.
+    """log10 of Frobenius norms; lists over the layers with weights, each entry () or (R,), float64.
 
     Attributes:
-        log10_delta_norms: of dC/dz^[l], over batch and neurons, 1/batch included.
+        log10_delta_norms: of dC/dz^[l], over batch and neurons, including the factor 1/batch.
         log10_weight_gradient_norms: of dC/dW^[l].
         log10_bias_gradient_norms: of dC/db^[l].
 
-    A gradient that is exactly 0 has log10 norm -inf, and so has one behind a single sigma' or loss
-    slope below float64 (the module's text has the limits; ``survival`` tells the two apart).
+    A gradient that is exactly 0 has log10 norm -inf; so does one in which a single sigma' or loss slope
+    underflows in float64 (see the limits above). ``survival`` distinguishes the two.
     """
 
     log10_delta_norms: list[Float64[Tensor, "*runs"]]
@@ -77,7 +78,7 @@ class ScaledBackpropagation:
 
 @dataclass(frozen=True)
 class ScaledPass:
-    """What the scaled recursion stores; lists over the layers with weights, ``a`` with x in front."""
+    """All results of the scaled recursion; lists over the layers with weights, and ``a[0]`` is x."""
 
     a: list[Scaled]
     deltas: list[Scaled]
@@ -89,12 +90,12 @@ class ScaledPass:
 def scaled_backpropagate(
     net: MLP, x: Shaped[Tensor, "..."], t: Shaped[Tensor, "..."], loss: Loss
 ) -> ScaledBackpropagation:
-    """log10 of the norms of ``backpropagate``'s gradients, finite where floats are 0 or infinite.
+    """log10 of the norms of the gradients of ``backpropagate``, also where floats are 0 or infinite.
 
     Args:
         net: one network or a stack of R.
         x: (batch, n_1), shared by all runs, or (R, batch, n_1).
-        t: targets as the loss takes them.
+        t: targets in the form that the loss accepts.
         loss: any loss.
 
     Raises:
@@ -107,8 +108,8 @@ def scaled_backpropagate(
         >>> from experiments.initializers import Glorot
         >>> from experiments.losses import HalfSquaredError
         >>> net = MLP((4, *[8] * 1000, 1), Sigmoid(), Glorot(), seed=0)
-        >>> found = scaled_backpropagate(net, torch.ones(3, 4), torch.zeros(3, 1), HalfSquaredError())
-        >>> -700 < found.log10_delta_norms[0] < -500
+        >>> norms = scaled_backpropagate(net, torch.ones(3, 4), torch.zeros(3, 1), HalfSquaredError())
+        >>> -700 < norms.log10_delta_norms[0] < -500
         tensor(True)
     """
     x = require_input(net, x)
@@ -119,36 +120,35 @@ def scaled_backpropagate(
 
 @torch.no_grad()
 def scaled_norms(layers: list[Layer], x: Tensor, t: Tensor, loss: Loss) -> ScaledBackpropagation:
-    """The same on layers and input that are known to fit.
+    """``scaled_backpropagate`` for layers and input that were already checked.
 
-    Of every layer only a and sigma' are kept on the way down: memory that is new costs more than the
-    products.
+    Only a and sigma' of every layer are stored: allocating more memory would cost more than the products.
     """
     layers = _exact(layers)
     a, derivatives = [_input(layers, x)], []
-    for _, above, derivative in _upward(layers, a[0]):
-        a.append(above)
+    for _, value, derivative in _forward(layers, a[0]):
+        a.append(value)
         derivatives.append(derivative)
     slope = _slope(loss, a[-1], t)
-    found = ScaledBackpropagation([], [], [])
-    for delta, a_prev in zip(_downward(layers, derivatives, slope), a[-2::-1], strict=True):
+    norms = ScaledBackpropagation([], [], [])
+    for delta, a_prev in zip(_backward(layers, derivatives, slope), a[-2::-1], strict=True):
         gradient = delta.mantissa.mT @ a_prev.mantissa
         bias_gradient = delta.mantissa.sum(-2, keepdim=True)
         exponent = delta.exponent + a_prev.exponent
-        found.log10_delta_norms.insert(0, delta.log10_norm)
-        found.log10_weight_gradient_norms.insert(0, Scaled(gradient, exponent).log10_norm)
-        found.log10_bias_gradient_norms.insert(0, Scaled(bias_gradient, delta.exponent).log10_norm)
-    return found
+        norms.log10_delta_norms.insert(0, delta.log10_norm)
+        norms.log10_weight_gradient_norms.insert(0, Scaled(gradient, exponent).log10_norm)
+        norms.log10_bias_gradient_norms.insert(0, Scaled(bias_gradient, delta.exponent).log10_norm)
+    return norms
 
 
 @torch.no_grad()
 def scaled_pass(layers: list[Layer], x: Tensor, t: Tensor, loss: Loss) -> ScaledPass:
-    """The recursion with everything it comes by."""
+    """The scaled recursion with all its intermediate results."""
     layers = _exact(layers)
     start = _input(layers, x)
-    z, a, derivatives = (list(part) for part in zip(*_upward(layers, start), strict=True))
+    z, a, derivatives = (list(part) for part in zip(*_forward(layers, start), strict=True))
     slope = _slope(loss, a[-1], t)
-    deltas = list(_downward(layers, derivatives, slope))
+    deltas = list(_backward(layers, derivatives, slope))
     return ScaledPass([start, *a], deltas[::-1], z, derivatives, slope)
 
 
@@ -162,53 +162,53 @@ def _input(layers: list[Layer], x: Tensor) -> Scaled:
     return Scaled(x, x.new_zeros((*runs, 1, 1)))
 
 
-def _upward(layers: list[Layer], a: Scaled) -> Iterator[tuple[Scaled, Scaled, Tensor]]:
+def _forward(layers: list[Layer], a: Scaled) -> Iterator[tuple[Scaled, Scaled, Tensor]]:
     """z, a and sigma'(z) of every layer, first to last."""
     for layer in layers:
-        z = _passing(layer.activation, _affine(layer, a))
-        above, derivative = _evaluated(layer, z.mantissa)
-        a = Scaled(above, z.exponent)
+        z = _rescaled(layer.activation, _affine(layer, a))
+        value, derivative = _evaluated(layer, z.mantissa)
+        a = Scaled(value, z.exponent)
         yield z, a, derivative
 
 
-def _downward(layers: list[Layer], derivatives: list[Tensor], slope: Scaled) -> Iterator[Scaled]:
+def _backward(layers: list[Layer], derivatives: list[Tensor], slope: Scaled) -> Iterator[Scaled]:
     """delta of every layer, last to first."""
     batch = slope.mantissa.shape[-2]
-    delta = _near(slope.mantissa / batch * derivatives[-1], slope.exponent)
+    delta = _normalised(slope.mantissa / batch * derivatives[-1], slope.exponent)
     yield delta
     for layer, derivative in zip(layers[:0:-1], derivatives[-2::-1], strict=True):
-        delta = _near((delta.mantissa @ layer.W) * derivative, delta.exponent)
+        delta = _normalised((delta.mantissa @ layer.W) * derivative, delta.exponent)
         yield delta
 
 
 def _evaluated(layer: Layer, z: Tensor) -> tuple[Tensor, Tensor]:
-    """sigma(z) and sigma'(z); together, which is quicker, where none of them can be subnormal."""
-    if bool(z.abs().max() < EVALUATED):
+    """sigma(z) and sigma'(z); in one call, which is faster, if neither can be subnormal."""
+    if bool(z.abs().max() < NORMAL_DERIVATIVE):
         return layer.evaluate(z)
     return layer.activation.value(z), layer.derivative(z)
 
 
 def with_rule(activation: Activation, rule: DerivativeRule) -> Activation:
-    """The same function with the other rule for its derivative."""
+    """The activation with this rule for its derivative."""
     twin = copy(activation)
     twin.rule = rule
     return twin
 
 
 def _affine(layer: Layer, a_prev: Scaled) -> Scaled:
-    """W a + b, at the exponent of W a; at 0 where b drowns a value too small, or W a is all 0."""
+    """W a + b with the exponent of a; with exponent 0 where b dominates tiny values, or W a = 0."""
     if not bool(a_prev.exponent.any()):
         return Scaled(layer.affine(a_prev.mantissa), a_prev.exponent)
     product = a_prev.mantissa @ layer.W.mT
     b = layer.b.unsqueeze(-2)
-    drowned = (a_prev.exponent < 0) & (b != 0).any(-1, keepdim=True)
-    # a layer that died keeps no size: its exponent would only drown b
-    exponent = torch.where(drowned | _all_zero(product), 0.0, a_prev.exponent)
+    bias_dominates = (a_prev.exponent < 0) & (b != 0).any(-1, keepdim=True)
+    # a layer that is all 0 has no size of its own: with its exponent, b would be lost
+    exponent = torch.where(bias_dominates | _all_zero(product), 0.0, a_prev.exponent)
     return Scaled(scaled(product, a_prev.exponent - exponent) + scaled(b, -exponent), exponent)
 
 
-def _passing(activation: Activation, z: Scaled) -> Scaled:
-    """z at its true size, or within 2^-LIMIT .. 2^LIMIT of it where sigma lets powers of two pass."""
+def _rescaled(activation: Activation, z: Scaled) -> Scaled:
+    """z with exponent 0 where possible, else rescaled into 2^-LIMIT .. 2^LIMIT if sigma is homogeneous."""
     if z.lies_within(-LIMIT, LIMIT) and not bool(z.exponent.any()):
         return z
     largest = z.mantissa.abs().amax((-2, -1), keepdim=True)
@@ -221,23 +221,24 @@ def _passing(activation: Activation, z: Scaled) -> Scaled:
 
 
 def _homogeneous(activation: Activation, z: Tensor) -> Tensor:
-    """Whether sigma(2z) = 2 sigma(z) and sigma'(2z) = sigma'(z), for every run."""
+    """Whether sigma(2z) = 2 sigma(z) and sigma'(2z) = sigma'(z), separately for every run."""
     return _close(activation.value(2 * z), 2 * activation.value(z)) & _close(
         activation.derivative(2 * z), activation.derivative(z)
     )
 
 
-def _close(found: Tensor, expected: Tensor) -> Tensor:
-    distance = (found - expected).abs().amax((-2, -1), keepdim=True)
+def _close(values: Tensor, expected: Tensor) -> Tensor:
+    distance = (values - expected).abs().amax((-2, -1), keepdim=True)
     return distance <= TOLERANCE * expected.abs().amax((-2, -1), keepdim=True)
 
 
 def _slope(loss: Loss, outputs: Scaled, t: Tensor) -> Scaled:
-    """delta^[L] at the output, for outputs that may be beyond the floats or below them.
+    """delta^[L] for outputs that may be too large or too small for floats.
 
-    There a loss either grows in proportion to the outputs (squared error; below, with targets 0)
-    or has reached its limit (a saturated link; the sign of an absolute error). Which of the two is
-    asked of the loss itself, at the size held; below, only for the entries that output 0 suits.
+    For such outputs the slope of a loss is either proportional to the outputs (squared error; for tiny
+    outputs, with targets 0) or has reached a limit (a saturated link; the sign of an absolute error).
+    Evaluating the loss at the mantissas and at half of them tells which. For tiny outputs this concerns
+    only the entries whose slope is 0 at output 0.
     """
     t = t.double() if t.is_floating_point() else t
     plain = scaled(outputs.mantissa, outputs.exponent)
@@ -246,16 +247,16 @@ def _slope(loss: Loss, outputs: Scaled, t: Tensor) -> Scaled:
     below = outputs.exponent < 0
     if not bool((beyond | below).any()):
         return Scaled(slope, torch.zeros_like(outputs.exponent))
-    asked = beyond | below & (loss.delta(torch.zeros_like(plain), t) == 0)
-    held = torch.where(asked, loss.delta(outputs.mantissa, t), 0.0)
-    half = torch.where(asked, loss.delta(outputs.mantissa / 2, t), 0.0)
-    settled = _close(held, half)
-    # an exponent is carried only if it is right for every entry that is not 0
-    whole = _all_zero(torch.where(asked, 0.0, slope))
-    grows = whole & ~settled & _close(held, 2 * half)
+    out_of_range = beyond | below & (loss.delta(torch.zeros_like(plain), t) == 0)
+    at_mantissa = torch.where(out_of_range, loss.delta(outputs.mantissa, t), 0.0)
+    at_half = torch.where(out_of_range, loss.delta(outputs.mantissa / 2, t), 0.0)
+    constant = _close(at_mantissa, at_half)
+    # the exponent applies to all entries, so all others must be 0
+    others_are_zero = _all_zero(torch.where(out_of_range, 0.0, slope))
+    proportional = others_are_zero & ~constant & _close(at_mantissa, 2 * at_half)
     return Scaled(
-        torch.where(asked & (grows | settled), held, slope),
-        torch.where(grows, outputs.exponent, 0.0),
+        torch.where(out_of_range & (proportional | constant), at_mantissa, slope),
+        torch.where(proportional, outputs.exponent, 0.0),
     )
 
 
@@ -263,10 +264,10 @@ def _all_zero(values: Tensor) -> Tensor:
     return (values == 0).all(-1, keepdim=True).all(-2, keepdim=True)
 
 
-def _near(values: Tensor, exponent: Tensor) -> Scaled:
-    """The same numbers, with a mantissa that is neither small nor large."""
-    found = Scaled(values, exponent)
-    if found.lies_within(-REACH, REACH):
-        return found
+def _normalised(values: Tensor, exponent: Tensor) -> Scaled:
+    """values * 2^exponent with a mantissa that is neither very small nor very large."""
+    unchanged = Scaled(values, exponent)
+    if unchanged.lies_within(-DELTA_LIMIT, DELTA_LIMIT):
+        return unchanged
     mantissa, shift = normalised(values, dims=2)
     return Scaled(mantissa, exponent + shift)

@@ -8,9 +8,9 @@ With D^[l] = diag(sigma_l'(z^[l])) and n_L = 1::
     note 000, "row"       G = D^[L] W^[L],    G <- G (D^[l] W^[l]),                      l = L-1 .. 2
 
 Delta^[l] (capital) is da^[L]/da^[l], the sensitivity of the output; it is not delta^[l] = dC/dz^[l].
-Both orders go from the output down and multiply the same numbers. The column form moves a vector
-through D and then W; the row form, as note 000 writes it, forms the matrix D^[l] W^[l] first, which
-costs twice the multiply-adds (``cost.py``).
+Both orders start at the output and multiply the same numbers. The column form multiplies a vector by D
+and then by W^T; the row form, as in note 000, forms the matrix D^[l] W^[l] first, which costs twice as
+many multiply-adds (``cost.py``).
 """
 
 from dataclasses import dataclass
@@ -24,24 +24,24 @@ from experiments.backprop.admission import Layer, layers_of, require_input, requ
 from experiments.core.errors import ConfigurationError, describe
 from experiments.models import MLP
 
-#: largest D W that the row form builds at once, in numbers
+#: largest number of entries of all D W that the row form holds at once
 LARGEST_PRODUCT = 2**24
 
 
 @dataclass(frozen=True)
 class InputGradientTrace:
-    """Every intermediate of one input gradient, by the notes' names, each a dict from the notes' l.
+    """Every intermediate result of one input gradient, named as in the notes; dicts with l as the key.
 
     Attributes:
         gradient: grad a^[L](x), (batch, n_1) or (R, batch, n_1).
-        W: l = 2 .. L, the parameters as they are.
-        b: likewise.
+        W: l = 2 .. L, the weights.
+        b: l = 2 .. L, the biases.
         z: l = 2 .. L, (batch, n_l) or (R, batch, n_l).
         a: l = 1 .. L; a[1] is x.
         D: l = 2 .. L, the diagonals sigma_l'(z^[l]), in the shape of z.
-        Delta: l = L .. 1, da^[L]/da^[l], in the shape of a; empty in the row order.
-        G: l = L .. 2, the row after the step with W^[l], (batch, 1, n_{l-1}); empty in the reverse
-            order. G[l] is Delta[l-1] as a row.
+        Delta: l = L .. 1, da^[L]/da^[l], in the shape of a; empty with ``order="row"``.
+        G: l = L .. 2, the row after the step with W^[l], (batch, 1, n_{l-1}), which is Delta[l-1] as a
+            row; empty with ``order="reverse"``.
     """
 
     gradient: Float[Tensor, "*runs batch n_in"]
@@ -72,23 +72,23 @@ def input_gradient(
     order: str = "reverse",
     trace: bool = False,
 ) -> Float[Tensor, "*runs_batch n_in"] | InputGradientTrace:
-    """grad a^[L](x) of every example, by hand; the module says how.
+    """grad a^[L](x) of every example, by hand, in either order of the notes (formulas above).
 
     Args:
         net: a network with one output neuron, or a stack of R.
         x: (batch, n_1), shared by all runs, or (R, batch, n_1).
         order: ``"reverse"`` (note 001) or ``"row"`` (note 000).
-        trace: return every intermediate too.
+        trace: return every intermediate result, too.
 
     Returns:
-        (batch, n_1), with runs (R, batch, n_1): the change of a^[L] per unit of every input; with
-        ``trace`` an ``InputGradientTrace``.
+        (batch, n_1), with runs (R, batch, n_1): da^[L]/dx_i for every input i. With ``trace``, an
+        ``InputGradientTrace``.
 
     Raises:
         ValueError: if n_L > 1, or the input does not fit.
 
     Example:
-        A linear network's gradient is its weights:
+        The gradient of a linear network is its weights:
 
         >>> from experiments.activations import Identity
         >>> from experiments.initializers import Glorot
@@ -105,8 +105,8 @@ def input_gradient(
     require_single_output(net)
     x = require_input(net, x)
     with torch.no_grad():
-        steps = _traced(layers_of(net), x, order)
-    return steps if trace else steps.gradient
+        result = _traced(layers_of(net), x, order)
+    return result if trace else result.gradient
 
 
 def _traced(layers: list[Layer], x: Tensor, order: str) -> InputGradientTrace:
@@ -139,7 +139,7 @@ def _diagonal_times(d: Tensor, W: Tensor) -> Tensor:
 
 
 def _row_step(G: Tensor, d: Tensor, W: Tensor) -> Tensor:
-    """G (D W), a few examples at a time: D W is a matrix for every one of them."""
+    """G (D W), a few examples at a time, because every example has its own matrix D W."""
     at_once = max(1, LARGEST_PRODUCT // W.numel())
     parts = zip(G.split(at_once, dim=-3), d.split(at_once, dim=-2), strict=True)
     return torch.cat([row @ _diagonal_times(part, W) for row, part in parts], dim=-3)

@@ -1,4 +1,4 @@
-"""What a descent records, and when a run's cost has stabilised."""
+"""The record of a gradient descent, and the test whether the cost of a run has stabilised."""
 
 import math
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from experiments.core.errors import ConfigurationError, describe
 
 @dataclass(frozen=True)
 class Descent:
-    """How a descent went.
+    """The course of a gradient descent.
 
     Attributes:
-        steps: when C was recorded: 0, every so many steps, and the end.
+        steps: the steps at which C was recorded: 0, every ``record_every`` steps, and the last.
         losses: C over the whole data set, without penalties; (records,) or (records, R).
-        stabilised: whether C stopped changing, () or (R,); False where that was not asked.
-        updates: how many updates the run made, () or (R,).
+        stabilised: whether C stopped changing, () or (R,); False without a tolerance.
+        updates: number of updates of each run, () or (R,).
     """
 
     steps: list[int]
@@ -28,12 +28,12 @@ class Descent:
 
 
 class DescentRecord:
-    """Collects C, and stops runs one by one.
+    """Records C, and decides which runs have stabilised.
 
     Args:
-        tolerance: a run has stabilised when |C - C_before| <= tolerance |C_before|, ``patience``
-            records in a row; None never.
-        patience: from 1.
+        tolerance: a run has stabilised when |C - C_before| <= tolerance |C_before| for ``patience``
+            records in a row; None switches this off.
+        patience: at least 1.
 
     Raises:
         ConfigurationError: for a tolerance below 0.
@@ -56,30 +56,32 @@ class DescentRecord:
         cost = cost.clone()
         if not self._losses:
             self._running = torch.ones_like(cost, dtype=torch.bool)
-            self._calm = torch.zeros_like(cost, dtype=torch.long)
+            self._unchanged = torch.zeros_like(cost, dtype=torch.long)
             self._updates = torch.zeros_like(cost, dtype=torch.long)
         elif self._tolerance is not None:
             before = self._losses[-1]
-            calm = (cost - before).abs() <= self._tolerance * before.abs()
-            self._calm = torch.where(calm, self._calm + 1, 0)
+            unchanged = (cost - before).abs() <= self._tolerance * before.abs()
+            self._unchanged = torch.where(unchanged, self._unchanged + 1, 0)
         self._updates = torch.where(self._running, step, self._updates)
         if self._tolerance is not None:
-            self._running = self._running & (self._calm < self._patience) & torch.isfinite(cost)
+            self._running = (
+                self._running & (self._unchanged < self._patience) & torch.isfinite(cost)
+            )
         self._steps.append(step)
         self._losses.append(cost)
 
     @property
     def over(self) -> bool:
-        """Whether no run has anything left to do."""
+        """Whether all runs have stopped."""
         return self._tolerance is not None and not bool(self._running.any())
 
     @property
     def running(self) -> Tensor:
-        """Which runs go on, () or (R,)."""
+        """Which runs continue, () or (R,)."""
         return self._running
 
     def descent(self) -> Descent:
-        """Everything recorded."""
+        """The record so far."""
         return Descent(
-            self._steps, torch.stack(self._losses), self._calm >= self._patience, self._updates
+            self._steps, torch.stack(self._losses), self._unchanged >= self._patience, self._updates
         )

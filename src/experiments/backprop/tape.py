@@ -1,12 +1,12 @@
-r"""A tape over scalars: reverse-mode automatic differentiation, small enough to read in one sitting.
+r"""A tape over scalars: reverse-mode automatic differentiation, small enough to read at once.
 
-Running a program writes one entry per operation, v_i = op(v_j, v_k). Two sweeps read the tape::
+Running a program records one entry per operation, v_i = op(v_j, v_k). Two sweeps go over the tape::
 
-    forward    v_i' = sum_j (dv_i/dv_j) v_j'                    tangents, from a direction of inputs
+    forward    v_i' = sum_j (dv_i/dv_j) v_j'                    tangents, from a direction in the inputs
     reverse    adj(v_j) = sum over uses i of adj(v_i) dv_i/dv_j     adjoints, from one output
 
-One reverse sweep gives the derivative of one output with respect to everything, so a Jacobian with
-m outputs takes m sweeps; this is backpropagation, for any program.
+One reverse sweep gives the derivative of one output with respect to every v_j, so a Jacobian with m
+outputs takes m sweeps. This is backpropagation for any program.
 
 References:
     Note 003, "Automatic differentiation"; Baydin et al. (2018), section 3.2.
@@ -22,7 +22,7 @@ from experiments.core.errors import describe
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the tape: v_i, what it was computed from, and dv_i/dv_j for every used v_j."""
+    """One line of the tape: how v_i was computed, its value, and dv_i/dv_j for every operand v_j."""
 
     written: str
     value: float
@@ -30,7 +30,7 @@ class Entry:
 
 
 class Tape:
-    """What a program did, in order.
+    """The operations of a program, in order.
 
     Example:
         f = v_0 * v_1 + v_0:
@@ -52,7 +52,7 @@ class Tape:
         return self.write(Entry(name, float(value), {}))
 
     def write(self, entry: Entry) -> "Node":
-        """Append an entry and return the number that stands for it."""
+        """Append an entry and return its node."""
         self.entries.append(entry)
         return Node(self, len(self.entries) - 1)
 
@@ -87,7 +87,7 @@ class Tape:
 
 @final
 class Node(Traced):
-    """The number v_i of a tape."""
+    """The number v_i on a tape."""
 
     def __init__(self, tape: Tape, index: int) -> None:
         self.tape = tape
@@ -98,16 +98,16 @@ class Node(Traced):
         return self.tape.entries[self.index].value
 
     def apply(self, operation: Elementary, *operands: Traced | Real) -> "Node":
-        nodes = [o if isinstance(o, Traced) else float(o) for o in operands]
-        for node in nodes:
-            self._require_same_tape(node)
-        values = [o.value if isinstance(o, Traced) else o for o in nodes]
-        names = [f"v_{o.index}" if isinstance(o, Node) else f"{o:.6g}" for o in nodes]
+        inputs = [o if isinstance(o, Traced) else float(o) for o in operands]
+        for operand in inputs:
+            self._require_same_tape(operand)
+        values = [o.value if isinstance(o, Traced) else o for o in inputs]
+        names = [f"v_{o.index}" if isinstance(o, Node) else f"{o:.6g}" for o in inputs]
         value = operation.value(*values)
         partials: dict[int, float] = {}
-        for node, partial in zip(nodes, operation.partials(value, *values), strict=True):
-            if isinstance(node, Node):  # v * v uses v twice: its two partials add up
-                partials[node.index] = partials.get(node.index, 0.0) + partial
+        for operand, partial in zip(inputs, operation.partials(value, *values), strict=True):
+            if isinstance(operand, Node):  # in v * v both partials belong to v and are added
+                partials[operand.index] = partials.get(operand.index, 0.0) + partial
         return self.tape.write(Entry(operation.written(*names), value, partials))
 
     def _require_same_tape(self, operand: Traced | Real) -> None:

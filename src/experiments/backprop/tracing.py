@@ -1,4 +1,4 @@
-r"""Trace tables and whole Jacobians by automatic differentiation, with their passes counted.
+r"""Trace tables and Jacobians by automatic differentiation, with the number of passes they take.
 
 For a program with n inputs and m outputs::
 
@@ -24,7 +24,7 @@ Program = Callable[..., "Traced | Real | Sequence[Traced | Real]"]
 
 @dataclass(frozen=True)
 class TraceRow:
-    """v_i, how it was computed, its value, tangent v_i' and adjoint df/dv_i."""
+    """v_i: how it was computed, its value, its tangent v_i' and its adjoint df/dv_i."""
 
     name: str
     written: str
@@ -35,7 +35,7 @@ class TraceRow:
 
 @dataclass(frozen=True)
 class TraceTable:
-    """Every intermediate of a program; ``str()`` prints it as a text table."""
+    """Every intermediate result of a program; ``str()`` formats it as a text table."""
 
     rows: tuple[TraceRow, ...]
 
@@ -53,7 +53,7 @@ class TraceTable:
 
 @dataclass(frozen=True)
 class SweptJacobian:
-    """The m x n Jacobian, row by row, and the passes over the program that it took."""
+    """The m x n Jacobian, row by row, and the number of passes that it took."""
 
     rows: tuple[tuple[float, ...], ...]
     passes: int
@@ -65,17 +65,17 @@ def trace_table(
     direction: Sequence[Real] | None = None,
     output: int = 0,
 ) -> TraceTable:
-    """Record the program at x, sweep its tape forward and back, and tabulate both.
+    """Record the program at x, sweep its tape forward and backward, and tabulate the results.
 
     Args:
-        program: of ``len(x)`` numbers.
-        x: where.
-        direction: the tangents of the inputs; None moves the first input alone.
-        output: which result the adjoints belong to, from 0.
+        program: a function of ``len(x)`` numbers.
+        x: the point.
+        direction: the tangents of the inputs; None is 1 for the first input and 0 for the others.
+        output: the result that the adjoints are for, counted from 0.
 
     Raises:
-        ValueError: if the program has no such output, the direction not one number per input, or a
-            number of x or the direction is not finite.
+        ValueError: if the program has no such output, if the direction does not have one number per
+            input, or if x or the direction contains a number that is not finite.
 
     Example:
         The first program of note 003, f = exp(x^2), at x = 1:
@@ -110,7 +110,7 @@ def forward_jacobian(program: Program, x: Sequence[Real]) -> SweptJacobian:
     """The Jacobian by dual numbers: one pass per input.
 
     Raises:
-        ValueError: if a number of x is not finite.
+        ValueError: if x contains a number that is not finite.
 
     Example:
         >>> forward_jacobian(lambda x, y: (x * y, x + y, x / y), [6.0, 2.0])
@@ -128,7 +128,7 @@ def reverse_jacobian(program: Program, x: Sequence[Real]) -> SweptJacobian:
     """The Jacobian by the tape: the program runs once, then one reverse sweep per output.
 
     Raises:
-        ValueError: if a number of x is not finite.
+        ValueError: if x contains a number that is not finite.
 
     Example:
         >>> reverse_jacobian(lambda x, y: (x * y, x + y, x / y), [6.0, 2.0])

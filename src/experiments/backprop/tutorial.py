@@ -1,4 +1,4 @@
-"""One example through a small network, number by number, in the notes' order."""
+"""One example passed through a small network, number by number, in the order of the notes."""
 
 import math
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from experiments.models import MLP
 def tutorial_network(activation: Activation | None = None) -> MLP:
     """The 2-2-3-1 network of the tutorial, float64, the same activation in every layer.
 
-    W^[l]_jk = cos(3j + k + 2l), b^[l]_j = sin(j + 2l) / 2, with j, k from 1 and l = 2 .. 4: numbers
-    that nobody has to store. At x = (0.1, 0.5) the sigmoid's output is 0.792566411906.
+    W^[l]_jk = cos(3j + k + 2l), b^[l]_j = sin(j + 2l) / 2, with j, k from 1 and l = 2 .. 4, so that the
+    numbers need not be stored. At x = (0.1, 0.5) the output with sigmoids is 0.792566411906.
     """
     sigma = activation or Sigmoid()
     net = MLP((2, 2, 3, 1), sigma, Glorot(), output_activation=sigma, seed=0).double()
@@ -38,14 +38,14 @@ def tutorial_network(activation: Activation | None = None) -> MLP:
 
 
 def walkthrough(net: MLP, x: Tensor, t: Tensor, loss: Loss, lr: float = 0.5) -> Iterator[str]:
-    """Lines that follow one example forward, back, through an update and to the input gradient.
+    """Lines of text: forward pass, backward pass, update and input gradient of one example.
 
     Args:
         net: one network with one output.
         x: (1, n_1).
         t: its target.
         loss: any loss.
-        lr: the learning rate of the update that is shown; the network itself is not changed.
+        lr: learning rate of the update that is shown; the network itself is not changed.
 
     Raises:
         ValueError: for a stack, several outputs, or more than one example.
@@ -59,17 +59,18 @@ def walkthrough(net: MLP, x: Tensor, t: Tensor, loss: Loss, lr: float = 0.5) -> 
         remedy = "take one row, for instance x[:1]"
         raise ValueError(describe(f"{len(x)} examples", "one example", remedy))
     traced = input_gradient(net, x, trace=True)
-    passed = backpropagate(net, x, t, loss)
+    gradients = backpropagate(net, x, t, loss)
     sigmas = [type(sigma).__name__.lower() for sigma in net.activations]
     yield f"Network {'-'.join(map(str, net.widths))}, x = {_row(x)}, t = {_row(t)}"
     yield from _forward(traced, sigmas)
-    yield f"\nCost  C = {float(passed.loss):.9f}"
+    yield f"\nCost  C = {float(gradients.loss):.9f}"
     slope = loss.delta(traced.a[len(net.widths)], t)[0].tolist()
-    yield from _backward(net, traced, passed.deltas, slope)
+    yield from _backward(net, traced, gradients.deltas, slope)
     yield "\nUpdate  W <- W - eta dC/dW,  b <- b - eta dC/db"
-    for k, (dW, db) in enumerate(zip(passed.weight_gradients, passed.bias_gradients, strict=True)):
-        yield f"  W^[{k + 2}] becomes {_matrix(net.weights[k].detach() - lr * dW)}"
-        yield f"  b^[{k + 2}] becomes {_row(net.biases[k].detach() - lr * db)}   (eta = {lr:g})"
+    dW, db = gradients.weight_gradients, gradients.bias_gradients
+    for k, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+        yield f"  W^[{k + 2}] becomes {_matrix(W.detach() - lr * dW[k])}"
+        yield f"  b^[{k + 2}] becomes {_row(b.detach() - lr * db[k])}   (eta = {lr:g})"
     yield from _input_gradient(net, x, traced)
     yield from _automatic(net, x)
 
@@ -97,12 +98,9 @@ def _backward(
                 grad_a = f"dC/da ({slope[j]:+.6f})"
             else:
                 column = net.weights[k + 1][:, j].tolist()
-                above = deltas[k + 1][0].tolist()
-                grad_a = (
-                    "("
-                    + " ".join(f"{w:+.4f}*{v:+.6f}" for w, v in zip(column, above, strict=True))
-                    + ")"
-                )
+                delta_next = deltas[k + 1][0].tolist()
+                products = (f"{w:+.4f}*{d:+.6f}" for w, d in zip(column, delta_next, strict=True))
+                grad_a = f"({' '.join(products)})"
             yield f"  delta_{j + 1}^[{number}] = {D:.6f} * {grad_a} = {value:+.9f}"
         a_prev = traced.a[number - 1]
         yield f"  dC/dW^[{number}] = delta a^T = {_matrix(deltas[k].mT @ a_prev)}"
