@@ -1,11 +1,12 @@
-"""How fast is backpropagation by hand: against torch's eager autograd, and with subnormal numbers.
+"""How fast is backpropagation by hand, against torch's eager autograd and with subnormal numbers?
 
     python scripts/backpropagation_speed.py                 both tables
     python scripts/backpropagation_speed.py speed           ratios to autograd
     python scripts/backpropagation_speed.py subnormals      what subnormal numbers cost
 
-One thread. Times are processor seconds of this process, the least of many, taken in turns, so that a
-busy machine disturbs little; below 1 the recursion by hand is faster.
+Everything runs on one thread. Contenders take turns, and each one's time is the least of many in
+processor seconds of this process, so that other work on the machine disturbs little. Below 1 the
+recursion by hand is faster.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from experiments.losses import HalfSquaredError
 from experiments.models import MLP
 
 Call = Callable[[], object]
-#: turns of every contender, however long they are
+#: turns that every contender gets, even where they take longer than the budget
 AT_LEAST = 7
 
 TWINS: dict[type[Activation], type[nn.Module]] = {
@@ -116,7 +117,7 @@ def compare(
 
 @dataclass(frozen=True)
 class SubnormalCost:
-    """What subnormal numbers cost in one operation or pass, and what flushing them to 0 changes.
+    """What subnormal numbers cost in one product or pass, and what flushing them to 0 changes.
 
     Attributes:
         what: the operation.
@@ -213,5 +214,7 @@ def main(wanted: Sequence[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Time the recursions against torch's autograd.")
     tables = ["speed", "subnormals"]
-    parser.add_argument("tables", nargs="*", default=tables, help="speed, subnormals, or both")
+    parser.add_argument(
+        "tables", nargs="*", default=tables, help="speed, subnormals, or both (default)"
+    )
     main(parser.parse_args().tables)

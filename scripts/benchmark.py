@@ -1,11 +1,11 @@
-"""How fast: every row is a ratio between contenders timed in turns in this one process.
+"""How fast is this laboratory? Contenders for the same work, timed in turns in one process.
 
     python scripts/benchmark.py                 all rows on the CPU, one thread, about 15 minutes
     python scripts/benchmark.py --quick         fewer sizes, about two minutes
-    python scripts/benchmark.py --device cuda   the rows that make sense on a GPU
+    python scripts/benchmark.py --device cuda   the rows for a GPU
 
-Writes table, results and figure into --out (default docs/benchmark); on a GPU also what bounds a
-step of 4,096 networks, kernel by kernel.
+Writes a table, a figure and the results as JSON into --out. On a GPU it also writes the kernels of one
+step of 4,096 networks, with the time of each.
 """
 
 import argparse
@@ -19,9 +19,14 @@ from pathlib import Path
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmark"))
-    parser.add_argument("--quick", action="store_true", help="fewer sizes")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where to train")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("docs/benchmark"),
+        help="folder for table, figure and results; default: docs/benchmark",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, about two minutes")
     arguments = parser.parse_args()
 
     # before JAX is imported: one thread for it too

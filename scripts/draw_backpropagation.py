@@ -32,7 +32,7 @@ def draw_deep(axes: Axes) -> None:
     x, t = torch.ones(4, 4), torch.zeros(4, 1)
     layers = range(2, 1003)
     scaled = scaled_backpropagate(net, x, t, HalfSquaredError()).log10_delta_norms
-    # one upon the other where they agree: a broad line, a dashed one on it, a thin one on both
+    # the lines coincide where they agree, so a broad one, a dashed one and a thin one lie on each other
     axes.plot(layers, [float(v) for v in scaled], label="carried exponent", linewidth=6, alpha=0.3)
     styles = {torch.float64: ("float64", "--", 2.5), torch.float32: ("float32", "-", 1.2)}
     for dtype, (name, dashes, width) in styles.items():
@@ -85,5 +85,7 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the figures of docs/backpropagation.md.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/figures"))
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("docs/figures"), help="default: docs/figures"
+    )
     main(parser.parse_args().folder)

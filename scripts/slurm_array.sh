@@ -3,7 +3,7 @@
 #
 #   sbatch --array=0-7 --gres=gpu:1 scripts/slurm_array.sh study=vanishing_gradient size=full
 #
-# Cells belong to a task by their identity; submitting again continues what is missing. When the
+# A cell's identity decides which task trains it; submitting again trains what is missing. When the
 # array is done: python scripts/report.py runs/vanishing_gradient
 #SBATCH --job-name=gradient-flow
 #SBATCH --cpus-per-task=2

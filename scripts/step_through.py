@@ -1,4 +1,7 @@
-"""Step through a 2-2-3-1 network number by number: forward, back, update, input gradient, tape."""
+"""Step through a 2-2-3-1 network number by number.
+
+Forward pass, backward pass, update, input gradient, and the same by automatic differentiation.
+"""
 
 import argparse
 

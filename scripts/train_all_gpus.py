@@ -1,12 +1,12 @@
-"""Every GPU of this host trains its share of a sweep's cells.
+"""Train a sweep or a study on every GPU of this host, each with its share of the cells.
 
     python scripts/train_all_gpus.py study=vanishing_gradient size=full
     python scripts/train_all_gpus.py --devices 0,2 -m seed='range(0,1000)'
     python scripts/train_all_gpus.py --devices cpu,cpu study=vanishing_gradient     two CPU processes
 
-All other arguments are scripts/train.py's; precision and determinism are trainer.precision and
-trainer.deterministic. Cells belong to a process by their identity, so nothing need be agreed on, and
-a run that was cut short is continued by the same command.
+All other arguments are those of scripts/train.py; trainer.precision and trainer.deterministic set
+precision and determinism. A cell's identity decides which process trains it, so the processes need not
+talk to each other, and the same command continues a run that was cut short.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What one more run of a stack takes, against what the launcher plans with."""
+"""The memory of one more run in a stack, against what the launcher plans with."""
 
 import resource
 
@@ -8,7 +8,7 @@ from benchmarks import ledger, steps
 def kibibytes_a_run(depth: int, width: int, runs: int = 2048) -> dict[str, float]:
     """KiB a run, measured and planned: the growth of the resident set over ``runs`` networks that train.
 
-    Measure before anything large has been in memory: the system reports the highest mark alone.
+    Measure before anything large has been in memory: the system reports only the highest mark.
     """
     steps.stacked(1, depth, width)()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""What bounds a step: the device's own account of its kernels against the clock."""
+"""What bounds a step: the time in the device's kernels against the time by the clock."""
 
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
@@ -13,11 +13,10 @@ SHOWN = 12
 def account(step: Step, device: str, repeats: int = 20) -> str:
     """A table of the kernels of one step, longest first, and the share of the time that they fill.
 
-    A share near 1 is a device that computes all the time; what is missing it has waited to be told
-    what to do.
+    With a share near 1 the device computes all the time; the rest of the time it waits for work.
 
     Args:
-        step: what is looked at.
+        step: what is profiled.
         device: "cuda"; anything else lists the CPU's operators, for trying this out.
         repeats: steps that are counted.
     """

@@ -1,4 +1,4 @@
-"""Which contenders meet on which work."""
+"""The rows of the table: which contenders are timed on which work."""
 
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from experiments.initializers import Glorot
 from experiments.layers import Dense
 from experiments.training.stack import chunked
 
-#: steps that a stack makes before the next has its turn; in training it makes all of them
+#: steps of one stack before the next has its turn; in training a stack makes all its steps at once
 IN_A_ROW = 10
 
 
@@ -75,7 +75,7 @@ def gpu_rows(
 
 
 def _elementary() -> Iterator[Row]:
-    """What a narrow layer's activation costs beside its products, for 16 networks."""
+    """A narrow layer's product and its activation, for 16 networks."""
     z, W = torch.randn(16, 64, 32), torch.randn(16, 32, 32)
     out = torch.empty_like(z)
     contenders = {

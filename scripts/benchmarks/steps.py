@@ -1,4 +1,4 @@
-"""One training step of one network or many, by every means at hand. Each maker returns a call."""
+"""One training step of one network or many, by this laboratory and by its peers, as a callable."""
 
 from collections.abc import Callable
 

@@ -42,9 +42,9 @@ def compete(
     Args:
         work: the row's title.
         contenders: calls that do the same work.
-        units: how much of it one call does (network steps, say), by contender or for all.
-        rounds: quartiles are taken over these.
-        at_least: seconds a timing lasts; a call is repeated until then.
+        units: units of work that one call does (network steps, say), by contender or for all.
+        rounds: timings of every contender; medians and quartiles are taken over them.
+        at_least: seconds that one timing lasts at least; a call is repeated until then.
     """
     repeats = {name: _repeats(call, at_least) for name, call in contenders.items()}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
