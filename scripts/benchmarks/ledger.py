@@ -1,4 +1,4 @@
-"""A stack's training with and without the ledger."""
+"""Training a stack with and without the ledger."""
 
 import itertools
 import time
@@ -49,10 +49,11 @@ def seconds(
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
         opened = [
-            [TensorBoard().open(Path(folder) / str(run), "")] if tensorboard else []
+            [TensorBoard().open(Path(folder) / str(run))] if tensorboard else []
             for run in range(runs)
         ]
         train(whole, opened)
-        for logger in itertools.chain(*opened):
-            logger.close({}, {})
+        for writer in itertools.chain(*opened):
+            writer.summarize({}, {})
+            writer.close()
         return time.perf_counter() - began

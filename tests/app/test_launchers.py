@@ -103,13 +103,33 @@ def test_a_group_beyond_the_memory_is_cut_into_stacks(tmp_path, monkeypatch) -> 
     sizes = []
     original = running.train
 
-    def counting(stack, loggers):
+    def counting(stack, writers):
         sizes.append(len(stack.runs))
-        return original(stack, loggers)
+        return original(stack, writers)
 
     monkeypatch.setattr(running, "train", counting)
     assert run_cells(cells) == {one.id: "finished" for one in cells}
     assert sorted(sizes) == [1, 3, 3]
+
+
+def test_a_stack_that_raises_leaves_no_file_open(tmp_path, monkeypatch) -> None:
+    """Curves are closed before the cells are tried alone, and after the one that fails again."""
+    like = cell("logger=csv", "trainer.max_steps=1", runs_dir=tmp_path)
+    cells = vary(like, {"seed": [0, 1]})
+    files = []
+    original = running.train
+
+    def failing(stack, writers):
+        assert all(file.closed for file in files)
+        files.extend(writer._file for mine in writers for writer in mine)
+        if any(run.seed == 1 for run in stack.runs):
+            raise RuntimeError("as a broken room would")
+        return original(stack, writers)
+
+    monkeypatch.setattr(running, "train", failing)
+    assert run_cells(cells) == {cells[0].id: "finished", cells[1].id: "failed"}
+    assert len(files) == 4
+    assert all(file.closed for file in files)
 
 
 def test_equal_cells_are_run_once(tmp_path, monkeypatch) -> None:
@@ -119,9 +139,9 @@ def test_equal_cells_are_run_once(tmp_path, monkeypatch) -> None:
     calls = []
     original = running.train
 
-    def counting(stack, loggers):
+    def counting(stack, writers):
         calls.append(len(stack.runs))
-        return original(stack, loggers)
+        return original(stack, writers)
 
     monkeypatch.setattr(running, "train", counting)
     assert run_cells(cells) == {cells[0].id: "finished"}

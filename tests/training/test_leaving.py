@@ -71,11 +71,11 @@ def test_curves_end_with_the_divergence(tmp_path) -> None:
     """A logger is shown the records that the ledger keeps, and none of what came after the loss."""
     settings = ("optimizer.lr=1e20", "trainer.max_steps=50", "probe=ledger", "probe.every=1")
     cells = vary(cell(*FALLING, *settings), {"optimizer.lr": (1e20, 0.01), "seed": (0, 1)})
-    loggers = [[CSV().open(tmp_path / str(r), "cell")] for r in range(2)]
-    outcomes = train(stack_of(cells), loggers)
+    writers = [[CSV().open(tmp_path / str(r))] for r in range(2)]
+    outcomes = train(stack_of(cells), writers)
     assert outcomes[0].diverged_at < 10
     for r, outcome in enumerate(outcomes):
-        loggers[r][0].close({}, {})
+        writers[r][0].close()
         with (tmp_path / str(r) / "metrics.csv").open() as file:
             rows = [row for row in csv.DictReader(file) if row["tag"] == "delta_norm/layer_02"]
         kept = outcome.ledger(stack_of(cells).ledger.columns)

@@ -1,7 +1,6 @@
 """The files of a cell's curves: every kind takes what a run may say, non-finite numbers included."""
 
 import csv
-import inspect
 import math
 from pathlib import Path
 
@@ -20,12 +19,13 @@ LAYERS = {f"delta_norm/layer_{layer:02d}": 0.5**layer for layer in (2, 3, 4)}
 
 def written(logger: CellLogger, folder: Path) -> Path:
     """A short life: two steps, one of them useless, a distribution, and the final metrics."""
-    one = logger.open(folder, "cell")
-    one.scalars(0, {"train/loss": 2.5, **LAYERS})
-    one.scalars(10, {"train/loss": math.nan, "val/loss": math.inf, **LAYERS})
-    one.histogram(0, "activation/layer_02", torch.tensor([1.0, 2.0, torch.nan, -torch.inf]))
-    one.histogram(10, "activation/layer_02", torch.tensor([torch.nan]))
-    one.close({"seed": 0, "activation": "tanh", "checkpoint": None}, {"test/loss": 1.5})
+    writer = logger.open(folder)
+    writer.scalars(0, {"train/loss": 2.5, **LAYERS})
+    writer.scalars(10, {"train/loss": math.nan, "val/loss": math.inf, **LAYERS})
+    writer.histogram(0, "activation/layer_02", torch.tensor([1.0, 2.0, torch.nan, -torch.inf]))
+    writer.histogram(10, "activation/layer_02", torch.tensor([torch.nan]))
+    writer.summarize({"seed": 0, "activation": "tanh", "checkpoint": None}, {"test/loss": 1.5})
+    writer.close()
     return folder
 
 
@@ -60,15 +60,18 @@ def test_a_cell_that_is_opened_twice_at_once(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
-def test_opening_keeps_the_settings(room, tmp_path) -> None:
-    """One configured logger opens one of its kind for every cell, and stays closed itself."""
+def test_one_logger_opens_a_writer_for_every_cell(room, tmp_path) -> None:
+    """What is written for one cell is not in the other's files."""
     logger = room()
-    opened = logger.open(tmp_path, "cell")
-    assert type(opened) is room
-    assert opened is not logger
-    for name in inspect.signature(room).parameters:
-        assert getattr(opened, name) == getattr(logger, name)
-    opened.close({}, {})
+    first, second = (logger.open(tmp_path / name) for name in ("first", "second"))
+    first.scalars(0, {"train/loss": 0.125})
+    for writer in (first, second):
+        writer.close()
+    sizes = {
+        name: sum(path.stat().st_size for path in (tmp_path / name).rglob("*") if path.is_file())
+        for name in ("first", "second")
+    }
+    assert sizes["first"] > sizes["second"] > 0
 
 
 def test_csv_holds_every_number_exactly(tmp_path) -> None:
@@ -97,10 +100,10 @@ def test_tensorboard_holds_scalars_and_histograms(tmp_path) -> None:
 
 def test_a_histogram_leaves_out_what_no_float32_holds(tmp_path) -> None:
     """TensorBoard draws single precision: larger numbers are counted with the other lost ones."""
-    logger = TensorBoard().open(tmp_path, "cell")
+    writer = TensorBoard().open(tmp_path)
     numbers = torch.tensor([1e100, 1.0, torch.nan], dtype=torch.float64)
-    logger.histogram(0, "activation/layer_02", numbers)
-    logger.close({}, {})
+    writer.histogram(0, "activation/layer_02", numbers)
+    writer.close()
     events = read_events(tmp_path)
     assert events.Scalars("activation/layer_02/nonfinite")[0].value == 2
     assert events.Histograms("activation/layer_02")[0].histogram_value.num == 1
@@ -119,23 +122,23 @@ def test_tensorboard_thins_the_layers(tmp_path, layers, shown) -> None:
 
 def test_the_last_of_a_hundred_layers_is_an_end(tmp_path) -> None:
     """Layers are numbers: layer_100 comes after layer_99."""
-    logger = TensorBoard("ends", histograms=False).open(tmp_path, "cell")
-    logger.scalars(0, {f"delta_norm/layer_{layer:02d}": 1.0 for layer in range(2, 101)})
-    logger.close({}, {})
+    writer = TensorBoard("ends", histograms=False).open(tmp_path)
+    writer.scalars(0, {f"delta_norm/layer_{layer:02d}": 1.0 for layer in range(2, 101)})
+    writer.close()
     tags = {tag for tag in read_events(tmp_path).Tags()["scalars"] if "/layer_" in tag}
     assert tags == {"delta_norm/layer_02", "delta_norm/layer_100"}
 
 
 def test_curves_can_be_read_while_they_grow(tmp_path) -> None:
     """A step is in the file as soon as it is said, and its numbers are that step's."""
-    logger = TensorBoard(histograms=False).open(tmp_path, "cell")
+    writer = TensorBoard(histograms=False).open(tmp_path)
     for step in range(4):
-        logger.scalars(step, {"train/loss": 1.0 / (step + 1), **LAYERS})
+        writer.scalars(step, {"train/loss": 1.0 / (step + 1), **LAYERS})
         found = read_events(tmp_path).Scalars("train/loss")
         assert [(point.step, point.value) for point in found] == [
             (s, pytest.approx(1.0 / (s + 1))) for s in range(step + 1)
         ]
-    logger.close({}, {})
+    writer.close()
 
 
 def test_an_unknown_choice_of_layers_is_refused() -> None:

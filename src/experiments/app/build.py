@@ -277,7 +277,7 @@ def optimizer_of(cells: Sequence[Cell]) -> Any:
 
 
 def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:
-    """The loggers of one cell, not yet open.
+    """The loggers of one cell.
 
     A study sets details of the logger it chose; under another choice (logger=none) they remain,
     without a target, and mean nothing.
@@ -288,7 +288,7 @@ def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:
 
 @functools.cache
 def _logger(node: str) -> CellLogger:
-    """The logger of a config node: its ``open`` gives every cell one of its own."""
+    """The logger of a config node, shared by all cells that have it."""
     logger: CellLogger = make(json.loads(node))
     return logger
 

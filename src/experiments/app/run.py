@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import NamedTuple
 
@@ -62,23 +63,28 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
 def run_stack(cells: list[Cell]) -> Ends:
     """Train cells that share a group key as one computation, and record how each ended."""
     began = time.perf_counter()
-    try:
-        stack = stack_of(cells)
-        for cell in cells:
-            write_config(cell)
-        loggers = [
-            [logger.open(cell.folder.path, cell.id) for logger in loggers_of(cell.config)]
-            for cell in cells
-        ]
-        outcomes = train(stack, loggers)
-    except Exception as error:  # noqa: BLE001  whatever a room raises is the cell's outcome
-        return _alone_or_failed(cells, error, time.perf_counter() - began)
-    ends: Ends = {}
-    for cell, outcome, mine in zip(cells, outcomes, loggers, strict=True):
-        for logger in mine:
-            logger.close(cell.axes, outcome.metrics)
-        write_outcome(cell, outcome, stack.ledger.columns)
-        ends[cell.id] = outcome.status
+    with ExitStack() as files:
+        try:
+            stack = stack_of(cells)
+            for cell in cells:
+                write_config(cell)
+            writers = [
+                [
+                    files.enter_context(closing(logger.open(cell.folder.path)))
+                    for logger in loggers_of(cell.config)
+                ]
+                for cell in cells
+            ]
+            outcomes = train(stack, writers)
+        except Exception as error:  # noqa: BLE001  whatever a room raises is the cell's outcome
+            files.close()  # before a cell opens its own again
+            return _alone_or_failed(cells, error, time.perf_counter() - began)
+        ends: Ends = {}
+        for cell, outcome, mine in zip(cells, outcomes, writers, strict=True):
+            for writer in mine:
+                writer.summarize(cell.axes, outcome.metrics)
+            write_outcome(cell, outcome, stack.ledger.columns)
+            ends[cell.id] = outcome.status
     return ends
 
 

@@ -1,4 +1,4 @@
-"""Contract of a cell's logger: what a run says about itself while it trains."""
+"""Contract of a logger: settings that open one writer for each cell's curves."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,15 +7,11 @@ from pathlib import Path
 from torch import Tensor
 
 
-class CellLogger(ABC):
-    """Writes one cell's curves into its folder.
+class CurveWriter(ABC):
+    """Writes the curves of one cell while it trains.
 
-    A logger whose format has no place for non-finite values documents what it does with them.
+    A writer whose format has no place for non-finite values documents what it does with them.
     """
-
-    @abstractmethod
-    def open(self, folder: Path, cell: str) -> "CellLogger":
-        """A logger of the same kind that writes one cell into ``folder``."""
 
     @abstractmethod
     def scalars(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -26,5 +22,20 @@ class CellLogger(ABC):
         """A distribution of one step."""
 
     @abstractmethod
-    def close(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:
-        """Write the final metrics beside the cell's settings, and finish the files."""
+    def summarize(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        """The final metrics beside the cell's settings; the last thing that is written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the files, of a cell that was not trained to its end too."""
+
+
+class CellLogger(ABC):
+    """A kind of log, and its settings."""
+
+    @abstractmethod
+    def open(self, folder: Path) -> CurveWriter:
+        """A writer of one cell into its folder, which is named after the cell's identity.
+
+        What an earlier attempt at the cell has written is replaced.
+        """

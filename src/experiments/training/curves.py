@@ -1,29 +1,29 @@
-"""What the loggers of one run are told while its stack trains."""
+"""One run's curves, passed on to every writer while its stack trains."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from experiments.core.logger import CellLogger
+from experiments.core.logger import CurveWriter
 from experiments.core.probe import StepPass
 from experiments.core.shapes import layer_name
 
 
 class Curves:
-    """One run's loggers.
+    """The writers of one run.
 
     Args:
-        loggers: any number of them, or none.
-        columns: of the ledger.
-        layers: with weights.
+        writers: any number of them, or none.
+        columns: names of the ledger's columns.
+        layers: number of layers with weights.
     """
 
-    def __init__(self, loggers: Sequence[CellLogger], columns: Sequence[str], layers: int) -> None:
-        self.loggers = loggers
+    def __init__(self, writers: Sequence[CurveWriter], columns: Sequence[str], layers: int) -> None:
+        self.writers = writers
         self._columns = columns
         self._layers = [layer_name(k) for k in range(layers)]
-        self._told = 0
+        self._written = 0  # records
 
     @cached_property
     def _tags(self) -> list[str]:
@@ -32,21 +32,21 @@ class Curves:
 
     def evaluated(self, step: int, numbers: Mapping[str, float]) -> None:
         """One point of the learning curves."""
-        for logger in self.loggers:
-            logger.scalars(step, numbers)
+        for writer in self.writers:
+            writer.scalars(step, numbers)
 
     def recorded(self, records: Sequence[tuple[int, np.ndarray]]) -> None:
-        """Pass on those of all records so far, (step, (layers, columns)), that are new."""
-        fresh, self._told = records[self._told :], len(records)
-        for step, table in fresh if self.loggers else ():
+        """Given all records so far, (step, (layers, columns)), write the new ones."""
+        new, self._written = records[self._written :], len(records)
+        for step, table in new if self.writers else ():
             numbers = dict(zip(self._tags, table.T.ravel().tolist(), strict=True))
-            for logger in self.loggers:
-                logger.scalars(step, numbers)
+            for writer in self.writers:
+                writer.scalars(step, numbers)
 
     def distributions(self, step: int, record: StepPass, r: int) -> None:
         """Activations and weight gradients of every layer of the stack's r-th run."""
-        for logger in self.loggers:
+        for writer in self.writers:
             for k, layer in enumerate(self._layers):
-                logger.histogram(step, f"activation/{layer}", record.a[k][r])
+                writer.histogram(step, f"activation/{layer}", record.a[k][r])
                 gradient = record.weight_gradient[k][r]
-                logger.histogram(step, f"weight_gradient/{layer}", gradient)
+                writer.histogram(step, f"weight_gradient/{layer}", gradient)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.dataset import Splits
-from experiments.core.logger import CellLogger
+from experiments.core.logger import CurveWriter
 from experiments.core.probe import StepPass
 from experiments.training.batches import BatchOrder
 from experiments.training.below_floats import fill_below_floats
@@ -25,7 +25,7 @@ from experiments.training.recording import Recorder
 from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
 
-Loggers = Sequence[Sequence[CellLogger]]
+Writers = Sequence[Sequence[CurveWriter]]
 
 
 class StackModule(pl.LightningModule):
@@ -37,17 +37,17 @@ class StackModule(pl.LightningModule):
     Args:
         stack: what is trained.
         splits: every run's data, on the CPU.
-        loggers: for every run, where its curves go.
+        writers: for every run, where its curves are written.
     """
 
-    def __init__(self, stack: Stack, splits: Sequence[Splits], loggers: Loggers) -> None:
+    def __init__(self, stack: Stack, splits: Sequence[Splits], writers: Writers) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.stack = stack
         self.net = stack.build()
         self.splits = splits
         columns, layers = stack.ledger.columns, len(self.net.dense_layers)
-        self.curves = [Curves(mine, columns, layers) for mine in loggers]
+        self.curves = [Curves(mine, columns, layers) for mine in writers]
         self.outcomes = [Outcome() for _ in stack.runs]
         size = stack.settings.batch_size
         examples = len(splits[0].train)

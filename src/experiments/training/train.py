@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytorch_lightning as pl
 import torch
 
-from experiments.core.logger import CellLogger
+from experiments.core.logger import CurveWriter
 from experiments.training.datamodule import StackData
 from experiments.training.examples import distinct
 from experiments.training.module import StackModule
@@ -18,12 +18,12 @@ from experiments.training.schedule import plan
 from experiments.training.stack import Stack
 
 
-def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -> list[Outcome]:
+def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) -> list[Outcome]:
     """Train all runs of a stack and return one outcome per run, in order.
 
     Args:
         stack: what is trained.
-        loggers: for every run, the loggers that write its curves; None writes none.
+        writers: for every run, where its curves are written; None writes none.
 
     Returns:
         Outcomes; a run whose loss was not finite has status ``diverged``.
@@ -39,7 +39,7 @@ def train(stack: Stack, loggers: Sequence[Sequence[CellLogger]] | None = None) -
     stack.require_ready(len(splits[0].train))
     for own in distinct(splits):
         stack.loss.check_targets(own.train.t, stack.dataset.outputs)
-    module = StackModule(stack, splits, loggers or [[] for _ in stack.runs])
+    module = StackModule(stack, splits, writers or [[] for _ in stack.runs])
     threads = torch.get_num_threads()
     used = threads if settings.threads is None else settings.threads
     refused = torch.are_deterministic_algorithms_enabled()  # Lightning sets it and leaves it set

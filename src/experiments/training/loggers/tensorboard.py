@@ -13,7 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.event_file import EventFile
-from experiments.core.logger import CellLogger
+from experiments.core.logger import CellLogger, CurveWriter
 
 #: buckets of a histogram
 BINS = 30
@@ -26,13 +26,16 @@ class TensorBoard(CellLogger):
     """Writes ``cells/CELL/tensorboard``.
 
     A point of a curve that is not finite is kept: TensorBoard marks it with a triangle. A final
-    metric that is not finite is left out. A histogram leaves non-finite entries out and their number
-    is written beside it as ``.../nonfinite``.
+    metric that is not finite is left out. A histogram leaves non-finite entries out and writes their
+    number beside it as ``.../nonfinite``.
 
     Args:
         layers: which layers' ledger numbers become scalars: "all", "ends" (the first and the last)
             or "none"; a large sweep wants thin files.
         histograms: distributions of activations and weight gradients of the first and last state.
+
+    Raises:
+        ConfigurationError: for another choice of layers.
     """
 
     def __init__(self, layers: Layers = "all", histograms: bool = True) -> None:
@@ -42,32 +45,35 @@ class TensorBoard(CellLogger):
             )
         self.layers = layers
         self.histograms = histograms
-        self._file: EventFile | None = None
-        #: by tags, which come again and again: an event to fill in, and the places of its numbers
-        self._events: dict[tuple[str, ...], tuple[Summary, list[int]]] = {}
 
-    def open(self, folder: Path, cell: str) -> "TensorBoard":
-        opened = TensorBoard(self.layers, self.histograms)
-        for old in (folder / "tensorboard").glob("events.out.tfevents.*"):
-            # a cell that is run again replaces its curves; another process may just be doing so
-            old.unlink(missing_ok=True)
-        opened._file = EventFile(folder / "tensorboard")
-        return opened
+    def open(self, folder: Path) -> CurveWriter:
+        return _EventWriter(folder / "tensorboard", self)
+
+
+@final
+class _EventWriter(CurveWriter):
+    def __init__(self, folder: Path, settings: TensorBoard) -> None:
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink(missing_ok=True)  # another process may have just removed it
+        self._file = EventFile(folder)
+        self._settings = settings
+        #: the same tags come again and again: an event to fill in, and the positions of its numbers
+        self._templates: dict[tuple[str, ...], tuple[Summary, list[int]]] = {}
 
     def scalars(self, step: int, numbers: Mapping[str, float]) -> None:
         tags = tuple(numbers)
-        if tags not in self._events:
-            places = self._wanted(tags)
-            empty = Summary(value=[Summary.Value(tag=tags[place]) for place in places])
-            self._events[tags] = (empty, places)
-        summary, places = self._events[tags]
+        if tags not in self._templates:
+            positions = self._positions_to_keep(tags)
+            empty = Summary(value=[Summary.Value(tag=tags[k]) for k in positions])
+            self._templates[tags] = (empty, positions)
+        summary, positions = self._templates[tags]
         values = list(numbers.values())
-        for scalar, place in zip(summary.value, places, strict=True):
-            scalar.simple_value = values[place]
+        for scalar, k in zip(summary.value, positions, strict=True):
+            scalar.simple_value = values[k]
         self._add(summary, step)
 
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
-        if not self.histograms:
+        if not self._settings.histograms:
             return
         values = values.float()  # as TensorBoard shows them: beyond float32 is not finite
         finite = values[torch.isfinite(values)].cpu()
@@ -78,32 +84,27 @@ class TensorBoard(CellLogger):
             summary.value.add(tag=tag, histo=_histogram(finite.double().numpy()))
         self._add(summary, step)
 
-    def close(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:
-        shown = {
-            key: value if isinstance(value, bool | int | float | str) else str(value)
-            for key, value in axes.items()
-        }
+    def summarize(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        plain = (bool, int, float, str)
+        shown = {key: v if isinstance(v, plain) else str(v) for key, v in axes.items()}
         finite = {f"final/{k}": v for k, v in metrics.items() if math.isfinite(v)}
         for summary in hparams(shown, finite):
             self._add(summary, 0)
         self.scalars(0, finite)
-        assert self._file is not None  # noqa: S101
+
+    def close(self) -> None:
         self._file.close()
 
     def _add(self, summary: Summary, step: int) -> None:
-        assert self._file is not None  # noqa: S101
         if summary.value:
             self._file.add(summary, step)
 
-    def _wanted(self, tags: tuple[str, ...]) -> list[int]:
-        """The places of the tags that are kept."""
+    def _positions_to_keep(self, tags: tuple[str, ...]) -> list[int]:
         layers = [int(tag.rsplit("_", 1)[1]) if "/layer_" in tag else None for tag in tags]
-        ends = (2, max((layer for layer in layers if layer is not None), default=2))
-        return [
-            place
-            for place, layer in enumerate(layers)
-            if layer is None or self.layers == "all" or (self.layers == "ends" and layer in ends)
-        ]
+        found = {layer for layer in layers if layer is not None}
+        choices = {"all": found, "ends": {2, max(found, default=2)}, "none": set[int]()}
+        kept = choices[self._settings.layers]
+        return [k for k, layer in enumerate(layers) if layer is None or layer in kept]
 
 
 def _histogram(numbers: np.ndarray) -> HistogramProto:
