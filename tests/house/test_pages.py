@@ -1,6 +1,7 @@
 """README.md, CONTRIBUTING.md and docs/: commands can be typed, links lead somewhere, code runs."""
 
 import ast
+import json
 import re
 import shlex
 from pathlib import Path
@@ -74,3 +75,26 @@ def test_the_python_of_the_readme_gives_what_its_comments_say() -> None:
         else:
             exec(source, names)  # likewise
     assert compared >= 5
+
+
+def test_the_steps_of_the_performance_page_are_those_of_the_benchmark() -> None:
+    """Microseconds and ratios of 64 networks, against the committed results."""
+    text = (ROOT / "docs" / "benchmark" / "results_cpu.json").read_text(encoding="utf-8")
+    found = {(r["work"], r["contender"]): r["microseconds"] for r in json.loads(text)["rows"]}
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+), (\d+) \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) >= 4
+    for depth, width, cells in rows:
+        work = f"64 networks, depth {depth}, width {width} (per network and step)"
+        loop, vmap, jax, ours, products = (
+            found[work, name]
+            for name in (
+                "plain torch loop",
+                "torch.func.vmap",
+                "JAX jit(vmap)",
+                "stacked",
+                "batched products alone",
+            )
+        )
+        times = [f"{time:,.0f}" for time in (loop, vmap, jax, ours, products)]
+        assert cells.split(" | ") == [*times, f"{ours / jax:.2f}", f"{ours / products:.2f}"]
