@@ -7,12 +7,12 @@ from experiments.core.seeding import SHUFFLING, stream
 
 
 class BatchOrder:
-    """An endless row of shuffled epochs, end to end; a batch may span two of them.
+    """An endless sequence of shuffled epochs; a batch may span two of them.
 
     Args:
         seed: the run's seed; the order comes from its own stream.
         examples: size of the training split, N.
-        batch_size: examples a batch, at most N unless drawn with replacement (a stack checks it).
+        batch_size: examples in a batch, at most N unless drawn with replacement (the stack checks).
         replacement: draw every example of every batch anew instead.
 
     Example:

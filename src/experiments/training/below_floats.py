@@ -1,4 +1,4 @@
-"""The ledger's logarithms where the step's own floats cannot give them."""
+"""Logarithms of gradient norms that are too small or too large for the step's own floats."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from experiments.models import MLP
 #: gradients with smaller norms have entries near or below the smallest normal float32
 SMALL = 1e-30
 
-#: the plain norms whose logarithms the scaled recursion knows too
+#: columns of plain norms, and the attribute of the scaled recursion with their logarithms
 _SCALED = {
     "delta_norm": "log10_delta_norms",
     "weight_gradient_norm": "log10_weight_gradient_norms",
@@ -31,16 +31,16 @@ def fill_below_floats(
     t: Tensor,
     loss: Loss,
 ) -> None:
-    """Put norms of the scaled recursion into the log10 columns where the plain ones are no use.
+    """Replace logarithms by those of the scaled recursion where plain norms are below SMALL or not finite.
 
-    Computed for the runs that need it and no others: a gradient of some layer is below SMALL, or not
-    finite. The recursion describes the notes' networks alone; others keep what their floats give.
+    The recursion is computed only for runs that have such a norm in some layer. It covers the notes'
+    plain networks; others (skips, normalisation) keep what their floats give.
 
     Args:
         table: (layers, R, columns) of one record; changed in place.
-        columns: of the ledger; nothing is computed for one without logarithms.
-        record: the step, with the parameters that it began with.
-        net: whose shapes and activations these are; its own parameters may have moved on.
+        columns: of the ledger; without log10 columns nothing is computed.
+        record: the step, with the parameters it began with.
+        net: its shapes and activations; its parameters may have been updated since.
         x: the step's inputs, (R, batch, n_1), or (batch, n_1) where the runs share them.
         t: the step's targets, with a run axis if x has one.
         loss: the loss.
@@ -65,5 +65,5 @@ def fill_below_floats(
 
 
 def _is_usual(size: np.ndarray) -> np.ndarray:
-    """Where a norm is not small, and finite."""
+    """Whether a norm is finite and not below SMALL."""
     return (size > SMALL) & (size < np.inf)

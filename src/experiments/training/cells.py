@@ -1,4 +1,4 @@
-"""A cell is what it is: its identity, and its record, written whole or not at all."""
+"""A cell: its identity, and its files, each of which is written whole or not at all."""
 
 import functools
 import hashlib
@@ -22,13 +22,13 @@ from experiments.core.errors import CheckpointError, ConfigurationError, describ
 from experiments.core.whole import integer_if_whole
 from experiments.training.outcome import Outcome
 
-#: keys that say where results go or what computes them, not what a cell is
+#: keys that say where results go or which device computes them, and not what is computed
 NOT_IDENTITY = (
     "name",
     "runs_dir",
     "study",
     "logger",
-    "checkpoint",  # a path; the contents' hash stands in for it
+    "checkpoint",  # a path; a hash of the file's contents takes its place
     "data.folder",
     "data.data_home",
     "trainer.accelerator",
@@ -51,11 +51,11 @@ class Cell:
     """One row of the table.
 
     Args:
-        id: hash of what the cell is.
-        config: the resolved config, plain containers.
+        id: hash of what it computes.
+        config: the resolved config, in plain containers.
         axes: flat config keys and option names, as the table shows them.
-        folder: where its files lie.
-        refusal: why it cannot be trained, where that is known already.
+        folder: of its files.
+        refusal: why it cannot be trained, if that is already known.
     """
 
     id: str
@@ -65,10 +65,10 @@ class Cell:
     refusal: ConfigurationError | None = None
 
     def is_over(self) -> bool:
-        """Whether a whole record says that the cell finished or diverged, and all it owes is there.
+        """Whether its record says that it finished or diverged, and all requested files exist.
 
-        A failed cell may retry; a cell whose ledger is torn, or that is now asked for files that it
-        was not asked for before, is trained again.
+        A failed cell is tried again, and so is one whose ledger is unreadable or of which files are
+        now requested that were not before.
         """
         try:
             record = json.loads(self.folder.record.read_text())
@@ -76,11 +76,11 @@ class Cell:
                 pq.read_metadata(self.folder.ledger)
         except (OSError, ValueError, pa.ArrowException):
             return False
-        owed = [self.folder.checkpoint] if self.config["trainer"]["checkpoint"] else []
-        owed += [self.folder.tensorboard] if self._logs("tensorboard") else []
-        owed += [self.folder.path / "metrics.csv"] if self._logs("csv") else []
+        requested = [self.folder.checkpoint] if self.config["trainer"]["checkpoint"] else []
+        requested += [self.folder.tensorboard] if self._logs("tensorboard") else []
+        requested += [self.folder.path / "metrics.csv"] if self._logs("csv") else []
         over = isinstance(record, dict) and record.get("status") in ("finished", "diverged")
-        return over and all(path.exists() for path in owed)
+        return over and all(path.exists() for path in requested)
 
     def _logs(self, name: str) -> bool:
         return "_target_" in self.config["logger"].get(name, {})
@@ -102,10 +102,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
-    """Twelve hex digits that depend on what is computed, not on where it goes.
+    """Twelve hex digits that depend on what is computed, not on where it is stored.
 
-    Numbers count by value: 1 and 1.0 are the same setting. Outputs, paths, device and launcher are
-    left out; a starting checkpoint counts by its contents.
+    Numbers are compared by value: 1 and 1.0 are the same setting. Output paths, device and launcher
+    are left out; a starting checkpoint enters by its contents.
 
     >>> identity({"seed": 0, "name": "here"}) == identity({"seed": 0.0, "name": "there"})
     True
@@ -122,7 +122,7 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
 
 
 def _by_value(setting: Any) -> Any:
-    """Integers for whole floats, at any depth; the other way round, large seeds would run together."""
+    """Whole floats as integers, at any depth. Integers as floats would make large seeds equal."""
     if isinstance(setting, Mapping):
         return {key: _by_value(value) for key, value in setting.items()}
     if isinstance(setting, list):
@@ -131,14 +131,14 @@ def _by_value(setting: Any) -> Any:
 
 
 def write_config(cell: Cell) -> None:
-    """Make the cell's folder and say what it is."""
+    """Make the cell's folder and write its config."""
     cell.folder.path.mkdir(parents=True, exist_ok=True)
     with replacing(cell.folder.config) as temporary:
         temporary.write_text(yaml.dump(dict(cell.config), Dumper=DUMPER, sort_keys=False))
 
 
 def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dict[str, Any]:
-    """Write everything a cell leaves behind; the record comes last and makes it final."""
+    """Write all files of a cell; the record comes last and marks the cell as over."""
     folder = cell.folder
     if columns:
         table = pa.table({k: pa.array(v) for k, v in outcome.ledger(columns).items()})
@@ -165,7 +165,7 @@ def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dic
 
 
 def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str, Any]:
-    """Record that a cell failed, and leave its traceback."""
+    """Record that a cell failed, with its traceback."""
     write_config(cell)
     cell.folder.traceback.write_text("".join(tracebacks.format_exception(error)))
     line = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -186,7 +186,7 @@ def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str,
 
 
 def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Write record.json whole or not at all (temporary file, then rename)."""
+    """Write record.json atomically (temporary file, then rename)."""
     record = {"cell": cell.id, "axes": dict(cell.axes), **result, "versions": versions()}
     with replacing(cell.folder.record) as temporary:
         temporary.write_text(json.dumps(record, default=str))
@@ -195,11 +195,11 @@ def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What computed the numbers."""
+    """Versions of the software that computed the numbers."""
     return {
         "experiments": version("gradient-flow-laboratory"),
         "python": platform.python_version(),
-        "torch": str(torch.__version__),  # names the build, which its package's version does not
+        "torch": str(torch.__version__),  # names the build, unlike the package's version
     } | {name: version(name) for name in RECORDED_PACKAGES}
 
 

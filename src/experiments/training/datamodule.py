@@ -1,4 +1,4 @@
-"""The LightningDataModule of a stack: what a loader hands over is a plan, the data stay in memory."""
+"""The LightningDataModule of a stack: its loader yields chunks of steps; the data stay in memory."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from experiments.training.schedule import Plan
 class StackData(pl.LightningDataModule):
     """Gives Lightning the chunks of one training run, in order.
 
-    Examples are gathered on the device by the module, each run's by its own order, so there are no
+    The module gathers each run's examples on the device in the run's own order, so there are no
     loader workers and no copies per step.
 
     Args:
-        datasets: of every run; each different one is read once.
+        datasets: one for every run; the same object is read once.
         plan: the chunks of steps.
     """
 

@@ -1,7 +1,7 @@
-"""One training step's gradients for a whole stack, into the gradient blocks.
+"""Gradients of one training step for a whole stack, written into the gradient blocks.
 
-Two engines that must agree: the notes' recursions in reserved memory, which train; and autograd over
-the layers' hand-written backward, which mixed precision needs.
+Two engines, which must agree: the notes' recursions in preallocated memory, the default; and autograd
+through the layers' hand-written backward, which mixed precision needs.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ from experiments.training.parameters import StackParameters
 
 @dataclass(frozen=True)
 class Trace:
-    """What a step left in one layer: z, a, sigma' where sigma was applied, and delta, (R, batch, n).
+    """What a step computed in one layer: z, a, sigma' (where sigma was applied) and delta, (R, batch, n).
 
     Valid until the next step, which may overwrite it.
     """
@@ -39,7 +39,7 @@ class Engine(ABC):
     every run's own gradient.
     """
 
-    #: whether every recorded step leaves its traces where the last one did
+    #: whether every recorded step leaves its traces in the same memory
     steady: ClassVar[bool]
 
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters) -> None:
@@ -49,11 +49,11 @@ class Engine(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """The cost of every run, (R,); its gradients are then in ``parameters.gradients``."""
+        """The cost of every run, (R,); writes its gradients to ``parameters.gradients``."""
 
     @abstractmethod
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        """The same, and what the pass left in every layer."""
+        """The same, and the trace of every layer."""
 
 
 @final
@@ -61,10 +61,10 @@ class RecursionEngine(Engine):
     """The delta recursion of ``experiments.backprop``: no graph, no allocation.
 
     Args:
-        net: a stack of R runs, its parameters in ``parameters``.
+        net: a stack of R runs, whose parameters are in ``parameters``.
         loss: gives delta^[L].
         parameters: receives the gradients.
-        batch: examples a step.
+        batch: examples per step.
     """
 
     steady = True
@@ -82,7 +82,7 @@ class RecursionEngine(Engine):
 
     @cached_property
     def traces(self) -> list[Trace]:
-        """Where a recorded step leaves what it computes."""
+        """The memory into which recorded steps write."""
         b = self._keeping
         return [Trace(*parts) for parts in zip(b.z, b.a, b.derivative, b.delta, strict=True)]
 
@@ -99,11 +99,11 @@ class RecursionEngine(Engine):
 
 @final
 class GraphEngine(Engine):
-    """The recursions as CUDA graphs: a deep, narrow network is not bound by kernel launches.
+    """The recursions as CUDA graphs, so that a deep, narrow network is not bound by kernel launches.
 
-    Gradients are captured once for the shapes of the first batch and replayed with every other, and
-    so are recorded steps; the optimiser's few kernels stay outside, since its step count belongs to
-    the host.
+    The kernels of a step, and those of a recorded step, are captured once for the shapes of the first
+    batch and replayed for every other. The optimiser's few kernels stay outside, since its step count
+    is kept on the host.
 
     Args:
         plain: the engine whose kernels are captured.
@@ -123,7 +123,7 @@ class GraphEngine(Engine):
         return self._step(x, t)
 
     def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        traces = self.plain.traces  # reserved before a capture may begin
+        traces = self.plain.traces  # allocated before a capture begins
         if self._recorded is None:
             self._recorded = _Captured(lambda x, t: self.plain.recorded(x, t)[0], x, t)
         return self._recorded(x, t), traces
@@ -131,19 +131,19 @@ class GraphEngine(Engine):
 
 @final
 class _Captured:
-    """The kernels of one call, replayed on other numbers.
+    """The kernels of one call, to be replayed on other inputs.
 
     Args:
-        call: launches the kernels and returns the cost; it never asks what a number is.
-        x: inputs of the shape that every later call has.
-        t: targets likewise.
+        call: launches the kernels and returns the cost, without reading a value on the host.
+        x: inputs, of the shape of every later call.
+        t: targets, likewise.
     """
 
     def __init__(self, call: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor) -> None:
         self._x, self._t = x.clone(), t.clone()
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # libraries choose and allocate before a capture may begin
+        with torch.cuda.stream(aside):  # warm-up: libraries choose kernels and allocate
             for _ in range(3):
                 call(self._x, self._t)
         torch.cuda.current_stream().wait_stream(aside)

@@ -11,7 +11,7 @@ from experiments.core.metric import Answers, Metric
 from experiments.models import MLP
 from experiments.training.examples import distinct
 
-#: numbers that one evaluated piece may hold in one layer, so that a large split fits anywhere
+#: most numbers per layer in one evaluated piece, so that a large split fits into any memory
 PIECE = 2**23
 
 
@@ -29,10 +29,10 @@ def evaluate(
 
     Args:
         net: a stack of R runs.
-        loss: also says which examples are classified rightly.
+        loss: also decides which examples are classified correctly.
         split: on the network's device; one for all runs, or one for each, all of one shape.
         task: accuracy and metrics are NaN for a regression.
-        metrics: what else is measured.
+        metrics: measured in addition, by name.
     """
     runs = net.runs or 1
     splits = [split] * runs if isinstance(split, Split) else split
@@ -59,7 +59,7 @@ def evaluate(
 
 
 def _shown(splits: Sequence[Split], part: slice) -> tuple[Tensor, Tensor]:
-    """x and t of some examples, with a run axis where the runs have examples of their own."""
+    """x and t of some examples, with a run axis if the runs do not share their examples."""
     if all(own is splits[0] for own in splits):
         return splits[0].x[part], splits[0].t[part]
     return torch.stack([own.x[part] for own in splits]), torch.stack(
@@ -70,7 +70,7 @@ def _shown(splits: Sequence[Split], part: slice) -> tuple[Tensor, Tensor]:
 def _metrics(
     outputs: Tensor, splits: Sequence[Split], loss: Loss, metrics: Mapping[str, Metric]
 ) -> dict[str, Tensor]:
-    """A few runs at a time: the answers hold several float64 copies of the outputs."""
+    """A few runs at a time, since the metrics make several float64 copies of the outputs."""
     together = max(1, PIECE // outputs[0].numel())
     found = {name: outputs.new_empty(len(splits), dtype=torch.float64) for name in metrics}
     for split in distinct(splits):

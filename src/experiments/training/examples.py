@@ -1,4 +1,4 @@
-"""The examples of a stack's runs: all of one data set, or each of its own, of the same shape."""
+"""The examples of a stack: one data set for all runs, or one for each, all of one shape."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeVar, final
@@ -12,20 +12,20 @@ from experiments.core.errors import ConfigurationError, describe
 Part = Literal["train", "val", "test"]
 Item = TypeVar("Item")
 
-#: input numbers gathered at once; no more, so that they are still in the cache when they are used
+#: input numbers gathered at once; few enough that they are still in the cache when they are used
 GATHERED = 2**15
 
 
 @final
 class Examples:
-    """What R runs train on and are measured on, on one device.
+    """What R runs train on and are evaluated on, on one device.
 
-    Data sets of which several runs hold the same object are kept once.
+    A data set that several runs share (the same object) is stored once.
 
     Args:
-        splits: of every run, in order.
-        dtype: of inputs and values.
-        device: where they are kept.
+        splits: the parts of every run's data set, in order.
+        dtype: of inputs and real targets.
+        device: where they are stored.
 
     Raises:
         ConfigurationError: for data sets of different shapes.
@@ -56,16 +56,17 @@ class Examples:
 
     @property
     def shared(self) -> bool:
-        """Whether all runs look at the same examples."""
+        """Whether all runs have the same examples."""
         return len(set(self._which)) == 1
 
     def batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Every run's own examples, x (R, batch, n_1) and t (R, batch, ...), step by step.
 
-        Small batches are gathered many at once: the gathering would take as long as the step.
+        Small batches are gathered several at a time: one by one, gathering would take as long as the
+        step.
 
         Args:
-            order: indices within each run's training part, (steps, R, batch).
+            order: indices into each run's training part, (steps, R, batch).
         """
         together = max(1, GATHERED // (order[0].numel() * self._x.shape[-1]))
         for index in order.split(together):
@@ -75,7 +76,7 @@ class Examples:
             yield from zip(x.unbind(), t.unbind(), strict=True)
 
     def whole(self) -> tuple[Tensor, Tensor]:
-        """The training parts: x (N, n_1) where the runs share them, or (R, N, n_1); t likewise."""
+        """The training part: x is (N, n_1) if the runs share it, else (R, N, n_1); t likewise."""
         if self.shared:
             train = self._different[self._which[0]].train
             return train.x, train.t
@@ -89,7 +90,7 @@ class Examples:
         return [getattr(self._different[place], name) for place in self._which]
 
     def select(self, keep: Sequence[int]) -> None:
-        """Keep some of the runs, in this order."""
+        """Keep these runs, in this order."""
         self._which = [self._which[r] for r in keep]
         self._starts = self._starts[list(keep)]
 
@@ -105,7 +106,7 @@ def _require_one_shape(different: Sequence[Splits]) -> None:
 
 
 def distinct(items: Sequence[Item]) -> list[Item]:
-    """Every object once, in order, however often it occurs.
+    """Each object once, by identity, in order of first occurrence.
 
     >>> one, other = [1], [1]
     >>> len(distinct([one, other, one]))
@@ -115,6 +116,6 @@ def distinct(items: Sequence[Item]) -> list[Item]:
 
 
 def shape_of(splits: Splits) -> tuple[tuple[int, ...], ...]:
-    """Sizes of x and t of the three parts; data sets that agree in it may share a stack."""
+    """Shapes of x and t of the three parts; data sets with equal shapes may share a stack."""
     parts = (splits.train, splits.val, splits.test)
     return tuple(tuple(tensor.shape) for part in parts for tensor in (part.x, part.t))

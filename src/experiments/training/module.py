@@ -32,10 +32,10 @@ class StackModule(pl.LightningModule):
     """Trains R runs at once; Lightning drives chunks of steps, devices and precision.
 
     A run leaves the stack when its loss is not finite (diverged) or has stopped falling; its share
-    of the buffers is freed and its neighbours do not notice, since no operation mixes runs.
+    of the buffers is freed. Its neighbours are not affected, since no operation mixes runs.
 
     Args:
-        stack: what is trained.
+        stack: what to train.
         splits: every run's data, on the CPU.
         writers: for every run, where its curves are written.
     """
@@ -64,11 +64,11 @@ class StackModule(pl.LightningModule):
         self._measured: dict[str, dict[str, np.ndarray]] = {}
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """None of torch's: the stack's own optimiser is driven by hand."""
+        """No optimiser of torch's: the module drives the stack's own."""
         return []
 
     def on_fit_start(self) -> None:
-        """Take the buffers, once Lightning has put the network on its device."""
+        """Allocate buffers, once Lightning has moved the network to its device."""
         self._clock, self._seconds = time.perf_counter(), 0.0
         self.parameter_home = StackParameters(self.net)
         self.data = Examples(self.splits, self.stack.dtype, self.device)
@@ -76,7 +76,7 @@ class StackModule(pl.LightningModule):
         self.optimizer = self.stack.optimizer()
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
-        """Run the chunk's steps for every run that is still in the stack."""
+        """The chunk's steps, for every run that is still in the stack."""
         if not self.alive:
             self.trainer.should_stop = True
             return
@@ -96,7 +96,7 @@ class StackModule(pl.LightningModule):
         self._drop_diverged(torch.stack(losses), chunk.start)
 
     def on_train_end(self) -> None:
-        """Record, evaluate and close whatever is still in the stack."""
+        """Evaluate, record and close every run that is still in the stack."""
         step = self.stack.settings.max_steps
         if self.alive:
             self._evaluate(step)
@@ -107,21 +107,21 @@ class StackModule(pl.LightningModule):
         self._leave(self.alive, step)
 
     def _reserve(self) -> None:
-        """Memory for the runs that are left; the recorder's when first asked for."""
+        """Allocate memory for the remaining runs; the recorder allocates its own on first use."""
         self.engine = self._engine()
         vars(self).pop("recorder", None)
 
     @cached_property
     def recorder(self) -> Recorder:
-        """What hands a recorded step to the ledger."""
+        """Presents recorded steps to the ledger."""
         settings = self.stack.settings
         penalised = bool(settings.l1 or settings.l2)
         return Recorder(self.parameter_home, self.net.activations, penalised, self.engine.steady)
 
     def _engine(self) -> Engine:
-        """The recursions, in buffers for the runs that are left.
+        """The recursions, with buffers for the remaining runs.
 
-        Autograd for mixed precision, and for networks that are not the notes' (skips, normalisation).
+        Autograd for mixed precision, and for networks beyond the notes (skips, normalisation).
         """
         settings, loss = self.stack.settings, self.stack.loss
         by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
@@ -133,14 +133,14 @@ class StackModule(pl.LightningModule):
         return GraphEngine(engine) if graph else engine
 
     def _order(self, steps: int) -> Tensor | None:
-        """Indices of the next batches, (steps, R, batch), or None where a batch is the whole split."""
+        """Indices of the next batches, (steps, R, batch), or None if a batch is the whole split."""
         if self.orders is None:
             return None
         taken = [self.orders[r].take(steps) for r in self.alive]
         return torch.stack(taken, dim=1).to(self.device)
 
     def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every run's own examples, (R, batch, n_1); a whole split that is shared, (N, n_1)."""
+        """Every run's batch (R, batch, n_1), or the whole split (N, n_1) if the runs share it."""
         order = self._order(steps)
         if order is None:
             return itertools.repeat(self.data.whole(), steps)
@@ -177,7 +177,7 @@ class StackModule(pl.LightningModule):
                 self.curves[run].distributions(step, record, r)
 
     def _show_records(self) -> None:
-        """Draw what was recorded, once it is known to be training and no divergence."""
+        """Write the new records, once it is known that they come before any divergence."""
         for run in self.alive:
             self.curves[run].recorded(self.outcomes[run].recorded)
 
@@ -189,9 +189,9 @@ class StackModule(pl.LightningModule):
             self.curves[run].evaluated(step, numbers)
 
     def _measure(self, part: Part) -> dict[str, np.ndarray]:
-        """Loss and accuracy of every run on one split; every metric too, but for training data.
+        """Loss and accuracy of every run on one split; metrics too, except on training data.
 
-        Measured once between two steps, whoever asks.
+        Measured at most once between two steps.
         """
         if part not in self._measured:
             metrics = {} if part == "train" else self.stack.metrics
@@ -202,7 +202,7 @@ class StackModule(pl.LightningModule):
         return self._measured[part]
 
     def _mean_batch_loss(self) -> np.ndarray:
-        """Mean batch loss since the last point; before the first step, the whole split's loss."""
+        """Mean batch loss since the last evaluation; before the first step, the whole split's loss."""
         if not self._losses:
             return self._measure("train")["train/loss"]
         mean: np.ndarray = torch.cat(self._losses).double().mean(0).numpy()
@@ -210,7 +210,7 @@ class StackModule(pl.LightningModule):
         return mean
 
     def _drop_diverged(self, losses: Tensor, start: int) -> None:
-        """Let the runs go whose loss was not finite within the chunk; losses is (steps, R)."""
+        """Close the runs whose loss was not finite within the chunk; ``losses`` is (steps, R)."""
         host = losses.cpu()
         bad = ~torch.isfinite(host)
         gone = bad.any(0)
@@ -218,7 +218,7 @@ class StackModule(pl.LightningModule):
             outcome = self.outcomes[self.alive[r]]
             outcome.status = "diverged"
             at = outcome.diverged_at = start + int(bad[:, r].int().argmax())
-            # what the chunk's later records saw is no training
+            # the chunk's later records are of a network that has already diverged
             outcome.recorded = [(step, table) for step, table in outcome.recorded if step <= at]
         self._losses.append(host)
         self._show_records()
@@ -226,12 +226,12 @@ class StackModule(pl.LightningModule):
             self._leave([self.alive[r] for r in torch.nonzero(gone).flatten().tolist()], None)
 
     def _drop_settled(self, step: int) -> None:
-        """Let the runs go whose training loss has not fallen for ``patience`` evaluations."""
+        """Close the runs whose training loss has not fallen for ``patience`` evaluations."""
         patience = self.stack.settings.patience
         if patience is None:
             return
         settled = []
-        # of the whole split: the mean over a few batches goes up and down while this one falls
+        # of the whole split: the mean over a few batches fluctuates
         whole = self._measure("train")["train/loss"]
         for run, loss in zip(self.alive, whole.tolist(), strict=True):
             if loss < self._best[run] - self.stack.settings.min_delta:
@@ -244,7 +244,7 @@ class StackModule(pl.LightningModule):
         self._leave(settled, step)
 
     def _leave(self, leaving: Sequence[int], step: int | None) -> None:
-        """Close some runs: final metrics on whole splits, parameters, files; then free their share."""
+        """Close some runs: final metrics on whole splits, parameters; then free their memory."""
         if not leaving:
             return
         where = {run: r for r, run in enumerate(self.alive)}
@@ -264,7 +264,7 @@ class StackModule(pl.LightningModule):
         self._compact([r for run, r in where.items() if run not in set(leaving)])
 
     def _share_time(self) -> None:
-        """Divide the time since a run last left among those that were there."""
+        """Divide the time since a run last left among the runs that were in the stack."""
         before, self._clock = self._clock, time.perf_counter()
         self._seconds += (self._clock - before) / len(self.alive)
 

@@ -1,4 +1,4 @@
-"""What came of one run, collected while its stack trains."""
+"""The results of one run, collected while its stack trains."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ class Outcome:
         status: finished or diverged; failed cells have no outcome.
         steps: optimiser steps taken.
         diverged_at: the step whose loss was not finite, or None.
-        stopped_at: the step at which the loss had stopped falling, or None.
+        stopped_at: the step at which it was stopped because its loss no longer fell, or None.
         metrics: final ``train/loss``, ``val/accuracy``, ... on whole splits.
-        history: ``step``, ``train/loss`` (mean batch loss since the point before), ``val/loss``,
-            ``val/accuracy``, one entry per evaluation.
+        history: ``step``, ``train/loss`` (mean batch loss since the previous evaluation),
+            ``val/loss``, ``val/accuracy``; one entry per evaluation.
         recorded: (step, (layers, columns)) of every ledger record.
         state: the final parameters, as an MLP of this run alone would have them.
-        seconds: this run's share of the stack's wall time; the shares of all runs add up to it.
-        facts: how it was computed.
+        seconds: this run's share of the stack's wall time; all shares add up to it.
+        facts: device, precision, threads and the like.
     """
 
     status: Status = "finished"

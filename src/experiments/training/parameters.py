@@ -1,4 +1,4 @@
-"""A stack's parameters and gradients, moved into blocks that one update goes through."""
+"""A stack's parameters and gradients in a few contiguous blocks, so that an update is a few kernels."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from experiments.training.optimizers import ParameterBlocks
 
 
 class StackParameters:
-    """The home of all numbers of a stack; the network keeps views.
+    """Owns the memory of all parameters and gradients of a stack; the network's are views of it.
 
     Attributes:
         values: every parameter of every run, weights first, then biases.
@@ -20,7 +20,7 @@ class StackParameters:
         self._adopt(ParameterBlocks([*net.weights, *net.biases]))
 
     def select(self, keep: Tensor) -> None:
-        """Keep only some runs: the others' share of the memory is freed."""
+        """Keep only these runs; the memory of the others is freed."""
         self._adopt(self.values.select(keep))
 
     @property

@@ -1,4 +1,4 @@
-"""From what a step left behind to what the ledger's quantities look at."""
+"""Collects what a training step left in memory, as the ledger's quantities read it."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,21 +11,21 @@ from experiments.core.probe import StepPass
 from experiments.training.engine import Trace
 from experiments.training.parameters import StackParameters
 
-#: layers, and what gives their tensors behind each other
+#: layers of one shape, and a function that returns their tensors concatenated along the run axis
 _Supply = tuple[tuple[int, ...], Callable[[], Tensor]]
 
 
 class Recorder:
-    """What the ledger looks at, of one recorded step after the other.
+    """Presents recorded steps to the ledger.
 
-    Layers of one shape are looked at together. Where they lie behind each other is found out once
-    where steps leave them in the same places.
+    Layers of one shape are presented as one tensor. Whether they are contiguous in memory is examined
+    once, if every step leaves them in the same place.
 
     Args:
-        parameters: the stack's, updated in place.
-        activations: sigma of every layer.
+        parameters: of the stack, updated in place.
+        activations: of every layer.
         penalised: whether an update adds penalties to the weights' gradients in place.
-        steady: whether a step leaves its traces where the last one did.
+        steady: whether every step leaves its traces in the same memory.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class Recorder:
         self._found: list[list[_Supply]] = []
 
     def before_update(self, traces: Sequence[Trace], followed: bool) -> StepPass:
-        """The step, to be looked at before the next recorded one.
+        """The step; valid until the next recorded one.
 
         Args:
-            traces: what the step left; the gradients of the mean cost are in the parameters.
-            followed: whether an update follows; its change is there after ``after_update``.
+            traces: of every layer; the gradients of the mean cost are in ``parameters``.
+            followed: whether an update follows; ``after_update`` then fills in the change.
         """
         found = self._found or [
             self._supplied(parts)
             for parts in zip(*((t.z, t.a, t.delta, t.derivative) for t in traces), strict=True)
         ]
-        self._found = found if self._steady else []  # others are let go with their step
+        self._found = found if self._steady else []  # other traces are released after their step
         z, a, delta, derivative = (_per_layer(supplies) for supplies in found)
         _keep(self._weights, self._weights_before)
         _keep(self._biases, self._biases_before)
@@ -76,14 +76,14 @@ class Recorder:
         )
 
     def after_update(self) -> None:
-        """Fill in how the weights have changed."""
+        """Fill in the change of the weights."""
         for (_, at), before, change in zip(
             self._weights, self._weights_before, self._updates, strict=True
         ):
             torch.sub(at(), before, out=change)
 
     def _supplied(self, tensors: Sequence[Tensor]) -> list[_Supply]:
-        """Layers of one shape and slope bound together."""
+        """Layers grouped by shape and by the bound of sigma'."""
         alike: dict[tuple[object, ...], list[int]] = {}
         for k, (tensor, bound) in enumerate(zip(tensors, self._max_derivative, strict=True)):
             alike.setdefault((tensor.shape, bound), []).append(k)
@@ -96,7 +96,7 @@ def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:
 
 
 def _placed(supplies: Sequence[_Supply], tensors: Sequence[Tensor]) -> PerLayer:
-    """Tensors in place of those that are supplied."""
+    """The given tensors, in the grouping of the supplies."""
     return PerLayer([Block(ks, own) for (ks, _), own in zip(supplies, tensors, strict=True)])
 
 
@@ -105,11 +105,11 @@ def _per_layer(supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
 
 
 def _together(tensors: Sequence[Tensor]) -> Callable[[], Tensor]:
-    """Gives tensors (R, ...) behind each other: a view where they lie so already."""
+    """Returns tensors (R, ...) concatenated: as a view if they are contiguous in memory already."""
     first, last = tensors[0], tensors[-1]
     start, size = first.data_ptr(), first.numel() * first.element_size()
     places = [tensor.data_ptr() for tensor in tensors]
-    # what lies between two ends of one storage is of that storage too
+    # tensors between two that share a storage belong to that storage too
     if (
         places == [start + k * size for k in range(len(tensors))]
         and all(tensor.is_contiguous() for tensor in tensors)

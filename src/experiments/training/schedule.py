@@ -1,16 +1,16 @@
-"""When a run pauses: training is cut into chunks between the steps at which something is looked at."""
+"""Training is cut into chunks of steps, which end where something is evaluated."""
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: steps between two looks at the losses, at most: a run that diverged leaves within so many steps
+#: most steps between two checks of the losses: a run that diverged leaves within this many steps
 LONGEST_CHUNK = 100
 
 
 class Chunk(NamedTuple):
-    """Steps ``start`` .. ``stop - 1``, which of them are recorded, and whether the first is evaluated."""
+    """Steps ``start`` .. ``stop - 1``: which are recorded, and whether to evaluate before the first."""
 
     start: int
     stop: int
@@ -20,7 +20,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The chunks of a run, as one loader (to Lightning a list would mean several)."""
+    """The chunks of a run, as one loader (Lightning takes a list for several loaders)."""
 
     chunks: tuple[Chunk, ...]
 
@@ -34,8 +34,8 @@ class Plan:
 def plan(max_steps: int, record_every: int | None, evaluations: int) -> Plan:
     """Cut ``max_steps`` steps at every evaluation, and every LONGEST_CHUNK steps.
 
-    A record does not end a chunk: Lightning's part in one takes as long as the record. The state
-    after the last step is not in the list: it is always recorded and evaluated.
+    A record does not end a chunk: Lightning's overhead per chunk is as large as a record. The state
+    after the last step is not in the list, since it is always recorded and evaluated.
 
     >>> [(c.start, c.stop, list(c.records), c.evaluate) for c in plan(10, 4, 2)]
     [(0, 5, [0, 4], True), (5, 10, [8], True)]

@@ -1,4 +1,4 @@
-"""What a training run is told, checked before anything starts."""
+"""Settings of the model and the trainer, checked before anything starts."""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class ModelSettings:
     Args:
         depth: number of hidden layers, from 0 (a linear model).
         width: neurons in each hidden layer, from 1.
-        hidden: the width of every hidden layer, one by one; None takes ``depth`` times ``width``.
-        parameters: choose the width instead, so that the weights and biases come closest to this
-            number: networks of all depths at one price. None takes ``width``.
-        skip: identity connections round hidden layers of equal width.
+        hidden: the width of each hidden layer, replacing ``depth`` and ``width``; None uses those.
+        parameters: a budget of weights and biases that replaces ``width``: the width is chosen so
+            that the network comes closest to it, whatever the depth. None uses ``width``.
+        skip: identity connections around hidden layers of equal width.
         normalize: layer normalisation of the hidden layers' weighted inputs.
 
     Raises:
@@ -88,27 +88,29 @@ class TrainerSettings:
         batch_size: examples a step, from 1; None for the full training split (gradient descent).
         sampling: "shuffled" epochs, or "replacement": every example of every batch drawn anew, as the
             notes' stochastic gradient descent does.
-        evaluations: validation is measured at step 0 and after each of so many equal parts of the
-            steps, from 1.
-        patience: stop a run when its training loss has not fallen for so many evaluations; None
+        evaluations: number of equal parts into which the steps are divided, from 1; validation is
+            measured at step 0 and after each part.
+        patience: stop a run when its training loss has not fallen for this many evaluations; None
             never stops early.
-        min_delta: the least fall of the training loss that counts as one.
+        min_delta: how far the training loss must fall to count as having fallen.
         l1: penalty l1 * sum |W| on the weights (note 003), from 0.
         l2: penalty l2/2 * sum W^2 on the weights, from 0.
         accelerator: "cpu", "gpu" or "auto".
-        precision: Lightning's name of the arithmetic.
-        engine: "recursion" trains by the hand-written recursions in reserved memory; "autograd" by
-            torch's graph over the same layers, to compare. Mixed precision always takes autograd.
+        precision: Lightning's name for the arithmetic: 32-true, 64-true, bf16-true, 16-true or
+            bf16-mixed.
+        engine: "recursion" trains with the hand-written recursions in preallocated memory;
+            "autograd" with torch's graph over the same layers, for comparison. Mixed precision
+            always uses autograd.
         cuda_graph: on a GPU, capture the recursions of a step as one CUDA graph.
-        subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where they
-            cost 20 to 100 times the time; "keep" computes with them.
-        threads: of the CPU; small matrices gain nothing from more than 1. None leaves torch's choice.
+        subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where
+            arithmetic with them is 20 to 100 times slower; "keep" computes with them.
+        threads: CPU threads; small matrices gain nothing from more than 1. None keeps torch's choice.
         deterministic: refuse operations without a deterministic algorithm.
         progress_bar: show Lightning's bar.
         checkpoint: keep each run's final weights.
         stack_memory: MiB of parameters and activations that one stack may take; a larger group is
-            trained in several stacks. None takes what is fastest: on a CPU as many runs as keep one
-            layer in a core's cache (1 MiB), up to 256 in all; on a GPU 16384.
+            trained as several stacks. None chooses what is fastest: on a CPU as many runs as keep
+            one layer within a core's cache (1 MiB), 256 MiB at most; on a GPU 16384 MiB.
 
     Raises:
         ConfigurationError: for a value outside its range, by name.
@@ -141,36 +143,25 @@ class TrainerSettings:
         return self.accelerator != "cpu" and torch.cuda.is_available()
 
     def __post_init__(self) -> None:
-        self._require("max_steps", self.max_steps, self.max_steps >= 0, "0 or more")
-        size = self.batch_size
-        self._require("batch_size", size, size is None or size >= 1, "1 or more, or null for all")
-        ways = ("shuffled", "replacement")
-        self._require("sampling", self.sampling, self.sampling in ways, f"one of {ways}")
-        self._require("evaluations", self.evaluations, self.evaluations >= 1, "1 or more")
-        patience = self.patience
-        self._require("patience", patience, patience is None or patience >= 1, "1 or more, or null")
+        choices = {
+            "sampling": ("shuffled", "replacement"),
+            "accelerator": ("cpu", "gpu", "cuda", "auto"),
+            "precision": PRECISIONS,
+            "engine": ("recursion", "autograd"),
+            "subnormals": ("flush", "keep"),
+        }
+        for name, allowed in choices.items():
+            self._require(name, getattr(self, name) in allowed, f"one of {allowed}")
+        for name, least in {"max_steps": 0, "evaluations": 1}.items():
+            self._require(name, getattr(self, name) >= least, f"{least} or more")
+        for name in ("batch_size", "patience", "threads", "stack_memory"):
+            value = getattr(self, name)
+            self._require(name, value is None or value >= 1, "1 or more, or null")
         for name in ("min_delta", "l1", "l2"):
             value = getattr(self, name)
-            self._require(name, value, math.isfinite(value) and value >= 0, "a number from 0")
-        devices = ("cpu", "gpu", "cuda", "auto")
-        self._require(
-            "accelerator", self.accelerator, self.accelerator in devices, f"one of {devices}"
-        )
-        self._require(
-            "precision", self.precision, self.precision in PRECISIONS, f"one of {PRECISIONS}"
-        )
-        engines = ("recursion", "autograd")
-        self._require("engine", self.engine, self.engine in engines, f"one of {engines}")
-        modes = ("flush", "keep")
-        self._require("subnormals", self.subnormals, self.subnormals in modes, f"one of {modes}")
-        threads = self.threads
-        self._require("threads", threads, threads is None or threads >= 1, "1 or more, or null")
-        memory = self.stack_memory
-        self._require("stack_memory", memory, memory is None or memory >= 1, "1 or more, or null")
+            self._require(name, math.isfinite(value) and value >= 0, "a number from 0")
 
-    @staticmethod
-    def _require(name: str, found: object, fits: bool, expected: str) -> None:
+    def _require(self, name: str, fits: bool, expected: str) -> None:
         if not fits:
-            raise ConfigurationError(
-                describe(f"trainer.{name}={found!r}", expected, f"change trainer.{name}")
-            )
+            found = f"trainer.{name}={getattr(self, name)!r}"
+            raise ConfigurationError(describe(found, expected, f"change trainer.{name}"))

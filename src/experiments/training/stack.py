@@ -24,15 +24,15 @@ from experiments.training.settings import ModelSettings, TrainerSettings
 
 Item = TypeVar("Item")
 
-#: MiB of one stack where nothing is said: a GPU's is filled
+#: default memory of one stack in MiB: a stack on a GPU fills a large part of it
 CPU_MEMORY, GPU_MEMORY = 256, 16384
-#: bytes that one operation of a stack should touch where nothing is said: what a CPU core's own
-#: cache holds. Fewer runs pay more for the start of an operation, more runs wait for memory.
+#: bytes that one operation of a stack should touch by default: what a CPU core's own cache holds.
+#: With fewer runs the start of an operation weighs more; with more runs it waits for memory.
 CPU_CACHE = 2**20
-#: what one CPU core does in float32, a step's start of a layer's operations and of all others, in
-#: seconds, and what a run without steps takes: drawing, measuring, writing its files
+#: of one CPU core: float32 operations per second; seconds to start one layer's operations of a step,
+#: and all other operations of a step; seconds of a run without steps (drawing, measuring, writing)
 OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.02
-#: how many times as long autograd takes to start a layer
+#: how many times longer autograd takes to start a layer
 GRAPH = 8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
@@ -40,18 +40,17 @@ DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torc
 
 @dataclass(frozen=True)
 class Run:
-    """One cell's own share of a stack: what may differ from run to run.
+    """One cell's share of a stack: what may differ from run to run.
 
     Args:
         cell: the cell's identity.
-        seed: initialisation and shuffling come from separate streams of it.
-        initializer: how this run is drawn.
-        start: parameters to start from instead (a state_dict of this run alone), or None.
-        dataset: where its examples come from, if not the stack's: of the same shape; None is the
-            stack's.
+        seed: initialisation and shuffling use separate streams of it.
+        initializer: of this run's parameters.
+        start: a state_dict of this run alone to start from instead, or None.
+        dataset: this run's own examples, of the same shape as the stack's; None uses the stack's.
 
     Raises:
-        ConfigurationError: for a seed that is negative or no integer.
+        ConfigurationError: for a seed that is negative or not an integer.
     """
 
     cell: str
@@ -61,7 +60,7 @@ class Run:
     dataset: Dataset | None = None
 
     def __post_init__(self) -> None:
-        stream(self.seed, INITIALISATION)  # refuses what is no seed, before anything is built
+        stream(self.seed, INITIALISATION)  # raises before anything is built
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,11 @@ class Stack:
         model: depth, width and connections.
         activation: of the hidden layers.
         loss: of the raw output; owns its link.
-        dataset: where examples come from, for the runs that do not say.
-        optimizer: makes the optimiser, whose hyperparameters are numbers or one per run, (R,).
+        dataset: the examples of every run that has none of its own.
+        optimizer: makes the optimiser; a hyperparameter is one number, or one per run, (R,).
         settings: loop, device and arithmetic.
-        ledger: what is recorded; without quantities nothing is.
-        metrics: what is measured of the answers beside loss and accuracy, by name.
+        ledger: what is recorded; nothing, if it has no quantities.
+        metrics: measured on the outputs in addition to loss and accuracy, by name.
     """
 
     runs: tuple[Run, ...]
@@ -105,7 +104,7 @@ class Stack:
         return DTYPES.get(self.settings.precision, torch.float32)
 
     def build(self) -> MLP:
-        """The network of all runs, drawn, or started from a checkpoint."""
+        """The network of all runs, newly drawn or loaded from checkpoints."""
         with default_dtype(self.dtype):
             net = MLP(
                 self.widths,
@@ -127,18 +126,18 @@ class Stack:
         return sum(n * (n_prev + 1) for n_prev, n in pairwise(self.widths))
 
     def seconds(self, examples: int, runs: int) -> float:
-        """What to expect of one CPU core for a stack of so many runs; for sharing work out.
+        """Expected training time of a stack on one CPU core, for dividing work among processes.
 
-        Within a factor of about two for the recursions in float32 and float64; what else can differ
-        (subnormals, half precision, metrics, the ledger) is left out.
+        Right within a factor of about two for the recursions in float32 and float64; subnormals, half
+        precision, metrics and the ledger are not taken into account.
 
         Args:
-            examples: size of the training split, the batch where the settings have none.
-            runs: of the stack.
+            examples: size of the training split, which is the batch if the settings have none.
+            runs: number of runs in the stack.
         """
         settings = self.settings
         batch = settings.batch_size or examples
-        # three products a layer, each a multiplication and an addition; wider numbers, longer rows
+        # three matrix products a layer, each a multiplication and an addition per element
         wider = self.dtype.itemsize / torch.float32.itemsize
         arithmetic = 6 * batch * self.parameters * wider / OPERATIONS_PER_SECOND
         layers = (len(self.widths) - 1) * LAYER_STARTS
@@ -146,20 +145,20 @@ class Stack:
         return runs * CELL + settings.max_steps * (starts + runs * arithmetic)
 
     def bytes_per_run(self, batch: int) -> int:
-        """Memory one run takes while training: parameters, gradients, optimiser state, activations."""
-        # parameters, gradients and a moment; of every layer a and sigma', what a step reads twice
+        """Memory of one run in training: parameters, gradients, optimiser state, activations."""
+        # parameters, gradients and one moment; every layer's a and sigma', which a step reads twice
         parameters, activations = 3, 2
-        if self.ledger.columns:  # weights before and their change; all four parts of a kept pass
+        if self.ledger.columns:  # weights before the update and their change; z, a, sigma', delta
             parameters, activations = parameters + 2, activations + 4
         return self.dtype.itemsize * (
             parameters * self.parameters + activations * batch * sum(self.widths)
         )
 
     def require_ready(self, examples: int) -> None:
-        """Refuse what can be known to be impossible before anything is built.
+        """Refuse what is known to be impossible, before anything is built.
 
         Raises:
-            ConfigurationError: for a device that is not there, or a batch larger than the split.
+            ConfigurationError: for a missing device, or a batch larger than the training split.
         """
         settings = self.settings
         if settings.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -181,10 +180,10 @@ class Stack:
             )
 
     def largest(self, examples: int) -> int:
-        """How many such runs one stack takes, at least one: as many as fit, or as are fastest.
+        """The number of runs, at least one, up to which a stack fits in memory and is fastest.
 
         Args:
-            examples: size of the training split, the batch where the settings have none.
+            examples: size of the training split, which is the batch if the settings have none.
         """
         batch = self.settings.batch_size or examples
         memory = self.settings.stack_memory
@@ -196,7 +195,7 @@ class Stack:
         return max(1, math.floor(min(fastest, memory * 2**20 / self.bytes_per_run(batch))))
 
     def _bytes_per_operation(self, batch: int) -> int:
-        """One run's share of the largest matrix product: inputs, weights, outputs of a layer."""
+        """One run's share of the largest matrix product: a layer's inputs, weights and outputs."""
         return self.dtype.itemsize * max(
             batch * (n_prev + n) + n_prev * n for n_prev, n in pairwise(self.widths)
         )
@@ -204,7 +203,7 @@ class Stack:
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Parameters made inside are of this type."""
+    """Inside, new parameters have this type."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -214,7 +213,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def _load(net: MLP, run: int, state: dict[str, Tensor]) -> None:
-    """Put one run's saved parameters into its row of the stack."""
+    """Copy one run's saved parameters into its row of the stack."""
     for name, parameter in net.named_parameters():
         found = state.get(name)
         shape = tuple(parameter.shape[1:])

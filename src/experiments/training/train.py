@@ -26,24 +26,26 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         writers: for every run, where its curves are written; None writes none.
 
     Returns:
-        Outcomes; a run whose loss was not finite has status ``diverged``.
+        Outcomes; a run whose loss became non-finite has status ``diverged``.
 
     Raises:
-        ConfigurationError: if the device is not there or a batch exceeds the training split.
-        KeyboardInterrupt: at Ctrl-C.
+        ConfigurationError: if the device is missing or a batch exceeds the training split.
+        KeyboardInterrupt: on Ctrl-C.
     """
     settings = stack.settings
     chunks = plan(settings.max_steps, stack.ledger.every, settings.evaluations)
     data = StackData(stack.datasets, chunks)
     splits = data.splits()
     stack.require_ready(len(splits[0].train))
-    for own in distinct(splits):
-        stack.loss.check_targets(own.train.t, stack.dataset.outputs)
+    for different in distinct(splits):
+        stack.loss.check_targets(different.train.t, stack.dataset.outputs)
     module = StackModule(stack, splits, writers or [[] for _ in stack.runs])
-    threads = torch.get_num_threads()
-    used = threads if settings.threads is None else settings.threads
-    refused = torch.are_deterministic_algorithms_enabled()  # Lightning sets it and leaves it set
-    # Lightning announces devices and suggestions on every fit; a sweep has hundreds of them
+    threads_before = torch.get_num_threads()
+    threads = threads_before if settings.threads is None else settings.threads
+    deterministic_before = (
+        torch.are_deterministic_algorithms_enabled()
+    )  # Lightning does not reset it
+    # Lightning announces devices and suggestions on every fit; a sweep calls fit hundreds of times
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     trainer = pl.Trainer(
         max_epochs=1,
@@ -58,28 +60,28 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         num_sanity_val_steps=0,
     )
     at_interrupt = signal.getsignal(signal.SIGINT)
-    torch.set_num_threads(used)
+    torch.set_num_threads(threads)
     flushed = torch.set_flush_denormal(settings.subnormals == "flush")
     try:
         with warnings.catch_warnings():
-            # Lightning 2.6 asks torch a question in a form that torch >= 2.11 deprecates, every fit
+            # every fit of Lightning 2.6 makes a call that torch >= 2.11 deprecates
             warnings.filterwarnings("ignore", r".*isinstance.treespec, LeafSpec", FutureWarning)
             trainer.fit(module, datamodule=data)
     except SystemExit as leaving:
-        # Lightning makes an exit of Ctrl-C, and lets the process ignore it from then on
+        # Lightning turns Ctrl-C into an exit, and the process would ignore any further Ctrl-C
         if isinstance(leaving.__context__, KeyboardInterrupt):
             signal.signal(signal.SIGINT, at_interrupt)
             raise leaving.__context__ from None
         raise
     finally:
         torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(refused)
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(deterministic_before)
     facts = {
         "device": _device_name(module.device),
         "subnormals": settings.subnormals if flushed else "keep",
         "precision": settings.precision,
-        "threads": used,
+        "threads": threads,
         "widths": list(stack.widths),
         "stacked_with": len(stack.runs),
     }
