@@ -1,4 +1,4 @@
-"""The report's door: collect the cells of a sweep, write the report and the dashboards, say what came out."""
+"""Collect the cells of a sweep, write the report and the dashboards, and print the verdict."""
 
 import argparse
 import sys
@@ -11,9 +11,9 @@ from experiments.app.imports import uncollected
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from experiments.core.study import Findings, Study
+    from experiments.core.study import Study
 
-#: rows of the table that the terminal shows
+#: unreadable entries that the terminal lists
 HEAD = 10
 #: sweeps up to this size get the depth profile in every cell's own event files too
 FEW = 12
@@ -65,6 +65,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     with uncollected():
         import torch
 
+        from experiments.app.terminal import show
         from experiments.core.cell import SweepFolder
         from experiments.reporting.collect import collect
         from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
@@ -87,7 +88,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
             cell = SweepFolder(folder).cell(str(name))
             if cell.tensorboard.is_dir():  # logger=none asked for no event files
                 write_cell_dashboard(cell, rows)
-    _tell(study, findings, results)
+    show(study, findings, results)
     for hole in collection.holes[:HEAD]:
         print(f"left out: {hole.name}: {hole.reason}")
     if len(collection.holes) > HEAD:
@@ -139,24 +140,6 @@ def study_of(target: str | None, remedy: str) -> "Study":
         raise ConfigurationError(describe(f"the study {target!r}", known, remedy))
     study: Study = getattr(studies, name)()
     return study
-
-
-def _tell(study: "Study", findings: "Findings", results: "DataFrame") -> None:
-    """Question, verdict, the table's head, and how the cells ended."""
-    from experiments.reporting.account import cell_table
-
-    print(f"\n{study.question}\n")
-    for verdict in findings.verdicts:
-        print(f"  {verdict.outcome:>9}  {verdict.sentence}")
-    table = findings.tables[0].frame if findings.tables else cell_table(results)
-    print()
-    print(table.head(HEAD).to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-"))
-    if len(table) > HEAD:
-        print(f"... {len(table) - HEAD} more rows in the report")
-    endings = ", ".join(f"{n} {status}" for status, n in results["status"].value_counts().items())
-    print(f"\n{len(results)} cells: {endings}")
-    for error in results["error"].dropna().unique()[:HEAD]:
-        print(f"  {error}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Networks that differ only in depth and seed: what was measured, and what theory predicts."""
+"""What was measured of networks that differ in nothing but depth and seed, and what theory predicts."""
 
 import math
 from collections.abc import Mapping
