@@ -1,5 +1,7 @@
 """What the terminal shows of a report fits the terminal, and a file gets everything."""
 
+import os
+
 import pytest
 from pandas import DataFrame
 
@@ -29,7 +31,12 @@ def test_lines_are_no_wider_than_the_terminal(width, monkeypatch, capsys) -> Non
 
 def test_a_file_gets_every_column_and_a_line_for_each_verdict(monkeypatch, capsys) -> None:
     """Without a terminal nothing is wrapped, so that a log can be searched."""
+
+    def no_terminal(descriptor: int) -> os.terminal_size:
+        raise OSError(f"{descriptor} is not a terminal")
+
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", no_terminal)
     show(Sweep(), FINDINGS, RESULTS)
     lines = capsys.readouterr().out.splitlines()
     assert f"   measured  {SENTENCE}" in lines
