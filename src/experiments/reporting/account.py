@@ -1,4 +1,4 @@
-"""The account of a sweep: which cells are over and how, what varied, what stayed, with which versions."""
+"""The account of a sweep: how its cells ended, what varied, what stayed fixed, and the versions used."""
 
 import json
 import re
@@ -18,17 +18,17 @@ _OBJECT = re.compile(r'\{"_target_": "[\w.]*?(\w+)"\}')
 
 @dataclass(frozen=True)
 class Account:
-    """What the report says of the cells themselves.
+    """What the report says about the cells themselves.
 
     Args:
-        counts: number of cells of each status, those without a row included.
-        reasons: why cells diverged, failed or gave no row: (kind, reason, which).
-        varied: axes that tell configurations apart, and their values.
+        counts: number of cells of each status, and of those without a row.
+        reasons: why cells diverged, failed or gave no row: (kind, reason, which cells).
+        varied: axes that distinguish configurations, and their values.
         fixed: settings that all cells share, or that follow from an axis.
-        seeds: the seeds, in words.
-        versions: what the cells were made with.
-        facts: what was noted of the machine's arithmetic.
-        seconds: computing time of all cells together, measuring included.
+        seeds: the seeds, as text.
+        versions: of the software that ran the cells.
+        facts: device, precision and the like.
+        seconds: computing time of all cells together, evaluation included.
     """
 
     counts: dict[str, int]
@@ -42,7 +42,7 @@ class Account:
 
 
 def account(collection: Collection) -> Account:
-    """Read it off the collected tables."""
+    """The account of the collected tables."""
     results = collection.results
     statuses = results["status"].value_counts().to_dict()
     counts = {name: int(statuses.get(name, 0)) for name in ("finished", "diverged", "failed")}
@@ -64,7 +64,7 @@ def account(collection: Collection) -> Account:
 
 
 def cell_table(results: DataFrame) -> DataFrame:
-    """One row a cell: how it ended, its axes that vary, its seed, and every metric it has."""
+    """One row per cell: its status, the axes that vary, its seed, and every metric that was measured."""
     axes = [*varying_axes(results), *([SEED] if SEED in results else [])]
     metrics = [key for key in results if "/" in key and results[key].notna().any()]
     last = [key for key in LAST[:3] if results[key].notna().any()]
@@ -111,7 +111,7 @@ def _values(results: DataFrame, key: str) -> str:
 
 
 def _setting(results: DataFrame, key: str) -> str:
-    """A setting as its config has it, objects by their class alone; several where it follows an axis."""
+    """A setting as in the config, objects by their class; all its values if it follows an axis."""
     if results[key].nunique(dropna=False) > 1:
         return _values(results, key)
     value = results[key].iloc[0]
@@ -119,7 +119,7 @@ def _setting(results: DataFrame, key: str) -> str:
 
 
 def _noted(results: DataFrame, column: str) -> str:
-    """What the cells' JSON objects of a column say, key by key; where they differ, of how many."""
+    """A column of JSON objects, summarised key by key; where cells differ, with their numbers."""
     noted: dict[str, Counter[str]] = {}
     for held, count in results[column].value_counts().items():
         for key, value in json.loads(str(held)).items():
@@ -128,7 +128,7 @@ def _noted(results: DataFrame, column: str) -> str:
 
 
 def _brief(value: object) -> str:
-    """A fact as a line holds it; equal neighbours of a list are counted.
+    """A fact in short; equal neighbours in a list are counted.
 
     >>> _brief([64, 32, 32, 32, 10]), _brief("float32"), _brief(8)
     ('64, 32 × 3, 10', 'float32', '8')

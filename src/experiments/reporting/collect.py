@@ -1,9 +1,9 @@
 """The two tables of a sweep, rebuilt from its cells' records and ledgers.
 
-``results.parquet`` has one row a cell, ``ledger.parquet`` one row a cell, step and layer. Both are
-rebuilt whole each time, in an order that depends on what the cells are and not on when they ended,
-so the same cells always give the same tables. What could not be read travels in the tables'
-metadata and is shown by the report.
+``results.parquet`` has one row per cell, ``ledger.parquet`` one row per cell, step and layer. Both are
+rebuilt completely each time, ordered by the cells' settings and not by when they ended, so the same
+cells always give the same tables. What could not be read is listed in the tables' metadata, and the
+report shows it.
 """
 
 import json
@@ -26,7 +26,7 @@ from experiments.reporting.records import Hole, Record, read_records
 #: columns of results.parquet that are neither an axis nor a metric
 FIRST = ("cell", "status")
 LAST = ("seconds", "diverged_at", "error", "facts", "versions")
-#: metrics in the order of a reader's interest; others follow by name
+#: these metrics come first; others follow by name
 METRICS = tuple(
     f"{split}/{what}" for split in ("train", "val", "test") for what in ("loss", "accuracy")
 )
@@ -85,7 +85,7 @@ def collect(folder: Path) -> Collection:
 
 
 def read_collection(folder: Path) -> Collection:
-    """The tables as they lie in the folder; collected first where there are none yet."""
+    """The tables of the folder, collected first if they do not exist yet."""
     paths = SweepFolder(folder)
     if not (paths.results.exists() and paths.ledger.exists()):
         return collect(folder)
@@ -130,7 +130,7 @@ def _results(records: list[Record]) -> pa.Table:
 
 
 def _axis(values: list[Any]) -> pa.Array:
-    """Booleans, integers of 64 bits or numbers where all are; otherwise text."""
+    """A column of booleans, 64-bit integers or floats if all values are; otherwise text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
@@ -174,7 +174,7 @@ def _ledger(folder: SweepFolder, cells: Iterable[str]) -> tuple[pa.Table, list[H
 
 
 def _uniform(part: pa.Table, cell: str) -> pa.Table:
-    """The ledger's columns in their order and type, with the cell's name; unknown columns after."""
+    """The cell's name and the ledger's columns, ordered and typed; unknown columns come last."""
     extra = sorted(set(part.column_names) - set(LEDGER) - set(_LEDGER_TYPES))
     columns: dict[str, Any] = {"cell": pa.repeat(pa.scalar(cell), len(part))}
     for name in ("step", "layer"):
@@ -188,9 +188,9 @@ def _uniform(part: pa.Table, cell: str) -> pa.Table:
 
 
 def _with_logarithms(table: pa.Table) -> pa.Table:
-    """Fill log10 columns that a probe did not record from the norm, where the norm is not 0.
+    """Compute log10 columns that were not recorded from the norm, where the norm is not 0.
 
-    A norm of 0 says nothing of how small the gradient truly is; its logarithm stays unknown.
+    A norm of 0 does not tell how small the gradient truly is; its logarithm stays unknown.
     """
     for name in ("delta_norm", "weight_gradient_norm"):
         index = table.column_names.index(f"log10_{name}")
@@ -200,7 +200,7 @@ def _with_logarithms(table: pa.Table) -> pa.Table:
 
 
 def _without_repeats(table: pa.Table) -> pa.Table:
-    """Sorted by step and layer within each cell, cells in their order; the last of repeats stays."""
+    """Sorted by step and layer within each cell; of repeated rows the last is kept."""
     if len(table) == 0:
         return table
     cell = pc.dictionary_encode(table["cell"]).combine_chunks()

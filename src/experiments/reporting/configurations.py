@@ -1,4 +1,4 @@
-"""Cells that differ only by seed are one configuration: which axes vary, and how to name them."""
+"""Cells that differ only in their seed form one configuration: which axes vary, and their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from pandas import DataFrame
 from experiments.reporting.collect import FIRST, LAST
 
 SEED = "seed"
-#: groups that watch a network and leave it as it is
-WATCHING = ("probe", "metric")
+#: groups that observe a network without changing it
+OBSERVING = ("probe", "metric")
 
 
 def axis_columns(results: DataFrame) -> list[str]:
-    """The axes of a results table: its config keys, which unlike metrics have no slash.
+    """The axes of a results table: its config keys, which have no slash (metrics do).
 
     >>> axis_columns(DataFrame(columns=["cell", "status", "loss", "seed", "val/loss", "seconds"]))
     ['loss', 'seed']
@@ -23,10 +23,10 @@ def axis_columns(results: DataFrame) -> list[str]:
 
 
 def varying_axes(results: DataFrame) -> list[str]:
-    """Axes other than the seed that tell configurations apart, option names before their settings.
+    """Axes other than the seed that distinguish configurations, option names before their settings.
 
-    An axis that says nothing new is left out: initializer.sigma_w, where it follows the initializer,
-    and data.seed, where it follows the seed.
+    Redundant axes are left out: initializer.sigma_w if it follows from the initializer, data.seed if it
+    follows from the seed.
     """
     candidates = [
         key
@@ -40,18 +40,18 @@ def varying_axes(results: DataFrame) -> list[str]:
     chosen: list[str] = []
     groups = 1
     for key in candidates:
-        now = results.groupby([*chosen, key], dropna=False).ngroups
-        if now > groups:
+        finer = results.groupby([*chosen, key], dropna=False).ngroups
+        if finer > groups:
             chosen.append(key)
-            groups = now
+            groups = finer
     return chosen
 
 
 def riders(results: DataFrame, axes: Sequence[str]) -> list[str]:
-    """Settings that change along with the axes, so that a difference may be theirs.
+    """Settings that change along with the axes and may therefore cause the differences seen.
 
-    A run of more steps at one depth alone, an initializer of its own for every activation. Not those
-    that an option brings with it (initializer.sigma_w), nor sizes that follow from other sizes.
+    For instance more steps at one depth only, or another initializer for every activation. Settings that
+    belong to an option (initializer.sigma_w) and sizes that follow from other sizes are not riders.
 
     >>> seeds = DataFrame({"model.depth": [2, 4, 8], "trainer.max_steps": [300, 300, 20]})
     >>> riders(seeds, ["model.depth"])
@@ -60,19 +60,19 @@ def riders(results: DataFrame, axes: Sequence[str]) -> list[str]:
     found = []
     for key in axis_columns(results):
         group, _, leaf = key.partition(".")
-        if key in {SEED, *axes} or group in WATCHING or results[key].nunique(dropna=False) < 2:
+        if key in {SEED, *axes} or group in OBSERVING or results[key].nunique(dropna=False) < 2:
             continue
-        near = [axis for axis in axes if short(axis) == short(key)]
-        own = [group] if leaf and group in results else []
+        same_name = [axis for axis in axes if short(axis) == short(key)]
+        causes = [group] if leaf and group in results else []
         if group == "model":
-            own = [axis for axis in axes if axis.startswith("model.")]
-        if not (_follows(results, key, [*own, *near]) or _follows_seed(results, key)):
+            causes = [axis for axis in axes if axis.startswith("model.")]
+        if not (_follows(results, key, [*causes, *same_name]) or _follows_seed(results, key)):
             found.append(key)
     return found
 
 
 def _follows(results: DataFrame, key: str, others: Sequence[str]) -> bool:
-    """Whether one column has one value for all rows that agree in others."""
+    """Whether rows that agree in the other columns agree in this one."""
     if not others:
         return False
     counts = results.groupby([*others], dropna=False)[key].nunique(dropna=False)
@@ -80,7 +80,7 @@ def _follows(results: DataFrame, key: str, others: Sequence[str]) -> bool:
 
 
 def _follows_seed(results: DataFrame, key: str) -> bool:
-    """Whether another stream's seed is tied to the run's own."""
+    """Whether this is another seed that is determined by the run's own."""
     return key.endswith(f".{SEED}") and SEED in results and _follows(results, key, [SEED])
 
 
@@ -94,7 +94,7 @@ def short(key: str) -> str:
 
 
 def headings(keys: Sequence[str]) -> list[str]:
-    """Short names of several axes side by side; the whole key where two would share one.
+    """Short names of several axes; the whole key where two short names would be equal.
 
     >>> headings(["model.depth", "data.noise"]), headings(["data.sigma_w", "initializer.sigma_w"])
     (['depth', 'noise'], ['data.sigma_w', 'initializer.sigma_w'])
@@ -115,7 +115,7 @@ def metric_name(key: str) -> str:
 
 
 def text(value: Any) -> str:
-    """A setting as a reader writes it.
+    """A setting as text.
 
     >>> text("half_squared_error"), text(20.0), text(0.01), text(float("nan"))
     ('half squared error', '20', '0.01', '-')
@@ -129,7 +129,7 @@ def text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One setting of the varying axes and the rows (one a seed) that have it."""
+    """One combination of values of the varying axes, and its rows (one per seed)."""
 
     values: tuple[Any, ...]
     label: str
@@ -137,7 +137,7 @@ class Configuration:
 
 
 def configurations(results: DataFrame, axes: Sequence[str]) -> list[Configuration]:
-    """Group the rows by ``axes``, in the order of their values; one nameless group without axes."""
+    """Group the rows by ``axes``, sorted by value; without axes all rows are one group."""
     if not axes:
         return [Configuration((), "all seeds", results)] if len(results) else []
     return [
@@ -147,7 +147,7 @@ def configurations(results: DataFrame, axes: Sequence[str]) -> list[Configuratio
 
 
 def _label(axes: Sequence[str], values: Sequence[Any]) -> str:
-    """Options speak for themselves; a number needs its name beside it."""
+    """Option names as they are; numbers with the name of their axis."""
     return " · ".join(
         text(value) if isinstance(value, str) else f"{name} {text(value)}"
         for name, value in zip(headings(axes), values, strict=True)

@@ -1,8 +1,8 @@
-"""TensorBoard over seeds: one run a configuration, with bands, a layout, final metrics, a profile.
+"""TensorBoard over seeds: one run per configuration, with bands, a layout, final metrics, a profile.
 
-A sweep's cells each have their own event files; these few runs are what one looks at first. Margin
-charts want exactly three tags, in the order value, lower, upper. Values that are not finite are
-written as they are: TensorBoard marks them.
+Each cell also has event files of its own; these few runs are the overview. Margin charts need exactly
+three tags, in the order value, lower, upper. Non-finite values are written as they are: TensorBoard
+marks them.
 """
 
 import re
@@ -44,7 +44,7 @@ _OURS = ".profile"
 
 
 def write_dashboards(folder: Path) -> list[Path]:
-    """Write RUNS_DIR/NAME/tensorboard, one run for each configuration; what was there is replaced.
+    """Write RUNS_DIR/NAME/tensorboard, one run per configuration, replacing earlier files.
 
     Returns:
         The folders of the runs.
@@ -97,7 +97,7 @@ def write_cell_dashboard(cell: CellFolder, ledger: DataFrame) -> None:
 
 
 def _means(values: Float64[ndarray, "seeds columns"]) -> Float64[ndarray, " columns"]:
-    """Over the finite seeds of each column; NaN where there is none."""
+    """Means over the finite seeds of each column; NaN if there is none."""
     finite = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         found: Float64[ndarray, " columns"] = np.where(finite, values, 0.0).sum(0) / finite.sum(0)
@@ -141,14 +141,14 @@ def _picture(events: EventFile, profiles: Mapping[int, Profile], title: str) -> 
 
 
 def _setting(value: Any) -> str | float | int | bool:
-    """A setting as HParams takes it; a missing one in words."""
+    """A setting in a type that HParams accepts."""
     if isna(value):
         return "not set"
     return value if isinstance(value, str | float | int | bool) else value.item()
 
 
 def _slug(label: str) -> str:
-    """A configuration's name as a folder's.
+    """A configuration's name as the name of a folder.
 
     >>> _slug("half squared error · depth 20")
     'half_squared_error-depth_20'

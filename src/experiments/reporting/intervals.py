@@ -1,16 +1,16 @@
 """Intervals over seeds: of a mean, a share, a paired difference, a slope.
 
-Seeds are what is drawn again: a bootstrap sample draws whole runs, so whatever was measured within a
-run (its points along a line, its two sides of a comparison) stays together.
+The bootstrap resamples seeds, that is whole runs, so whatever was measured within one run (its points
+along a line, both sides of a comparison) stays together.
 
-The bootstrap is bias-corrected and accelerated (BCa), of two seeds the plain percentiles. It resamples
-what there is, so from few seeds a nominal 95 % interval is too short. How often it holds the true mean of
-normal numbers (simulated, tests/reporting):
+It is bias-corrected and accelerated (BCa); for two seeds, plain percentiles. With few seeds a nominal
+95 % interval is too short. How often it covers the true mean of normal numbers (simulated in
+tests/reporting):
 
     seeds       2     3     5     10
     covered    .51   .72   .85   .91
 
-Read it as the width that the seeds show, not as a test; two seeds decide nothing (core.interval).
+Read it as the spread of the seeds, not as a test; two seeds decide nothing (core.interval).
 
 References:
     Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 14. Wilson (1927), for shares.
@@ -33,7 +33,7 @@ RESAMPLES = 2000
 def mean_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> Interval:
     """Mean of one number per seed, with its bootstrap interval.
 
-    Values that are not finite are left out and counted in the result.
+    Non-finite values are left out and counted in the result.
 
     Example:
         >>> found = mean_interval(np.array([0.90, 0.92, 0.91, 0.93, np.nan]))
@@ -44,7 +44,7 @@ def mean_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> 
     left_out = len(samples) - len(finite)
     if len(finite) == 0:
         return Interval(math.nan, math.nan, math.nan, 0, left_out)
-    # Scaled to 1, so that neither sums nor squares can leave the floats.
+    # Scaled to 1, so that neither sums nor squares overflow or underflow.
     scale = float(np.abs(finite).max()) or 1.0
     samples = finite / scale
     mean = scale * float(samples.mean())
@@ -66,7 +66,7 @@ def mean_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> 
 
 
 def share_interval(successes: int, trials: int, level: float = LEVEL) -> Interval:
-    """Share of seeds of which something holds, with Wilson's interval (0 of n is not exactly 0).
+    """Share of seeds for which something holds, with Wilson's interval (0 of n is not exactly 0).
 
     Example:
         >>> print(share_interval(10, 10))
@@ -86,7 +86,7 @@ def paired_difference(
     Pairing removes what a seed does to both sides (its data order, its initial draw).
 
     Raises:
-        ConfigurationError: if the two do not hold the same number of seeds.
+        ConfigurationError: if the two have different numbers of seeds.
     """
     if len(a) != len(b):
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Numbers known by their log10, which may be smaller or larger than any float, in writing."""
+"""Numbers given by their log10, which may be smaller or larger than any float, as text."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Arrays out of the ledger and the histories: seeds along the first axis."""
+"""Arrays from the ledger and the histories, with seeds along the first axis."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ def at_step(ledger: DataFrame, step: int) -> DataFrame:
 
 
 def layers_of(rows: DataFrame, cells: Sequence[str], column: str = "log10_delta_norm") -> Profile:
-    """One column of the ledger, layer by layer, for cells of one shape.
+    """One column of the ledger by layer, for cells of one shape.
 
     Args:
         rows: ledger rows of one step.
-        cells: the cells of one configuration; those without rows are left out.
-        column: which quantity.
+        cells: of one configuration; those without rows are left out.
+        column: the quantity.
 
     Returns:
         Layer numbers (the notes' l, from 2) and one row of values for each cell that has any.
@@ -43,7 +43,7 @@ def layers_of(rows: DataFrame, cells: Sequence[str], column: str = "log10_delta_
 
 
 def log10_profiles(ledger: DataFrame) -> dict[int, Profile]:
-    """log10 ||delta^[l]|| at every recorded step, in order, of the cells that were there then.
+    """log10 ||delta^[l]|| at every recorded step, in order, of the cells that recorded it.
 
     Args:
         ledger: rows of cells of one shape.
@@ -56,11 +56,11 @@ def log10_profiles(ledger: DataFrame) -> dict[int, Profile]:
 
 
 def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[str, History]:
-    """The learning curves of some cells: for each key the steps, and one row of values a cell.
+    """The learning curves of some cells: for each key the steps, and one row of values per cell.
 
-    The grid is the union of all steps, NaN where a cell recorded nothing. A run that diverged ends
-    there; it is NaN from then on, and figures mark it. A run that was stopped early keeps its last
-    values, as its network stays what it is. A key that no cell recorded is left out.
+    The steps are the union over all cells, with NaN where a cell recorded nothing. A run that diverged
+    is NaN from then on, and figures mark it. A run that was stopped early keeps its last values, since
+    its network no longer changes. A key that no cell recorded is left out.
     """
     points: dict[str, list[dict[float, float]]] = {key: [] for key in keys}
     stopped = []

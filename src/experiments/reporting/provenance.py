@@ -1,4 +1,4 @@
-"""Where a sweep came from: which study, under which name, by which command, with which config."""
+"""Where a sweep came from: its study, name, command and config."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from typing import Any
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import ConfigurationError, describe
 
-#: what reads a sweep of which nothing is written down
+#: the study of a sweep without study.json
 DEFAULT_STUDY = "experiments.studies.Sweep"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What study.json holds.
+    """The contents of study.json.
 
     Args:
         study: dotted path of the study's class.
         name: the sweep's name.
-        command: the line that made it; empty where it was not written down.
-        config: the config that the cells share before their axes are set.
+        command: the command line that made it; empty if it is not known.
+        config: the config of the cells before their axes are set.
     """
 
     study: str
@@ -30,10 +30,10 @@ class Provenance:
 
 
 def read_provenance(folder: Path) -> Provenance:
-    """Read study.json; without one, an ad-hoc sweep named as its folder.
+    """Read study.json; without one, a plain sweep named after its folder.
 
     Raises:
-        ConfigurationError: if study.json is there and cannot be read.
+        ConfigurationError: if study.json exists and cannot be read.
     """
     path = SweepFolder(folder).study
     if not path.exists():
@@ -49,7 +49,7 @@ def read_provenance(folder: Path) -> Provenance:
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             describe(
-                f"{path} that cannot be read ({error})",
+                f"an unreadable {path} ({error})",
                 "a JSON object with study, name, command, config",
                 "delete it to read the folder as a plain sweep, or run the training command again",
             )

@@ -1,4 +1,4 @@
-"""Reading the records of a sweep's cells; what cannot be read is a hole with a name and a reason."""
+"""Reading the records of a sweep's cells; whatever cannot be read becomes a named hole with a reason."""
 
 import json
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ _PARTS = {"axes": dict, "metrics": dict}
 
 @dataclass(frozen=True)
 class Hole:
-    """Something in the cells' folder that gave no row (or no ledger): its name and the reason."""
+    """An entry of the cells' folder that gives no row (or no ledger), and why."""
 
     name: str
     reason: str
 
 
 def cell_folders(folder: Path) -> list[Path]:
-    """Everything that lies in RUNS_DIR/NAME/cells, in the order of names.
+    """All entries of RUNS_DIR/NAME/cells, sorted by name.
 
     Raises:
         ConfigurationError: if there is no such folder, or nothing in it.
@@ -42,7 +42,7 @@ def cell_folders(folder: Path) -> list[Path]:
 def read_record(entry: Path) -> Record | Hole:
     """The record of one cell, or why there is none.
 
-    The record is written last, so a cell folder without one was killed or is still at work.
+    The record is written last, so a cell without one was killed or is still running.
     """
     if not entry.is_dir():
         return Hole(entry.name, "not a folder")
@@ -70,7 +70,7 @@ def _what_is_wrong(record: object, name: str) -> str:
             return f"record.json has no {part}"
     for name, value in record["metrics"].items():
         if value is not None and not isinstance(value, int | float):
-            return f"record.json has {name}={value!r}, which is no number"
+            return f"record.json has {name}={value!r}, which is not a number"
     return ""
 
 
@@ -78,7 +78,7 @@ def read_records(folder: Path) -> tuple[list[Record], list[Hole]]:
     """All readable records of a sweep, by name of cell, and the holes.
 
     Raises:
-        ConfigurationError: if the folder is no sweep's.
+        ConfigurationError: if the folder is not that of a sweep.
     """
     records: list[Record] = []
     holes: list[Hole] = []

@@ -26,9 +26,9 @@ def write_report(folder: Path, study: Study, findings: Findings | None = None) -
     """Write RUNS_DIR/NAME/report.html from the tables of the sweep.
 
     Args:
-        folder: RUNS_DIR/NAME; its tables are collected first where there are none.
+        folder: RUNS_DIR/NAME; its tables are collected first if there are none.
         study: whose question the page answers.
-        findings: what the study found, if it was asked already; asked now otherwise.
+        findings: of the study; None computes them now.
 
     Returns:
         The page's path. The same cells give the same bytes.
@@ -57,7 +57,7 @@ def write_report(folder: Path, study: Study, findings: Findings | None = None) -
 
 
 def _shown(folder: Path) -> str:
-    """The folder as its user would type it: relative where it lies below the working directory."""
+    """The folder as its user would type it: relative if it is below the working directory."""
     here = Path.cwd()
     full = folder.resolve()
     return (full.relative_to(here) if full.is_relative_to(here) else full).as_posix()

@@ -1,4 +1,4 @@
-"""A report's figures as files of their own, for a page or a talk."""
+"""A report's figures as separate files, for a page or a talk."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ HEADER = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
 def write_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write every figure as an SVG named after its title, on white and in ink that needs no page.
+    """Write every figure as an SVG named after its title, with a white background and fixed colours.
 
     Args:
-        figures: what a study drew.
-        folder: made if it is not there; files of the same name are replaced.
+        figures: of a study.
+        folder: created if missing; files of the same name are replaced.
 
     Returns:
         The files, in the order of the figures.
@@ -32,7 +32,7 @@ def write_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
 
 
 def file_name(title: str) -> str:
-    """A title in letters that every file system takes.
+    """A title as a file name for any file system.
 
     >>> file_name("The first layer's gradient against depth"), file_name("Training accuracy, tanh")
     ('the-first-layers-gradient-against-depth', 'training-accuracy-tanh')

@@ -1,4 +1,4 @@
-"""One row a configuration: how many seeds, how they ended, and each number with its interval."""
+"""One row per configuration: the number of seeds, how they ended, and each metric with its interval."""
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
@@ -13,14 +13,14 @@ from experiments.reporting.configurations import Configuration, headings
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.tables import DIGITS, number
 
-#: the number that ranks configurations: the first of these that was measured
+#: configurations are ranked by the first of these that was measured
 PREFERRED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
-#: bounds closer than this share of their size are rounding, and written as one number
+#: bounds closer together than this relative difference are equal up to rounding
 SAME = 1e-6
 
 
 def main_metric(results: DataFrame) -> str | None:
-    """The metric to judge by, or None where nothing was measured.
+    """The metric to judge by, or None if none was measured.
 
     >>> main_metric(DataFrame({"val/accuracy": [float("nan")], "val/loss": [0.3]}))
     'val/loss'
@@ -29,9 +29,9 @@ def main_metric(results: DataFrame) -> str | None:
 
 
 def seed_values(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
-    """A metric's values over seeds: NaN for a diverged cell, none for a failed one.
+    """A metric's values over seeds: NaN for a diverged cell; failed cells are left out.
 
-    A network whose numbers are not finite still has an argmax; that accuracy means nothing.
+    A diverged network still has an argmax, but its accuracy is meaningless.
 
     >>> ends = {"status": ["finished", "diverged", "failed"], "val/accuracy": [0.9, 0.1, 0.5]}
     >>> seed_values(DataFrame(ends), "val/accuracy")
@@ -43,7 +43,7 @@ def seed_values(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
 
 
 def metric_interval(rows: DataFrame, metric: str) -> Interval:
-    """Mean of a metric over the seeds of one configuration; what is not finite is counted."""
+    """Mean of a metric over the seeds of one configuration; non-finite values are counted."""
     return mean_interval(seed_values(rows, metric))
 
 
@@ -52,12 +52,12 @@ def summarise(
     axes: Sequence[str],
     numbers: Mapping[str, Sequence[Interval]],
 ) -> DataFrame:
-    """The summary table: axes, seeds, endings, then every number and its interval.
+    """The summary table: axes, seeds, statuses, then every number and its interval.
 
     Args:
         groups: the configurations, one row each.
         axes: the axes they differ in, in the order of their values.
-        numbers: heading -> one interval for each configuration.
+        numbers: for each heading, one interval per configuration.
     """
     columns: dict[str, list[object]] = {
         name: [group.values[k] for group in groups] for k, name in enumerate(headings(axes))
@@ -74,9 +74,9 @@ def summarise(
 
 
 def bounds(interval: Interval) -> str:
-    """The interval alone, for a column beside its number, which it never excludes.
+    """The bounds as text, for the column after the number, which they always contain as written.
 
-    Three digits, or as many as the number beside it where three would hide the width or the number; where
+    Three digits; as many as the number has, if three would hide the width or exclude the number; and if
     those hide the width too, the bounds are rounded outward.
 
     >>> bounds(Interval(0.5, 0.25, 0.75, 9)), bounds(Interval(0.5, float("nan"), float("nan"), 1))
@@ -95,7 +95,7 @@ def bounds(interval: Interval) -> str:
 
 def _written(interval: Interval) -> tuple[str, str]:
     low, high = interval.low, interval.high
-    shown = float(f"{interval.value:.{DIGITS}g}")  # as the column beside it has it
+    shown = float(f"{interval.value:.{DIGITS}g}")  # as written in the column before
     for digits in (3, DIGITS):
         words = f"{low:.{digits}g}", f"{high:.{digits}g}"
         below, above = map(float, words)

@@ -1,4 +1,4 @@
-"""A table as HTML: numbers aligned and short, every column sortable, nothing left unescaped."""
+"""A table as HTML: numbers aligned and rounded, every column sortable, everything escaped."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from typing import Any
 from markupsafe import Markup, escape
 from pandas import DataFrame
 
-#: a page with more rows than this is slow to open
+#: rows that are shown; a page with more is slow to open
 ROWS = 2000
 #: digits of a number in a table
 DIGITS = 4
 
 
 def number(value: Any) -> str:
-    """A number as a table shows it, at most DIGITS digits that count.
+    """A number as a table shows it, with at most DIGITS significant digits.
 
     >>> number(0.123456), number(20), number(20.0), number(float("-inf")), number(1.5e-12)
     ('0.1235', '20', '20', '−∞', '1.5e-12')
@@ -29,10 +29,10 @@ def number(value: Any) -> str:
 
 
 def table_html(frame: DataFrame, wide: Sequence[str] = ()) -> Markup:
-    """The frame as one ``<table>``, at most ROWS rows, with a line that says what was cut.
+    """The frame as one ``<table>`` of at most ROWS rows, with a note on rows that are left out.
 
     Args:
-        frame: the rows; columns are shown under their names.
+        frame: the rows; its column names become headings.
         wide: columns of long text, which may wrap.
     """
     numeric = [frame[name].dtype.kind in "iuf" for name in frame]

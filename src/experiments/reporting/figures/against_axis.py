@@ -10,15 +10,15 @@ from experiments.reporting.figures.curves import Axis, Panel, draw_panels, seeds
 def against_axis(
     panels: Sequence[Panel], x: Axis, y: Axis, title: str, caption: str, columns: int | None = None
 ) -> Figure:
-    """Draw a metric against the values of an axis: numbers are joined, options stand apart.
+    """Draw a metric against the values of an axis; numbers are joined by lines, options are not.
 
     Args:
         panels: curves of the metric; predictions and reference levels are drawn with them.
         x: the axis; with ``names``, options at 0, 1, ...
         y: the metric; with ``decades``, log10 values.
         title: name of the figure.
-        caption: what is seen.
-        columns: panels a row; by default as many as fit.
+        caption: what the figure shows; a note on seeds is added.
+        columns: panels per row; by default as many as fit.
     """
     figure = draw_panels(panels, x, y, columns)
     note = seeds_note(panels, joined=not x.names, decades=y.decades)

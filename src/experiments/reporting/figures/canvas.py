@@ -1,8 +1,8 @@
-"""The paper every figure is drawn on: one style, and the way out as SVG or pixels.
+"""What all figures share: one style, and the output as SVG or pixels.
 
-Colours are Paul Tol's "bright" set, told apart with every common colour blindness; markers and
-dashes repeat what they say. Ink is drawn in one colour and left to the page (``currentColor``), so
-a figure reads on white, on black and on paper. The same data give the same bytes.
+Colours start with Paul Tol's "bright" set, which remains distinguishable with the common forms of
+colour blindness; markers and dashes distinguish curves as well. Text and axes take the page's colour
+(``currentColor``), so a figure is legible on white and on black. The same data give the same bytes.
 """
 
 import io
@@ -70,23 +70,23 @@ _STYLE: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw with the house's style inside the block; the caller's settings stay as they were."""
+    """Draw in this style inside the block, without changing the caller's settings."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def sheet(width: float, height: float) -> Figure:
-    """An empty figure with nothing behind it (no global state, no window)."""
+    """An empty figure (no global state, no window)."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def name_below(grid: ndarray, panels: int, label: str) -> None:
-    """Name the x axis, with its numbers, of every panel that has none below it.
+    """Label the x axis of every panel that has no panel below it.
 
     Args:
         grid: of axes, (rows, columns), filled row by row.
-        panels: how many of them are used.
-        label: the name.
+        panels: number of axes in use.
+        label: of the x axis.
     """
     for axes in grid.flat[max(0, panels - grid.shape[1]) : panels]:
         axes.set_xlabel(label)
@@ -94,11 +94,11 @@ def name_below(grid: ndarray, panels: int, label: str) -> None:
 
 
 def to_svg(figure: Figure, title: str) -> str:
-    """The figure as one ``<svg>`` element that fits its container, named for those who listen.
+    """The figure as one ``<svg>`` element that fits its container, labelled for screen readers.
 
     Args:
-        figure: what was drawn inside ``style()``.
-        title: its name; it also keeps the ids of two figures on one page apart.
+        figure: drawn inside ``style()``.
+        title: its name, which also makes the ids of two figures on one page different.
     """
     out = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
@@ -115,7 +115,7 @@ def to_svg(figure: Figure, title: str) -> str:
 def to_pixels(figure: Figure, dpi: float = 80) -> UInt8[ndarray, "height width 3"]:
     """A figure of one panel on white, as pixels for an image dashboard.
 
-    Margins are fixed: fitting them to the labels takes as long as the drawing.
+    Margins are fixed, since fitting them to the labels takes as long as drawing.
     """
     figure.set_layout_engine(None)
     figure.subplots_adjust(left=0.13, right=0.97, bottom=0.22, top=0.92)

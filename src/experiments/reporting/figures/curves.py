@@ -1,8 +1,8 @@
-"""Lines with their seeds: the drawing shared by all figures whose x axis is a number or a name.
+"""Curves over seeds: shared by all figures whose x axis shows numbers or options.
 
-The line is the mean over seeds, the band the middle 80 % of them. A value that is not finite is
-never dropped in silence: the mean is then that of the finite seeds, and a cross at the edge of the
-panel, with its count, says from there on how many were not.
+The line is the mean over seeds, the band the middle 80 % of them. Non-finite values are never dropped
+silently: the mean is then over the finite seeds, and a cross with a count at the edge of the panel
+marks where the number of non-finite seeds changes.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from experiments.reporting.figures.decades import tick_by_decades
 
 BAND = (0.1, 0.9)
 DASHES = (0, (4, 2.5))
-#: points that a letter of the legend takes, and the line before a name with its gaps
+#: width in points of a letter in the legend, and of the line before a name with its gaps
 LETTER, HANDLE = 5.8, 48.0
 #: a curve of more points than this is drawn without markers
 MARKED = 24
@@ -37,16 +37,16 @@ MARKED = 24
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: its seeds' values at each x, and what theory says there, if it says anything.
+    """One line: the seeds' values at each x, and the theory's prediction, if there is one.
 
     Args:
         label: its name in the legend; the same label has the same colour in every panel.
         x: where it was measured.
-        samples: the seeds' values at each x; a point may have fewer seeds than another.
-        predicted: the theory's value at each x.
-        predicted_at: where the theory was asked, if not at x: a bend between two points needs more.
-        interval: lower and upper bounds to draw as the band in place of the middle of the seeds,
-            for a number that is computed from all seeds together (a variance, a share).
+        samples: the seeds' values at each x; points may have different numbers of seeds.
+        predicted: the theory's value at each x, or at ``predicted_at``.
+        predicted_at: where the prediction is evaluated, if not at x (for a bend between points).
+        interval: lower and upper bounds of the band, in place of the middle 80 % of the seeds, for
+            a number that is computed from all seeds together (a variance, a share).
     """
 
     label: str
@@ -59,7 +59,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes; ``levels`` are horizontal reference lines, each with its name."""
+    """One pair of axes; ``levels`` are horizontal reference lines, (name, height)."""
 
     title: str
     curves: tuple[Curve, ...]
@@ -84,7 +84,7 @@ class Axis:
 
 
 def draw_panels(panels: Sequence[Panel], x: Axis, y: Axis, columns: int | None = None) -> Figure:
-    """All panels on one scale, one colour and marker per label throughout, one legend below."""
+    """All panels on common scales, with one colour and marker per label, and one legend below."""
     columns = columns or min(len(panels), 4) or 1
     rows = -(-len(panels) // columns)
     width = WIDTH if columns > 1 else 0.72 * WIDTH
@@ -109,7 +109,7 @@ def draw_panels(panels: Sequence[Panel], x: Axis, y: Axis, columns: int | None =
 def centre(
     samples: Sequence[Float64[ndarray, "_"]],
 ) -> tuple[Float64[ndarray, " points"], Float64[ndarray, "2 points"]]:
-    """Mean and band over the finite seeds of each point; NaN where no seed is finite."""
+    """Mean and band over the finite seeds of each point; NaN if no seed is finite."""
     mean = np.full(len(samples), np.nan)
     band = np.full((2, len(samples)), np.nan)
     for k, column in enumerate(samples):
@@ -125,7 +125,7 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
     for curve in panel.curves:
         rank = labels.index(curve.label)
         colour = COLOURS[rank % len(COLOURS)]
-        # Names have room beside each other; a shift keeps their points from hiding one another.
+        # Shifted, so that the points of an option do not hide one another.
         shift = 0.0 if joined else 0.12 * (rank - (len(labels) - 1) / 2)
         mean, band = centre(curve.samples)
         band = band if curve.interval is None else curve.interval
@@ -143,7 +143,7 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], joined: bool) -> None:
 
 
 def _name_levels(axes: Axes, panel: Panel, beside: bool) -> None:
-    """Above the line, or beside the panel where points of options would lie under the name."""
+    """Above the line, or beside the panel where the points of options would overlap the name."""
     place, left, above = (1.01, "left", "center") if beside else (0.99, "right", "bottom")
     for name, level in panel.levels:
         axes.annotate(
@@ -153,7 +153,7 @@ def _name_levels(axes: Axes, panel: Panel, beside: bool) -> None:
 
 
 def _marker(rank: int, curves: Sequence[Curve]) -> str:
-    """The marker of a label; none where every curve of that label has too many points for it."""
+    """The marker of a label; none if every curve of that label has too many points."""
     few = any(len(curve.x) <= MARKED for curve in curves)
     return MARKERS[rank % len(MARKERS)] if few else ""
 
@@ -176,9 +176,9 @@ def _mark_nonfinite(
 
 
 def seeds_note(panels: Sequence[Panel], joined: bool = True, decades: bool = False) -> str:
-    """The end of every caption: what line and band are, and what was not finite.
+    """The end of every caption: what line and band show, and how many values were not finite.
 
-    A mean of log10 values (``decades``) is read off the axis as a geometric mean of the numbers.
+    A mean of log10 values (``decades``) is a geometric mean of the numbers on the axis.
     """
     mean = "geometric mean over seeds (the mean of log10)" if decades else "mean over seeds"
     curves = [curve for panel in panels for curve in panel.curves]
@@ -198,13 +198,13 @@ def seeds_note(panels: Sequence[Panel], joined: bool = True, decades: bool = Fal
 
 
 def _scale(axes: Axes, panels: Sequence[Panel], x: Axis, y: Axis) -> None:
-    """Set the shared scales once; every panel follows."""
+    """Set the scales, which all panels share."""
     values = np.concatenate([c.x for panel in panels for c in panel.curves] or [np.zeros(1)])
     if x.names:
         axes.set_xticks(range(len(x.names)), x.names)
         axes.set_xlim(-0.6, len(x.names) - 0.4)
     elif not x.logarithmic:
-        # Said outright: a curve without a finite value has an x, and a cross there, all the same.
+        # Set explicitly: a curve without any finite value still has a cross at its x.
         margin = 0.07 * (np.ptp(values) or 1.0)
         axes.set_xlim(values.min() - margin, values.max() + margin)
         if all(value.is_integer() for value in values.tolist()):
@@ -217,7 +217,7 @@ def _scale(axes: Axes, panels: Sequence[Panel], x: Axis, y: Axis) -> None:
 
 
 def _space_by_decades(axes: Axes, name: str) -> None:
-    """A logarithmic axis with plain numbers, at 1, 2 and 5 where it is short, evenly where shorter."""
+    """A logarithmic axis with plain numbers: at 1, 2, 5 if it is short, evenly spaced if very short."""
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
     low, high = axis.get_data_interval()

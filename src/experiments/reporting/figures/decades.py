@@ -1,6 +1,6 @@
-"""Ticks of an axis whose numbers are log10: whole powers of ten, or round numbers between them.
+"""Ticks of an axis of log10 values: whole powers of ten, or round numbers between them.
 
-Written from the logarithm, since a gradient's norm may be smaller than any float.
+Labels are computed from the logarithm, since a gradient's norm may be smaller than any float.
 """
 
 import math
@@ -12,13 +12,13 @@ from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
 
 from experiments.reporting.powers import decade
 
-#: decades from which whole powers are ticks enough; below, 1, 2 and 5 times a power; below the
-#: second number, whatever round numbers there are
+#: from LONG decades on, ticks at whole powers; from SHORT on, at 1, 2 and 5 times a power; below
+#: that, at round numbers
 LONG, SHORT = 2.0, 0.7
 
 
 def tick_by_decades(axis: Axis) -> None:
-    """Give an axis of log10 numbers its ticks and their names."""
+    """Set the ticks and tick labels of an axis of log10 values."""
 
     def name(at: float, _: int | None) -> str:
         low, high = axis.get_view_interval()
@@ -30,7 +30,7 @@ def tick_by_decades(axis: Axis) -> None:
 
 @final
 class DecadeLocator(Locator):
-    """Where the ticks are, at least two wherever the axis has any length."""
+    """Positions of the ticks: at least two if the axis has any length."""
 
     def __call__(self) -> list[float]:
         assert self.axis is not None  # noqa: S101  matplotlib sets it

@@ -1,7 +1,6 @@
-"""Depth profile: the size of the gradient, layer by layer, on a scale of powers of ten.
+"""Depth profile: the size of the gradient in every layer, on a scale of powers of ten.
 
-The quantity is, unless said otherwise, the norm of delta^[l] = dC/dz^[l]; l = 2 is the first layer
-with weights.
+By default the quantity is the norm of delta^[l] = dC/dz^[l]; l = 2 is the first layer with weights.
 """
 
 from collections.abc import Sequence
@@ -27,10 +26,10 @@ def depth_profile(
     Args:
         panels: curves of log10 values (columns log10_delta_norm, log10_weight_gradient_norm).
         title: name of the figure.
-        caption: what is seen; a note on values that are not finite is added to it.
+        caption: what the figure shows; a note on seeds and non-finite values is added.
         x: the layer axis.
         y: the quantity.
-        columns: panels a row; by default as many as fit.
+        columns: panels per row; by default as many as fit.
     """
     figure = draw_panels(panels, x, y, columns)
     note = seeds_note(panels, decades=y.decades)

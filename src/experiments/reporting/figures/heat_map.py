@@ -1,4 +1,4 @@
-"""Heat map: one number for every pair of settings, written into its field."""
+"""Heat map: one number for every pair of settings, written into its cell of the grid."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from numpy import ndarray
 from experiments.core.study import Figure
 from experiments.reporting.figures.canvas import INK, sheet, style, to_svg
 
-#: more fields than this are coloured without their numbers
+#: a grid of more fields is coloured without numbers
 WRITTEN = 400
 
 
@@ -29,7 +29,7 @@ def heat_map(
     overlaid: str = "",
     pattern: str = "{:.2f}",
 ) -> Figure:
-    """Colour a table; fields without a finite value are left white and say what they hold.
+    """Colour a table; fields without a finite value stay white and show which value it is.
 
     Args:
         values: one number per field; NaN where there was no cell.
@@ -37,13 +37,13 @@ def heat_map(
         columns: names of the columns.
         quantity: what the numbers are, with the unit.
         title: name of the figure.
-        caption: what is seen.
+        caption: what the figure shows.
         labels: names of the row axis and the column axis.
         limits: numbers at the ends of the colour scale; by default the extremes found.
         diverging: whether zero is the middle (differences).
         overlay: a line to draw over the fields, as column and row positions counted from 0.
         overlaid: its name, for the legend.
-        pattern: how a number is written.
+        pattern: format of a number.
     """
     finite = values[np.isfinite(values)]
     low, high = limits or ((finite.min(), finite.max()) if len(finite) else (0.0, 1.0))
@@ -91,6 +91,6 @@ def _named(value: float) -> str:
 
 
 def _contrast(rgba: tuple[float, float, float, float]) -> str:
-    """Black or white, whichever stands out more from the field (relative luminance)."""
+    """Black or white, whichever contrasts more with the field (relative luminance)."""
     red, green, blue = rgba[:3]
     return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45 else "#ffffff"

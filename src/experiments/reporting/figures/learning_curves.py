@@ -23,9 +23,9 @@ def learning_curves(
         panels: curves on a common grid of steps, NaN after the end of a run.
         metric: name of the metric, with its unit.
         title: name of the figure.
-        caption: what is seen.
+        caption: what the figure shows; a note on seeds is added.
         logarithmic: whether to space a positive metric by decades.
-        columns: panels a row; by default as many as fit.
+        columns: panels per row; by default as many as fit.
     """
     y = Axis(metric, logarithmic=logarithmic)
     return against_axis(panels, STEP, y, title, caption, columns)

@@ -1,6 +1,6 @@
-"""Reliability diagram: how often answers are right, against how sure they were.
+"""Reliability diagram: accuracy against confidence.
 
-On the diagonal a classifier is right as often as it says; below it, it promises too much.
+On the diagonal a classifier is right as often as its confidence says; below it, it is overconfident.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from experiments.reporting.figures.canvas import (
 )
 from experiments.reporting.figures.curves import DASHES, centre
 
-#: bins with fewer examples than this, over all seeds, are not drawn: their share right says nothing
+#: bins with fewer examples, over all seeds, are not drawn: their accuracy is mostly noise
 FEWEST = 5
 
 
@@ -32,10 +32,10 @@ class Reliability:
     """One panel: per seed and bin, sums over the examples whose confidence lies in the bin.
 
     Args:
-        title: what was asked.
-        examples: how many.
+        title: of the panel.
+        examples: number in the bin.
         confidence: sum of their confidences.
-        right: how many were right.
+        right: number classified correctly.
     """
 
     title: str
@@ -48,9 +48,9 @@ def reliability_diagram(panels: Sequence[Reliability], title: str, caption: str)
     """Draw one diagram for each panel, with the share of examples of each bin as bars.
 
     Args:
-        panels: what is compared, all with the same bins.
+        panels: to compare, all with the same bins.
         title: name of the figure.
-        caption: what is seen; how to read it is added.
+        caption: what the figure shows; how to read it is added.
     """
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
@@ -62,10 +62,10 @@ def reliability_diagram(panels: Sequence[Reliability], title: str, caption: str)
         for k, (panel, axes) in enumerate(zip(panels, grid.flat, strict=False)):
             _draw(axes, panel, COLOURS[k % len(COLOURS)])
         for axes in grid[:, 0]:
-            axes.set_ylabel("share right")
+            axes.set_ylabel("accuracy")
         name_below(grid, len(panels), "confidence")
     note = (
-        " Dashed: as often right as sure. Points: mean over seeds in each bin of confidence, at its mean "
+        " Dashed: accuracy equal to confidence. Points: mean over seeds in each bin, at the bin's mean "
         "confidence; band: the middle 80 % of seeds. Bars: share of the examples in the bin."
     )
     return Figure(title, caption + note, to_svg(figure, title))
@@ -91,6 +91,6 @@ def _draw(axes: Axes, panel: Reliability, colour: str) -> None:
 
 
 def _shares(panel: Reliability, b: int) -> Float64[ndarray, " seeds"]:
-    """Share right of every seed that has an example in bin ``b``."""
+    """Accuracy in bin ``b`` of every seed that has an example there."""
     some = panel.examples[:, b] > 0
     return np.asarray(panel.right[some, b] / panel.examples[some, b], np.float64)
