@@ -47,7 +47,7 @@ def test_a_plateau_is_as_long_as_the_module_says(layers: int) -> None:
 
 def test_a_mode_that_cannot_move_is_refused() -> None:
     """Starts of 0 and targets that are never reached are named."""
-    with pytest.raises(ConfigurationError, match="never leaves"):
+    with pytest.raises(ConfigurationError, match="start above 0"):
         learning_time(3.0, 0.0, 1.0)
     with pytest.raises(ConfigurationError, match="reached=3"):
         learning_time(3.0, 0.1, 3.0)

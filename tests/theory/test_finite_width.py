@@ -301,10 +301,16 @@ def test_four_point_functions_of_drawn_networks(activation, gain, nu, tolerance)
     [
         (lambda: finite_width.log_gain(0), "integers from 1"),
         (lambda: finite_width.linear_log_gain(0), "integers from 1"),
-        (lambda: finite_width.gradient_scatter(ReLU(), 1.0, 0.0, -1), "a depth from 0"),
-        (lambda: finite_width.gradient_scatter(ReLU(), 1.0, -0.1, 1), "sigma_b from 0"),
+        (
+            lambda: finite_width.gradient_scatter(ReLU(), 1.0, 0.0, -1),
+            "depth and sigma_b of 0 or more",
+        ),
+        (lambda: finite_width.gradient_scatter(ReLU(), 1.0, -0.1, 1), "sigma_b of 0 or more"),
         (lambda: finite_width.gradient_scatter(ReLU(), math.inf, 0.0, 1), "all finite"),
-        (lambda: finite_width.gradient_scatter(ReLU(), 1.0, 0.0, 1, inputs=0.0), "a signal"),
+        (
+            lambda: finite_width.gradient_scatter(ReLU(), 1.0, 0.0, 1, inputs=0.0),
+            "a nonzero signal",
+        ),
         (lambda: finite_width.beta([10, 0]), "integers from 1"),
         (lambda: finite_width.beta([10], keep=0.0), "ReLU keeps"),
         (lambda: finite_width.jacobian_entry_moments(0, [3]), "integers from 1"),

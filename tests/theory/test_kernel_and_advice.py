@@ -70,8 +70,8 @@ def test_kernels_and_learning_rates_are_those_of_drawn_networks(
         roots = vectors * values.clamp(min=0).sqrt()[:, None]
         rows = torch.einsum("ikp,ikm->imp", gradients, roots).flatten(0, 1) / math.sqrt(EXAMPLES)
         measured.append(2 / float(torch.linalg.eigvalsh(rows @ rows.T)[-1]))
-    assert sum(own) / 4 == pytest.approx(kernel.own, rel=0.15)
-    assert sum(pair) / 4 == pytest.approx(kernel.pair, rel=0.25, abs=0.03 * kernel.own)
+    assert sum(own) / 4 == pytest.approx(kernel.diagonal, rel=0.15)
+    assert sum(pair) / 4 == pytest.approx(kernel.off_diagonal, rel=0.25, abs=0.03 * kernel.diagonal)
     typical = math.exp(sum(map(math.log, measured)) / 4)
     assert rates.safe / 1.6 < typical < rates.limit
     assert rates.safe < rates.limit
@@ -82,9 +82,9 @@ def test_a_linear_models_kernel_is_exact() -> None:
     x, t = data()
     batch = BatchMoments.of(x, torch.ones(EXAMPLES, 1), classes=EXAMPLES)
     kernel = tangent_kernel((FEATURES, 1), Identity(), Glorot(), batch)
-    assert kernel.own == pytest.approx(float(x.square().sum(1).mean()) + 1)
+    assert kernel.diagonal == pytest.approx(float(x.square().sum(1).mean()) + 1)
     rates = stable_learning_rates(kernel, HalfSquaredError(), t[:, None].double(), 1)
-    assert rates.safe == pytest.approx(2 / kernel.own)
+    assert rates.safe == pytest.approx(2 / kernel.diagonal)
 
 
 def test_exploding_kernels_leave_no_stable_rate() -> None:
@@ -152,7 +152,7 @@ def test_no_network_gets_no_advice(depth, width, word) -> None:
     [
         (Softplus(), 10, 400, ("no critical point", "Mean field calls")),
         (Sigmoid(), 3, 400, ("weights 10.2 times",)),
-        (ReLU(), 50, 50, ("take 250 neurons",)),
+        (ReLU(), 50, 50, ("use 250 neurons",)),
     ],
 )
 def test_advice_says_what_else_must_be_said(activation, depth, width, words) -> None:

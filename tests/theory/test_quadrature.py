@@ -139,7 +139,7 @@ def test_undeclared_kinks_are_found_where_they_are() -> None:
     ("activation", "words"),
     [
         (Logarithm(), ("not finite at z = 0", "choose an activation")),
-        (SinglePrecision(), ("panels do not resolve", "float64")),
+        (SinglePrecision(), ("not resolved by", "float64")),
     ],
 )
 def test_unusable_activations_are_refused_with_a_remedy(activation, words) -> None:
@@ -153,5 +153,5 @@ def test_unusable_activations_are_refused_with_a_remedy(activation, words) -> No
 def test_a_function_without_a_derivative_is_refused(monkeypatch) -> None:
     """A bare function, handed over where annotations are not checked, gets an error with a remedy."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    with pytest.raises(ConfigurationError, match="write both methods"):
+    with pytest.raises(ConfigurationError, match="implement both methods"):
         Quadrature(torch.tanh)

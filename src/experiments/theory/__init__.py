@@ -1,4 +1,4 @@
-"""Floor 5: what is predicted. Shares no code with the probes that measure."""
+"""Predictions: mean field, finite width and the geometry of losses. Shares no code with the probes."""
 
 from experiments.theory import (
     finite_width,

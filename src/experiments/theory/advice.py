@@ -1,4 +1,4 @@
-r"""Advice for one network: a start, the depth it can carry, and the learning rates it can stand.
+r"""Advice for one network: an initializer, a trainable depth, and stable learning rates.
 
     start             chi = 1 at the critical (sigma_w, sigma_b)             mean_field
     trainable depth   6 xi_c layers                                          Schoenholz et al. (2017)
@@ -8,8 +8,8 @@ r"""Advice for one network: a start, the depth it can carry, and the learning ra
     learning rate     2 / lambda of the tangent kernel (SGD)                 Karakida et al. (2019)
                       0.001 to 0.01 times the RMS of a weight (Adam)         update-to-weight rule
 
-Everything holds at initialisation. Where mean field sets no limit (on the critical line xi_c is
-infinite), width does: at beta = 1 the gradient norms of two draws differ by a factor of about 2
+Everything holds at initialisation. On the critical line xi_c is infinite, and mean field sets no limit on
+the depth, but the width does: at beta = 1 the gradient norms of two draws differ by a factor of about 2
 (e^sqrt(beta / 2) in root mean square).
 """
 
@@ -38,12 +38,12 @@ from experiments.theory.kernel import LearningRates, stable_learning_rates, tang
 from experiments.theory.mean_field import phase_diagram
 from experiments.theory.quadrature import ValueAndDerivative
 
-#: Shares of a weight's RMS that one step of Adam should move it by.
+#: Range of the recommended step of Adam, relative to the RMS of a weight.
 ADAM_SHARES = (1e-3, 1e-2)
-#: A critical sigma_w above this is critical on paper only: units saturate, gradients scatter.
+#: Above this, a critical sigma_w is of no practical use: units saturate, and gradients vary too much.
 PRACTICAL_SIGMA_W = 4.0
-#: The range of sigma_w is searched in steps of the ratio RANGE_STEP, RANGE_PIECE of them at a time and
-#: RANGE_PIECES times at most; the last step is then divided into RANGE_PIECE finer ones.
+#: The range of sigma_w is searched with a factor RANGE_STEP per step, in at most RANGE_PIECES blocks of
+#: RANGE_PIECE steps; the last step is then divided into RANGE_PIECE finer ones.
 RANGE_STEP, RANGE_PIECE, RANGE_PIECES = 1.12, 8, 4
 COMMON: dict[str, Initializer] = {
     "glorot": Glorot(),
@@ -52,27 +52,27 @@ COMMON: dict[str, Initializer] = {
     "orthogonal": Orthogonal(),
     "torch_default": TorchDefault(),
 }
-#: Examples that the tangent kernel's angles are measured on.
+#: Number of examples from which the moments of the inputs are measured.
 EXAMPLES = 128
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to start from, and what to expect; every number is for initialisation.
+    """A recommended start, and what to expect from it; all numbers are for initialisation.
 
     Attributes:
-        initializer: the recommended start.
-        start: where it lies on the phase diagram.
+        initializer: the recommended initializer.
+        start: its position on the phase diagram.
         critical: whether chi = 1 there.
-        sigma_w_range: sigma_w at the same sigma_b at which 6 xi_c reaches the depth; None if none does.
+        sigma_w_range: the sigma_w with 6 xi_c >= depth at the same sigma_b; None if there are none.
         beta: variance over draws of ln of the squared gradient at the first layer, to leading order in
-            1 / width, for an example of the data's mean square.
-        fluctuation_depth: depth at which beta = 1, between layers linearly.
-        optimal_depth: r* times the width, Roberts, Yaida & Hanin's balance; None where nu is unknown.
+            1 / width, for an example with the mean square of the data.
+        fluctuation_depth: depth at which beta = 1, interpolated linearly between layers.
+        optimal_depth: r* times the width (Roberts, Yaida & Hanin); None if nu is unknown.
         sgd: bounds on the learning rate of plain gradient descent.
-        adam: range of learning rates of Adam.
-        common: where common initializers put this activation.
-        notes: what should be said besides, one sentence each.
+        adam: range of learning rates for Adam.
+        common: the positions of common initializers with this activation.
+        notes: further remarks, one sentence each.
     """
 
     initializer: Initializer
@@ -116,11 +116,11 @@ def advise(
 
     Args:
         activation: of the hidden layers.
-        depth: number of hidden layers, from 0.
-        width: of each.
-        loss: decides how steep the cost is, hence the learning rate.
-        x: inputs; the first hundred or so are looked at.
-        t: their targets.
+        depth: number of hidden layers, >= 0.
+        width: width of each hidden layer.
+        loss: its curvature determines the learning rate.
+        x: inputs; about the first hundred are used.
+        t: targets.
         n_out: n_L.
 
     Raises:
@@ -164,10 +164,10 @@ def advise(
 def sigma_w_range(
     activation: ValueAndDerivative, start: StartingPoint, depth: int
 ) -> tuple[float, float] | None:
-    """The interval of sigma_w round a start within which 6 xi_c >= depth, at the start's sigma_b.
+    """The interval of sigma_w around a start in which 6 xi_c >= depth, at the same sigma_b.
 
-    Where the length diverges the gradient's own scale stands in for xi_c. Ends are found to about
-    a per cent, and looked for up to a factor 38 away.
+    Where the length diverges, xi_gradient is used instead of xi_c. The ends are accurate to about one
+    per cent, and searched up to a factor of 38 from the start.
     """
     if start.trainable_depth < depth:
         return None
@@ -181,7 +181,7 @@ def sigma_w_range(
 def _last_within(
     activation: ValueAndDerivative, start: StartingPoint, depth: int, sigma_w: float, step: float
 ) -> float:
-    """The last of sigma_w, sigma_w step, sigma_w step^2, ... before 6 xi_c falls short of the depth."""
+    """The last of sigma_w, sigma_w step, sigma_w step^2, ... before 6 xi_c falls below the depth."""
     for first in range(0, RANGE_PIECE * RANGE_PIECES, RANGE_PIECE):
         grid = [sigma_w * step**k for k in range(first, first + RANGE_PIECE + 1)]
         diagram = phase_diagram(activation, grid, [start.sigma_b])
@@ -195,12 +195,12 @@ def _last_within(
 def _recommended(
     activation: ValueAndDerivative, common: tuple[StartingPoint, ...]
 ) -> tuple[Initializer, bool]:
-    """The critical start, or of the common ones that which loses or gains least a layer."""
+    """The critical initializer; if there is none, the common one whose chi is closest to 1."""
     try:
         return critical(activation), True
     except NoCriticalPointError:
-        settled = [row for row in common if not row.point.diverges] or list(common)
-        best = min(settled, key=lambda row: abs(math.log(max(row.point.chi, 1e-300))))
+        candidates = [row for row in common if not row.point.diverges] or list(common)
+        best = min(candidates, key=lambda row: abs(math.log(max(row.point.chi, 1e-300))))
         return COMMON[best.initializer], False
 
 
@@ -209,16 +209,16 @@ def _scatter(
 ) -> tuple[float, float]:
     """beta at a depth, and the depth at which it is 1.
 
-    A layer's own draws add at least 2 / width to it. Where lengths take some of that back, and beta
-    does not come to 1 in half a width of layers, it goes on at the pace of the last one.
+    The weights of each layer add at least 2 / width to beta. Correlations with the lengths can reduce
+    this; if beta is still below 1 after width / 2 layers, it is extrapolated with the last increment.
     """
     layers = max(depth, math.ceil(width / 2) + 1)
     each = gradient_scatter(activation, start.sigma_w, start.sigma_b, layers, inputs)
     betas = [0.0, *(v / width for v in each)]
     above = next((k for k, beta in enumerate(betas) if beta >= 1), layers)
     below = betas[above - 1]
-    pace = betas[above] - below
-    return betas[depth], above - 1 + (1 - below) / pace if pace > 0 else math.inf
+    increment = betas[above] - below
+    return betas[depth], above - 1 + (1 - below) / increment if increment > 0 else math.inf
 
 
 def _optimal_depth(activation: ValueAndDerivative, width: int, n_out: int) -> float | None:
@@ -232,22 +232,22 @@ def _notes(advice: Advice, depth: int, width: int) -> Iterator[str]:
     start = advice.start
     if not advice.critical:
         yield (
-            "This activation has no critical point; of the common initializers this one changes the "
-            f"gradient least, by a factor {start.factor:.3g} a layer."
+            "This activation has no critical point; of the common initializers, this one changes the "
+            f"gradient least, by a factor of {start.factor:.3g} per layer."
         )
     elif start.sigma_w > PRACTICAL_SIGMA_W:
         yield (
-            f"It takes weights {start.sigma_w:.3g} times the usual 1/sqrt(n) to be critical: units "
-            "saturate and draws differ widely. Another activation will serve better."
+            f"The critical point needs weights {start.sigma_w:.3g} times the usual 1/sqrt(n): units "
+            "saturate, and draws differ widely. Another activation is the better choice."
         )
     if advice.trainable_depth < depth:
         yield (
-            f"Mean field calls {advice.trainable_depth:.3g} layers trainable; {depth} are too many "
-            "for this activation without skips or normalisation."
+            f"Mean field calls {advice.trainable_depth:.3g} layers trainable; {depth} layers are too many "
+            "for this activation without skip connections or normalisation."
         )
     if advice.beta > 1:
         enough = math.ceil(round(width * advice.beta, 6))
         yield (
             f"At width {width} the gradient norms of two draws differ by a factor of about "
-            f"{math.exp(math.sqrt(advice.beta / 2)):.2g}: take {enough} neurons a layer, or fewer layers."
+            f"{math.exp(math.sqrt(advice.beta / 2)):.2g}: use {enough} neurons per layer, or fewer layers."
         )

@@ -1,15 +1,15 @@
-r"""What the theory needs to know of a batch: lengths, and how its examples correlate, in classes.
+r"""The moments of a batch that the theory needs: lengths, and correlations of its examples in classes.
 
     inputs = mean of x_dj^2,    deltas = mean of (dC_d/dz^[L]_j)^2
 
-and for the pairs d != d', sorted by the cosine of their inputs and cut into classes of equal size::
+and for the pairs d != d', sorted by the cosine of their inputs and divided into classes of equal size::
 
     input_correlation          mean of x_d . x_d' / (|x_d| |x_d'|)
     delta_correlation          mean of delta_d . delta_d' over the mean of |delta_d|^2
     delta_correlation_squared  mean of the squared cosine of delta_d and delta_d'
 
-Classes matter because similar inputs tend to have similar targets: the mean of a product is not the
-product of the means, and the weight gradient is a sum over such products.
+Classes are needed because similar inputs tend to have similar targets. The weight gradient is a sum over
+products, and the mean of a product is not the product of the means.
 """
 
 from dataclasses import dataclass, field
@@ -28,19 +28,19 @@ def _one() -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class BatchMoments:
-    """Second moments of a batch, and its pairs in classes; the defaults stand for a single example.
+    """Second moments of a batch and of its pairs, in classes; the defaults are for a single example.
 
     Args:
         inputs: mean square of x, above 0.
-        deltas: mean square of delta^[L] of one example's cost (as ``loss.delta`` has it, no 1/batch).
+        deltas: mean square of delta^[L] of the cost of one example (from ``loss.delta``, no 1/batch).
         size: number of examples B.
-        shares: of the pairs that fall into each class; they add up to 1.
+        shares: share of the pairs in each class; they add up to 1.
         input_correlation: per class, from -1 to 1.
         delta_correlation: per class.
         delta_correlation_squared: per class.
 
     Raises:
-        ConfigurationError: for a second moment that is negative or not finite, or inputs of 0.
+        ConfigurationError: for a second moment that is negative or not finite, or inputs that are all 0.
     """
 
     inputs: Scale
@@ -73,7 +73,7 @@ class BatchMoments:
         Args:
             x: inputs.
             deltas: ``loss.delta(net(x), t)``, for one network or a stack, which is averaged.
-            classes: how many classes of pairs; more follow the spread of angles more closely.
+            classes: number of classes of pairs; more classes resolve the spread of angles better.
 
         Example:
             >>> x = torch.tensor([[1.0, 2.0], [2.0, 4.0]])
@@ -83,9 +83,9 @@ class BatchMoments:
         """
         x, deltas = x.detach().double(), deltas.detach().double()
         size, inputs = len(x), float(x.square().mean())
-        own = float(deltas.square().mean())
+        mean_square = float(deltas.square().mean())
         if size < 2:
-            return cls(inputs, own)
+            return cls(inputs, mean_square)
         first, second = torch.triu_indices(size, size, offset=1)
         direction = torch.nn.functional.normalize(x, dim=-1)
         cosine, order = (direction @ direction.T)[first, second].sort()
@@ -96,13 +96,13 @@ class BatchMoments:
             product += (run @ run.T)[first, second]
             squared += (unit @ unit.T)[first, second].square()
         runs = deltas.numel() / (size * deltas.shape[-1])
-        scale = max(own * deltas.shape[-1], torch.finfo(torch.float64).tiny)
+        scale = max(mean_square * deltas.shape[-1], torch.finfo(torch.float64).tiny)
         parts = min(classes, len(cosine))
         columns = (cosine.clamp(-1, 1), product / (runs * scale), squared / runs)
         shares = [len(part) / len(cosine) for part in cosine.tensor_split(parts)]
         return cls(
             inputs,
-            own,
+            mean_square,
             size,
             torch.tensor(shares, dtype=torch.float64),
             *(torch.stack([p.mean() for p in c.tensor_split(parts)]) for c in columns),

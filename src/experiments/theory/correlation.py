@@ -1,4 +1,4 @@
-r"""The correlation map and its fixed point: what depth does to the angle between two inputs.
+r"""The correlation map and its fixed point: how the angle between two inputs evolves with depth.
 
 ::
 
@@ -6,12 +6,12 @@ r"""The correlation map and its fixed point: what depth does to the angle betwee
     dc'/dc = sigma_w^2 E[phi'(u) phi'(v)] q / V(q)
 
 for u, v of variance q and correlation c; at the fixed length V(q) = q. On [0, 1] the map is a power
-series in c without negative terms (Mehler), hence convex with c' = 1 at c = 1. So c* = 1 attracts
-where the slope there, chi, is at most 1, and otherwise there is exactly one other fixed point, in
-[0, 1), which does.
+series in c without negative terms (Mehler), hence convex, and c' = 1 at c = 1. So c* = 1 is attractive
+if the slope there, chi, is at most 1. Otherwise there is exactly one other fixed point, in [0, 1), which
+is attractive.
 
-The equation is solved for e = 1 - c, in the form (1 - c') / e = 1: it is well conditioned however close
-to 1 the fixed point lies.
+The equation is solved for e = 1 - c in the form (1 - c') / e = 1, which is well conditioned however close
+the fixed point is to 1.
 
 References:
     Poole et al. (2016); Daniely, Frostig & Singer (2016) for the power series.
@@ -30,7 +30,7 @@ def fixed_decorrelation(
     quadrature: Quadrature,
     q: Float64[Tensor, " points"],
     gain: Float64[Tensor, " points"],
-    neutral: Float64[Tensor, " points"],
+    tolerance: Float64[Tensor, " points"],
 ) -> tuple[Float64[Tensor, " points"], Float64[Tensor, " points"]]:
     """1 - c* and the slope of the correlation map at c*.
 
@@ -38,11 +38,11 @@ def fixed_decorrelation(
         quadrature: of the activation.
         q: variance of the pre-activations, above 0.
         gain: sigma_w^2 q / V(q); at a fixed length, sigma_w^2.
-        neutral: how far above 1 the slope at c = 1 still counts as 1.
+        tolerance: a slope at c = 1 that exceeds 1 by no more than this counts as 1.
     """
     slope = gain * quadrature.single(q).slope
     decorrelation = torch.zeros_like(q)
-    chaotic = slope > 1 + neutral
+    chaotic = slope > 1 + tolerance
     if chaotic.any():
         q, gain, top = q[chaotic], gain[chaotic], slope[chaotic]
         guess = (top - 1).clamp(1e-9, 0.5)
@@ -63,8 +63,8 @@ def _solve(
 ) -> tuple[Tensor, Tensor]:
     """Newton's method on h(e) = (1 - c') / e = 1.
 
-    h falls from chi at e = 0 and is convex, so from the left Newton's steps never pass the root; a
-    step that leaves the bracket from the right is replaced by a quarter of the chord's.
+    h is convex and falls from chi at e = 0, so Newton steps from the left never pass the root. A step
+    from the right that leaves the bracket is replaced by a quarter of the step along the chord.
     """
     e = start
     small, large = torch.zeros_like(q), torch.ones_like(q)

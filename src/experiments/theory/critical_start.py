@@ -1,9 +1,9 @@
-r"""A critical start for any activation, and how far the common initializers are from one.
+r"""The critical initializer of any activation, and the distance of common initializers from it.
 
     sigma_w^2 = n_{l-1} Var W,    gradient norm per layer: sqrt(chi),    critical: chi = 1
 
-``critical`` is the option ``initializer=critical``: it asks the theory for sigma_w, so that no table of
-magic gains is needed. ``critical_orthogonal`` is the same with orthogonal weights.
+``critical`` is the option ``initializer=critical``. It computes sigma_w from the theory, so that no table of
+gains is needed. ``critical_orthogonal`` does the same for orthogonal weights.
 """
 
 import math
@@ -17,27 +17,26 @@ from experiments.theory.criticality import NoCriticalPointError, critical_sigma_
 from experiments.theory.mean_field import FixedPoint, fixed_point
 from experiments.theory.quadrature import Scale, ValueAndDerivative
 
-#: Variances of the biases to try, in this order: the customary one of tanh nets, none (ReLU and its
-#: kin are critical only there), and two for functions that are critical only with large ones (GELU,
-#: SiLU).
+#: Bias variances to try, in this order: the usual one for tanh networks, none (ReLU and similar functions
+#: are critical only there), and two for functions that are critical only with large biases (GELU, SiLU).
 BIAS_VARIANCES = (0.05, 0.0, 0.2, 1.0)
-#: Layers with weights that the mean field calls trainable, in units of xi_c.
+#: Number of layers that count as trainable in the mean field, in units of xi_c.
 TRAINABLE = 6.0
 
 
 def critical(
     activation: ValueAndDerivative, sigma_b: Scale | None = None, ratio: Scale = 1.0
 ) -> Gaussian:
-    """The Gaussian initializer at which chi = 1 for this activation, or one at a distance from it.
+    """The Gaussian initializer at which chi = 1 for this activation, or one with another sigma_w^2.
 
     Args:
         activation: sigma of the hidden layers.
         sigma_b: standard deviation of a bias; None takes the first of sqrt(0.05), 0, sqrt(0.2), 1 at
             which a critical point exists.
-        ratio: sigma_w^2 over the critical one, above 0; below 1 ordered, above 1 chaotic.
+        ratio: sigma_w^2 over its critical value, above 0; the phase is ordered below 1, chaotic above.
 
     Raises:
-        NoCriticalPointError: if there is none.
+        NoCriticalPointError: if there is no critical point.
         ConfigurationError: if ``ratio`` is not a positive number.
 
     Example:
@@ -74,13 +73,13 @@ def critical(
 
 
 def critical_orthogonal(activation: ValueAndDerivative, sigma_b: Scale | None = None) -> Orthogonal:
-    """The orthogonal initializer at which chi = 1: the same sigma_w, as the gain of a random rotation.
+    """The orthogonal initializer at which chi = 1: the critical sigma_w as the gain of a random rotation.
 
-    Lengths and gradients go as with ``critical``; what differs is the spread of the Jacobian's
-    singular values (``finite_width.spectrum_spread``).
+    Lengths and gradients evolve as with ``critical``; only the spread of the singular values of the
+    Jacobian differs (``finite_width.spectrum_spread``).
 
     Raises:
-        NoCriticalPointError: if there is none.
+        NoCriticalPointError: if there is no critical point.
 
     Example:
         >>> from experiments.activations import ReLU
@@ -90,21 +89,21 @@ def critical_orthogonal(activation: ValueAndDerivative, sigma_b: Scale | None = 
     References:
         Pennington, Schoenholz & Ganguli (2017).
     """
-    found = critical(activation, sigma_b)
-    return Orthogonal(gain=found.sigma_w, sigma_b=found.sigma_b)
+    gaussian = critical(activation, sigma_b)
+    return Orthogonal(gain=gaussian.sigma_w, sigma_b=gaussian.sigma_b)
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """Where an initializer puts an activation on the phase diagram.
+    """The position of an activation with an initializer on the phase diagram.
 
     Attributes:
-        activation: name.
-        initializer: name.
+        activation: name of the activation.
+        initializer: name of the initializer.
         sigma_w: sqrt(n Var W) at equal widths n.
         sigma_b: standard deviation of a bias.
-        point: the fixed point there.
-        critical_sigma_w: where chi = 1 at the same sigma_b; None if nowhere.
+        point: the fixed point at (sigma_w, sigma_b).
+        critical_sigma_w: the sigma_w with chi = 1 at the same sigma_b; None if there is none.
     """
 
     activation: str
@@ -121,7 +120,7 @@ class StartingPoint:
 
     @property
     def trainable_depth(self) -> float:
-        """6 xi_c, ``inf`` at criticality; where the length diverges, no more than 6 times |xi_gradient|."""
+        """6 xi_c, ``inf`` at criticality; where the length diverges, at most 6 |xi_gradient|."""
         point = self.point
         return TRAINABLE * (
             min(point.xi_c, abs(point.xi_gradient)) if point.diverges else point.xi_c
@@ -129,7 +128,7 @@ class StartingPoint:
 
     @property
     def distance(self) -> float:
-        """sigma_w over its critical value; 1 is critical, 0 stands for an activation without one."""
+        """sigma_w over its critical value; 1 is critical, 0 means that there is no critical value."""
         return 0.0 if self.critical_sigma_w is None else self.sigma_w / self.critical_sigma_w
 
 
@@ -141,7 +140,7 @@ def starting_points(
     """One row for every activation and initializer, in a network of equal widths.
 
     Example:
-        The default of torch.nn.Linear, sigma_w^2 = 1/3, loses a factor 7 a layer with a sigmoid:
+        With a sigmoid, the default of torch.nn.Linear (sigma_w^2 = 1/3) loses a factor 7 per layer:
 
         >>> from experiments.activations import Sigmoid
         >>> from experiments.initializers import TorchDefault
@@ -155,9 +154,9 @@ def starting_points(
             sigma_w = math.sqrt(width * initializer.weight_variance(width, width))
             sigma_b = math.sqrt(initializer.bias_variance(width, width))
             try:
-                wanted = critical_sigma_w(activation, sigma_b)
+                critical_value = critical_sigma_w(activation, sigma_b)
             except NoCriticalPointError:
-                wanted = None
+                critical_value = None
             point = fixed_point(activation, sigma_w, sigma_b)
-            rows.append(StartingPoint(name, kind, sigma_w, sigma_b, point, wanted))
+            rows.append(StartingPoint(name, kind, sigma_w, sigma_b, point, critical_value))
     return rows

@@ -4,9 +4,9 @@ At a fixed length q = sigma_w^2 E[phi(u)^2] + sigma_b^2, so sigma_w can be elimi
 
     chi(q) = (q - sigma_b^2) E[phi'(u)^2] / E[phi(u)^2] = 1,    sigma_w^2 = 1 / E[phi'(u)^2]
 
-one equation for q alone. A root counts if it is the length that a standardised signal settles at
-(V'(q) <= 1, and reached from q = 1). With sigma_b = 0 and phi(0) = 0 the limit q -> 0 is a root too:
-there sigma_w^2 = 1 / phi'(0)^2, the one of tanh; for a scale-invariant function every q is a root.
+one equation for q alone. A root counts if a standardised signal converges to this length (V'(q) <= 1, and
+reached from q = 1). With sigma_b = 0 and phi(0) = 0 the limit q -> 0 is a root, too: there
+sigma_w^2 = 1 / phi'(0)^2, as for tanh. For a scale-invariant function every q is a root.
 
 References:
     Schoenholz et al. (2017).
@@ -31,9 +31,9 @@ from experiments.theory.length import (
 )
 from experiments.theory.quadrature import ROUNDING, Quadrature, Scale, ValueAndDerivative
 
-#: How closely chi must come out as 1 when the fixed point is solved again at a root.
+#: Largest |chi - 1| accepted when the fixed point is computed again at a root.
 CONFIRMED = 1e-6
-#: The search begins at this share of sigma_b^2 (of 1, where that is 0).
+#: The search starts at this fraction of sigma_b^2 (of 1, if sigma_b = 0).
 START = 1e-8
 
 
@@ -42,14 +42,14 @@ class NoCriticalPointError(ConfigurationError):
 
 
 def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
-    """The sigma_w at which chi = 1, to 1e-8 relative or better; if there are several, that of the smallest q.
+    """The sigma_w at which chi = 1, to 1e-8 relative or better; with several, the one of the smallest q.
 
     Args:
         activation: ``value`` and ``derivative`` are used.
-        sigma_b: standard deviation of a bias, from 0.
+        sigma_b: standard deviation of a bias, >= 0.
 
     Raises:
-        NoCriticalPointError: names the sigma_w searched and what chi does there.
+        NoCriticalPointError: if there is none; the message tells the range of sigma_w that was searched.
         ConfigurationError: for sigma_b outside [0, 1e12].
 
     Example:
@@ -61,10 +61,10 @@ def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
         expected = f"a number of 0 or more and at most {LARGEST_SCALE:g}"
         raise ConfigurationError(describe(f"sigma_b={sigma_b}", expected, "give sigma_b=0.2, say"))
     quadrature = Quadrature(activation)
-    seen = list[tuple[float, float]]()
-    # the search could not begin below a variance that is nearly no float: such a bias is none
+    visited = list[tuple[float, float]]()
+    # a sigma_b^2 so small that START sigma_b^2 underflows is treated as 0
     bias_variance = sigma_b**2 if START * sigma_b**2 > 0 else 0.0
-    for q in _roots(quadrature, bias_variance, seen):
+    for q in _roots(quadrature, bias_variance, visited):
         variance = 1 / quadrature.single(q).slope
         if length_slope(quadrature, q, variance) > 1 + CONFIRMED:
             continue
@@ -72,13 +72,13 @@ def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
         chi = variance * quadrature.single(settled.probe).slope
         if not settled.diverges and abs(float(chi) - 1) < CONFIRMED:
             return math.sqrt(float(variance))
-    raise _none_found(sigma_b, seen)
+    raise _no_critical_point(sigma_b, visited)
 
 
 def critical_line(
     activation: ValueAndDerivative, sigma_b: Sequence[Scale]
 ) -> list[tuple[float, float]]:
-    """(sigma_w, sigma_b) along the critical line; a sigma_b without critical point is left out.
+    """(sigma_w, sigma_b) along the critical line; a sigma_b without a critical point is omitted.
 
     Example:
         >>> from experiments.activations import ReLU
@@ -95,14 +95,14 @@ def critical_line(
 
 
 def _roots(
-    quadrature: Quadrature, bias_variance: float, seen: list[tuple[float, float]]
+    quadrature: Quadrature, bias_variance: float, visited: list[tuple[float, float]]
 ) -> Iterator[Tensor]:
-    """Lengths q with chi(q) = 1, from the smallest; ``seen`` collects (sigma_w, chi) on the way."""
+    """Lengths q with chi(q) = 1 in rising order; ``visited`` collects (sigma_w, chi) on the way."""
     if bias_variance == 0 and quadrature.value_at_zero == 0:
         q = torch.tensor([SMALLEST], dtype=torch.float64)
         slope = float(quadrature.single(q).slope)
-        if slope > 0:  # flat at 0, as a hard shrink is, no weight makes up for it
-            seen.append((slope**-0.5, 1.0))
+        if slope > 0:  # an activation that is flat at 0, such as hard shrink, has no such root
+            visited.append((slope**-0.5, 1.0))
             yield q
 
     def curve(p: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,8 +118,8 @@ def _roots(
     reached, stop = START * (bias_variance or 1.0), min(LARGEST, quadrature.ceiling / 2)
     while reached < stop:
         table = (reached * RATIO ** torch.arange(BLOCK + 1, dtype=torch.float64)).clamp(max=stop)
-        widths, excesses = curve(table)
-        seen += zip(widths.tolist(), (1 + excesses).tolist(), strict=True)
+        scales, excesses = curve(table)
+        visited += zip(scales.tolist(), (1 + excesses).tolist(), strict=True)
         for p, value in zip(table.tolist(), excesses.tolist(), strict=True):
             if abs(value) > ROUNDING:
                 if value * sign < 0:
@@ -129,20 +129,20 @@ def _roots(
         reached = float(table[-1])
 
 
-def _none_found(sigma_b: float, seen: list[tuple[float, float]]) -> NoCriticalPointError:
-    widths, slopes = zip(*seen, strict=True)
+def _no_critical_point(sigma_b: float, visited: list[tuple[float, float]]) -> NoCriticalPointError:
+    scales, slopes = zip(*visited, strict=True)
     if max(slopes) <= 1 + ROUNDING:
         where = "chi stays below 1"
     elif min(slopes) >= 1 - ROUNDING:
         where = "chi stays above 1"
     else:
-        where = "chi is 1 only at lengths that the length map runs away from"
+        where = "chi is 1 only at lengths to which the length map does not converge"
     return NoCriticalPointError(
         describe(
-            f"no critical point at sigma_b={sigma_b:.6g}: for sigma_w from {min(widths):.3g} to "
-            f"{max(widths):.3g} {where}",
+            f"no critical point at sigma_b={sigma_b:.6g}: for sigma_w from {min(scales):.3g} to "
+            f"{max(scales):.3g} {where}",
             "an activation and a sigma_b with one",
-            "try sigma_b=0 for ReLU and its kin, a larger sigma_b for GELU and SiLU, or another "
-            "activation",
+            "try sigma_b=0 for ReLU and similar functions, a larger sigma_b for GELU and SiLU, or "
+            "another activation",
         )
     )

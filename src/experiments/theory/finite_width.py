@@ -1,11 +1,11 @@
-r"""Finite width: how far one drawn network strays from the mean field.
+r"""Finite width: how far a single random network deviates from the mean field.
 
-Mean field says what happens on average; at width n and depth L the *logarithm* of a norm also spreads
-over draws, with a variance that grows like L / n. Everything here is at initialisation.
+The mean field describes the average. At width n and depth L the *logarithm* of a norm also varies between
+draws, with a variance that grows like L / n. Everything here is at initialisation.
 
 References:
     Hanin (2018); Hanin & Rolnick (2018); Hanin & Nica (2020); Pennington, Schoenholz & Ganguli (2017);
-    Roberts, Yaida & Hanin (2022). Each function names its own, and its validity.
+    Roberts, Yaida & Hanin (2022). Each function names its reference and its validity.
 """
 
 import math
@@ -49,7 +49,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LogGain:
-    """Mean and variance of the logarithm of a gain; ``dead`` is the chance that the gain is 0."""
+    """Mean and variance of the logarithm of a gain; ``dead`` is the probability that the gain is 0."""
 
     mean: float
     variance: float
@@ -58,7 +58,7 @@ class LogGain:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """The law of ln G for a squared norm G: normal, of this mean and variance."""
+    """The normal distribution of ln G for a squared norm G."""
 
     mean: float
     variance: float
@@ -73,8 +73,9 @@ def log_gain(width: int) -> LogGain:
         E ln G   = E[psi(K / 2)] + ln(4 / n)                      about -2.5 / n
         Var ln G = E[psi'(K / 2)] + Var[psi(K / 2)]               about  5 / n
 
-    given K > 0. Layers multiply: over L layers of width n the mean and variance are L times these. The
-    same law holds for the Jacobian applied to a vector, hence for gradients of equally wide layers.
+    given K > 0. Gains of layers multiply: over L layers of width n, mean and variance are L times these. The
+    same distribution holds for the Jacobian applied to a vector, hence for gradients of layers of equal
+    width.
 
     Args:
         width: n, at least 1.
@@ -92,14 +93,13 @@ def log_gain(width: int) -> LogGain:
     """
     _require_widths((width,))
     active = range(1, width + 1)
-    chance = binom.pmf(active, width, 0.5)
-    dead = 0.5**width
-    chance = chance / chance.sum()
+    probability = binom.pmf(active, width, 0.5)
+    probability = probability / probability.sum()
     psi = digamma([k / 2 for k in active])
-    mean = float((chance * psi).sum())
-    spread = float((chance * (psi - mean) ** 2).sum())
-    within = float((chance * polygamma(1, [k / 2 for k in active])).sum())
-    return LogGain(mean + math.log(4 / width), within + spread, dead)
+    mean = float((probability * psi).sum())
+    between = float((probability * (psi - mean) ** 2).sum())
+    within = float((probability * polygamma(1, [k / 2 for k in active])).sum())
+    return LogGain(mean + math.log(4 / width), within + between, dead=0.5**width)
 
 
 def linear_log_gain(width: int) -> LogGain:
@@ -110,7 +110,7 @@ def linear_log_gain(width: int) -> LogGain:
         G = ||W x||^2 / ||x||^2 = chi^2_n / n
         E ln G = psi(n / 2) + ln(2 / n),    Var ln G = psi'(n / 2)        about -1 / n and 2 / n
 
-    Layers multiply as those of ``log_gain`` do; none is ever dead.
+    Gains of layers multiply, as for ``log_gain``; a gain is never 0.
 
     Args:
         width: n, at least 1.
@@ -134,7 +134,7 @@ def beta(
     fourth_moment: Scale = 3.0,
     input_concentration: Scale = 0.0,
 ) -> float:
-    """The parameter that controls fluctuations: depth against width.
+    """beta, the parameter that controls fluctuations: depth relative to width.
 
     Formula::
 
@@ -145,9 +145,9 @@ def beta(
 
     Args:
         hidden_widths: n_j of the hidden layers.
-        keep: p, the share of units that pass the signal; 1/2 for ReLU, 1 for identity.
-        fourth_moment: mu_4 of a standardised weight; 3 for normal, 1.8 for uniform.
-        input_concentration: ||u||_4^4 of the unit input direction u; matters only if mu_4 is not 3.
+        keep: p, the probability that a unit passes the signal; 1/2 for ReLU, 1 for the identity.
+        fourth_moment: mu_4 of a standardised weight; 3 for normal, 1.8 for uniform weights.
+        input_concentration: ||u||_4^4 of the unit input direction u; it matters only if mu_4 is not 3.
 
     Example:
         >>> round(beta([50] * 10), 12)
@@ -169,8 +169,8 @@ def beta(
 def log_norm_law(beta: Scale) -> LogNormal:
     """The log-normal limit of a squared norm of mean 1: ln G ~ N(-beta / 2, beta).
 
-    Valid to a Kolmogorov distance of order (sum n_j^-2)^(1/5). Of the norm rather than its square the
-    log-variance is beta / 4, hence the 5 / 4 that is often quoted for ReLU.
+    Valid up to a Kolmogorov distance of order (sum n_j^-2)^(1/5). The variance of the log of the norm itself,
+    not its square, is beta / 4; hence the 5 / 4 that is often quoted for ReLU.
 
     >>> log_norm_law(1.0)
     LogNormal(mean=-0.5, variance=1.0)
@@ -190,8 +190,8 @@ def jacobian_entry_moments(
 
         E Z^2 = 1 / n_1,    E Z^4 = (6 / n_1^2) prod_j (1 + 5 / n_j)
 
-    with ReLU on the output too; a linear output doubles both. Fourth moments are dominated by rare
-    draws: at beta >= 2 a thousand networks underestimate them several times.
+    with a ReLU on the output, too; a linear output doubles both. Fourth moments are dominated by rare
+    draws: at beta >= 2 a sample of a thousand networks underestimates them several times.
 
     Example:
         >>> second, fourth = jacobian_entry_moments(10, [10])
@@ -216,8 +216,8 @@ def spectrum_spread(
 
         Var / mean^2 = L (mu_2 / mu_1^2 - 1 - s_1)
 
-    L for a linear Gaussian network, 2 L for ReLU, 0 for a linear orthogonal one, whose singular values
-    are all equal. Valid for square layers of infinite width at one length q.
+    This is L for a linear Gaussian network, 2 L for ReLU, and 0 for a linear orthogonal network, whose
+    singular values are all equal. Valid for square layers of infinite width at one length q.
 
     Example:
         >>> from experiments.activations import ReLU
@@ -237,7 +237,7 @@ def spectrum_spread(
 def largest_squared_singular_value(depth: int) -> float:
     """Upper edge of the spectrum of a product of L square Gaussian matrices: (L + 1)^(L + 1) / L^L.
 
-    In the limit of infinite width; finite products overshoot it by some per cent.
+    It holds in the limit of infinite width; finite products exceed it by a few per cent.
 
     >>> largest_squared_singular_value(2)
     6.75
@@ -249,7 +249,7 @@ def largest_squared_singular_value(depth: int) -> float:
 
 
 def require_ensemble(ensemble: str) -> None:
-    """Refuse weights of which no spectrum is known here.
+    """Refuse ensembles of weights for which no spectrum is implemented.
 
     Raises:
         ConfigurationError: for anything but "gaussian" and "orthogonal".

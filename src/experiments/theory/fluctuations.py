@@ -1,8 +1,8 @@
-r"""Fluctuations: how far draws scatter, and the depth that balances it.
+r"""Fluctuations between draws, and the depth that balances them.
 
-``gradient_scatter`` is for any activation and start: the variance over draws of ln of the squared gradient.
-nu is the one number of a critical activation: the relative four-point fluctuation, V / (n K^2), grows like
-nu l / n. The book that derives it trades this against what depth gains.
+``gradient_scatter`` gives the variance over draws of ln of the squared gradient, for any activation and
+initial scale. The number nu characterises a critical activation: its relative four-point fluctuation,
+V / (n K^2), grows like nu l / n. The reference balances this against the benefit of depth.
 
 References:
     Roberts, Yaida & Hanin (2022), *The Principles of Deep Learning Theory*.
@@ -19,8 +19,8 @@ from experiments.theory.quadrature import Quadrature, Scale, ValueAndDerivative
 
 #: nu of odd activations that are critical at q = 0 (tanh, sin).
 NU_ODD = 2 / 3
-#: A length that moves by no more than this share of itself has arrived.
-ARRIVED = 1e-12
+#: A length whose logarithm changes by no more than this has converged.
+CONVERGED = 1e-12
 
 
 def gradient_scatter(
@@ -32,8 +32,8 @@ def gradient_scatter(
 ) -> tuple[float, ...]:
     r"""n times the variance over draws of ln of the squared gradient, through 1, 2, ..., ``depth`` layers.
 
-    A layer's gain scatters for two reasons: its own draws, and a length q that earlier layers have left
-    above or below its mean. With u ~ N(0, q_j), mu_k = E[phi'(u)^(2k)], and everything relative to q::
+    The gain of a layer varies for two reasons: its own weights are random, and the length q that it receives
+    deviates from its mean. With u ~ N(0, q_j), mu_k = E[phi'(u)^(2k)], and everything relative to q::
 
         ln gain_j          = eps_j + s_j x_j,       x_{j+1} = chi_j x_j + eta_j,       x = delta q / q
         n Var eps_j        = A_j = 3 mu_2 / mu_1^2 - 1
@@ -41,28 +41,28 @@ def gradient_scatter(
         n Cov(eps_j, eta_j) = C_j = sigma_w^2 Cov(phi^2, phi'^2) / (mu_1 q_{j+1})
         s_j = d ln mu_1 / d ln q = (E[u^2 phi'^2] / (q mu_1) - 1) / 2,       chi_j = d ln q_{j+1} / d ln q_j
 
-    Entry k is n Var(ln gain_1 + ... + ln gain_k), from x_1 = 0: the first layer's length is that of the
-    input. Where q has arrived at q* and chi < 1, an entry soon exceeds the one before by::
+    Entry k is n Var(ln gain_1 + ... + ln gain_k), with x_1 = 0 because the first length is fixed by the
+    input. Once q has converged to q*, and if chi < 1, successive entries soon differ by::
 
         A + s^2 V / (1 - chi)^2 + 2 s C / (1 - chi)
 
-    s = 0 for ReLU and linear networks, which leaves A: 5 and 2. Lengths are followed from the input, not
-    set to q*, since q* may be 0 or infinite. Tanh at its critical point without biases has q_l of about
-    1 / (2 l) and chi -> 1: the closed form has no limit there, the sum has, and its terms count.
+    For ReLU and linear networks s = 0, which leaves A, 5 and 2. Lengths are propagated from the input and
+    not set to q*, because q* may be 0 or infinite. Tanh at its critical point without biases has
+    q_l of about 1 / (2 l) and chi -> 1: the closed form has no limit there, but the sum has.
 
-    Validity: leading order in 1 / n, so ``depth`` small against n; n neurons in every hidden layer; normal
-    weights; one example, the same in all draws; the gradient independent of the forward pass.
+    Validity: leading order in 1 / n, so ``depth`` must be small compared with n; n neurons in every hidden
+    layer; normal weights; one example, the same in all draws; gradient independent of the forward pass.
 
     Args:
         activation: of every hidden layer.
         sigma_w: sqrt(n_{l-1} Var W).
         sigma_b: standard deviation of a bias.
-        depth: number of layers that the gradient passes, from 0.
-        inputs: mean square of the input's components, above 0.
+        depth: number of layers that the gradient passes, >= 0.
+        inputs: mean square of the components of the input, above 0.
 
     Raises:
-        ConfigurationError: for a negative depth or sigma_b, inputs or a sigma_w that are not above 0, or
-            one of them that is not finite.
+        ConfigurationError: for a negative depth or sigma_b, inputs or sigma_w that are not above 0, or a
+            value that is not finite.
 
     Example:
         >>> from experiments.activations import ReLU, Tanh
@@ -80,38 +80,39 @@ def gradient_scatter(
         raise ConfigurationError(
             describe(
                 f"depth={depth}, inputs={inputs}, sigma_w={sigma_w}, sigma_b={sigma_b}",
-                "a depth from 0, inputs and sigma_w above 0, sigma_b from 0, all finite",
-                "give the number of layers and a signal to follow",
+                "depth and sigma_b of 0 or more, inputs and sigma_w above 0, all finite",
+                "give the number of layers and the scale of a nonzero signal",
             )
         )
     quadrature = Quadrature(activation)
     log_q = math.log(sigma_w**2 * inputs + sigma_b**2)
-    variance = covariance = length = 0.0  # of the logs so far, of them with x, of x
-    found, layer = list[float](), _layer(quadrature, log_q, sigma_w, sigma_b)
+    # variance of the summed ln gains, their covariance with x, and the variance of x
+    variance = covariance = variance_x = 0.0
+    scatter, layer = list[float](), _layer(quadrature, log_q, sigma_w, sigma_b)
     for _ in range(depth):
-        variance += layer.own + 2 * layer.slope * covariance + layer.slope**2 * length
-        covariance = layer.keeps * (covariance + layer.slope * length) + layer.shared
-        length = layer.keeps**2 * length + layer.fresh
-        found.append(variance)
-        if abs(layer.next_log_q - log_q) > ARRIVED:
+        variance += layer.A + 2 * layer.s * covariance + layer.s**2 * variance_x
+        covariance = layer.chi * (covariance + layer.s * variance_x) + layer.C
+        variance_x = layer.chi**2 * variance_x + layer.V
+        scatter.append(variance)
+        if abs(layer.next_log_q - log_q) > CONVERGED:
             log_q = layer.next_log_q
             layer = _layer(quadrature, log_q, sigma_w, sigma_b)
-    return tuple(found)
+    return tuple(scatter)
 
 
 class _Layer(NamedTuple):
-    """A, V, C, s and chi of ``gradient_scatter``, and ln q of the next layer, which may leave the floats."""
+    """The coefficients of ``gradient_scatter``, and ln q of the next layer; q may be out of float range."""
 
-    own: float
-    fresh: float
-    shared: float
-    slope: float
-    keeps: float
+    A: float
+    V: float
+    C: float
+    s: float
+    chi: float
     next_log_q: float
 
 
 def _layer(quadrature: Quadrature, log_q: float, sigma_w: Scale, sigma_b: Scale) -> _Layer:
-    # far out and near 0 the averages are those of a homogeneous function
+    # for very large and very small q the averages are those of a homogeneous function
     q = min(max(math.exp(min(log_q, 500.0)), SMALLEST), LARGEST, quadrature.ceiling)
     u, weight = (x[0] for x in quadrature.nodes(torch.tensor([q], dtype=torch.float64)))
     u = u / math.sqrt(q)
@@ -122,22 +123,22 @@ def _layer(quadrature: Quadrature, log_q: float, sigma_w: Scale, sigma_b: Scale)
         return float(weight @ x)
 
     moment, mu_1 = mean(phi**2), mean(slope**2)
-    log_kept = math.log(sigma_w**2 * moment) + log_q
+    log_weights = math.log(sigma_w**2 * moment) + log_q
     log_bias = math.log(sigma_b**2) if sigma_b else -math.inf
-    next_log_q = max(log_kept, log_bias) + math.log1p(math.exp(-abs(log_kept - log_bias)))
-    share = math.exp(log_kept - next_log_q)  # of the next length that comes through the weights
+    next_log_q = max(log_weights, log_bias) + math.log1p(math.exp(-abs(log_weights - log_bias)))
+    share = math.exp(log_weights - next_log_q)  # of the next length that is due to the weights
     return _Layer(
-        own=3 * mean(slope**4) / mu_1**2 - 1,
-        fresh=share**2 * (mean(phi**4) / moment**2 - 1),
-        shared=share * (mean(phi**2 * slope**2) / (moment * mu_1) - 1),
-        slope=(mean(u**2 * slope**2) / mu_1 - 1) / 2,
-        keeps=share * mean(u * phi * slope) / moment,
+        A=3 * mean(slope**4) / mu_1**2 - 1,
+        V=share**2 * (mean(phi**4) / moment**2 - 1),
+        C=share * (mean(phi**2 * slope**2) / (moment * mu_1) - 1),
+        s=(mean(u**2 * slope**2) / mu_1 - 1) / 2,
+        chi=share * mean(u * phi * slope) / moment,
         next_log_q=next_log_q,
     )
 
 
 def fluctuation_rate(activation: ValueAndDerivative) -> float:
-    r"""nu: how fast the relative four-point fluctuation nu l / n of a critical network grows.
+    r"""nu, the growth rate of the relative four-point fluctuation nu l / n of a critical network.
 
     Formula::
 
@@ -147,7 +148,7 @@ def fluctuation_rate(activation: ValueAndDerivative) -> float:
     5 for ReLU, 2 for a linear network, 2/3 for tanh and sin.
 
     Raises:
-        ConfigurationError: for an activation of neither kind; no closed form is known to us.
+        ConfigurationError: for an activation of neither kind, for which no closed form is implemented.
 
     Example:
         >>> from experiments.activations import ReLU, Tanh
@@ -171,8 +172,8 @@ def fluctuation_rate(activation: ValueAndDerivative) -> float:
     raise ConfigurationError(
         describe(
             f"activation={activation!r}",
-            "one that is scale-invariant, or odd and critical at q = 0",
-            "use ReLU, LeakyReLU, Identity, Tanh, or measure the spread over seeds instead",
+            "an activation that is scale-invariant, or odd and critical at q = 0",
+            "use ReLU, LeakyReLU, Identity or Tanh, or measure the spread over seeds instead",
         )
     )
 
@@ -182,12 +183,12 @@ def four_point(width: int, layer: int, nu: Scale) -> float:
 
     Formula::
 
-        (1 + nu / n)^(l - 1) - 1      exact for scale-invariant activations
-                                      for tanh its leading term, nu (l - 1) / n, is what is proved
+        (1 + nu / n)^(l - 1) - 1      exact for scale-invariant activations; for tanh only the leading
+                                      term, nu (l - 1) / n, is proved
 
     Args:
         width: n of every layer.
-        layer: layers counted from 1, which is Gaussian and has none.
+        layer: number of the layer from 1; the first layer is Gaussian and has no fluctuation.
         nu: from ``fluctuation_rate``.
 
     Example:
@@ -201,14 +202,14 @@ def four_point(width: int, layer: int, nu: Scale) -> float:
 
 
 def optimal_aspect_ratio(n_out: int, nu: Scale) -> float:
-    """r* = L / n that balances what depth gains in representation against its fluctuations.
+    """r* = L / n at which the benefit of depth for the representation balances its fluctuations.
 
     Formula::
 
         r* = (4 / (20 + 3 n_L)) / nu
 
-    Holds for critical networks, to leading order in 1 / n: an order of magnitude, not a verdict. The
-    study best_depth measures it.
+    Holds for critical networks, to leading order in 1 / n, as an order of magnitude. The study best_depth
+    measures it.
 
     Example:
         Ten outputs, width 100: twelve layers for tanh.
@@ -236,5 +237,5 @@ def residual_nu(nu: Scale, skip: Scale, scale_invariant: bool) -> float:
     References:
         Roberts, Yaida & Hanin (2022).
     """
-    kept = 1 - skip**2
-    return float(kept * (kept * nu + 4 * skip**2) if scale_invariant else nu * (1 - skip**4))
+    rest = 1 - skip**2
+    return float(rest * (rest * nu + 4 * skip**2) if scale_invariant else nu * (1 - skip**4))

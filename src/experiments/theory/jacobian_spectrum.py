@@ -1,21 +1,21 @@
 r"""The density of the squared singular values of a deep Jacobian, at infinite width.
 
-J = D^[L] W^[L] ... D^[1] W^[1] with square layers, D = diag(phi'(u)), u ~ N(0, q_l). Where D and W are free
-of each other the spectrum of J J^T follows from those of the factors. With M(z) = E[x / (z - x)] over the
-eigenvalues x of a matrix, and m = M(z) for J J^T::
+J = D^[L] W^[L] ... D^[1] W^[1] with square layers, D = diag(phi'(u)), u ~ N(0, q_l). If D and W are free (in
+the sense of free probability), the spectrum of J J^T follows from those of the factors. With
+M(z) = E[x / (z - x)] over the eigenvalues x of a matrix, and m = M(z) for J J^T::
 
     z = (1 + m) / m  *  prod_l sigma_w^2 g m w_l / (1 + m),      M_l(w_l) = E[phi'^2 / (w_l - phi'^2)] = m
     g = 1 + m for Gaussian weights, 1 for orthogonal ones
     density of ln x at z = x + i0:  -Im m / pi
 
-(the S-transform of a product is the product of the S-transforms). Solved for all points at once by
-Newton's method along a path in z: from far out on the negative axis, where everything is real, inwards,
-then through the upper half plane to the positive axis. The unknowns are y = ln(m / (1 + m)) and ln w_l,
-which cannot leave their branch.
+(the S-transform of a product is the product of the S-transforms). Newton's method solves this for all
+points at once along a path in z: it starts far out on the negative axis, where everything is real, moves
+inwards, and then through the upper half plane to the positive axis. The unknowns are y = ln(m / (1 + m)) and
+ln w_l, which stay on their branch.
 
-Validity: widths large against depth. Singular values that are exactly 0 (ReLU) are not part of the
-density, whose integral is then below 1. Far below the spectrum of a deep network, by tens in ln x, Newton's
-method may find no solution: the density, 0 there, is then NaN.
+Validity: widths large compared with depth. Singular values that are exactly 0 (ReLU) are not part of the
+density, and its integral is then below 1. Far below the spectrum of a deep network, by tens in ln x, where
+the density is 0, Newton's method may find no solution; the result is then NaN.
 
 References:
     Pennington, Schoenholz & Ganguli (2017), section 2; Voiculescu (1987) for the S-transform.
@@ -32,12 +32,12 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.finite_width import Ensemble, require_ensemble
 from experiments.theory.quadrature import Quadrature, Scale, ValueAndDerivative
 
-#: Steps of the path along the negative axis, of the path round to the positive one, and of Newton's
-#: method at each point of both.
+#: Number of steps along the negative axis, along the arc to the positive axis, and of Newton's method at
+#: each point of the path.
 INWARDS, ROUND, NEWTON = 24, 36, 2
-#: The angle to the positive axis at which the path ends: edges are blurred by this share of x.
+#: The angle to the positive axis at which the path ends; edges are blurred by this fraction of x.
 BLUR = 2e-3
-#: Values of phi'^2 are gathered into this many bins, each represented by its mean.
+#: Number of bins for the values of phi'^2; each bin is represented by its mean.
 BINS = 64
 
 
@@ -48,21 +48,21 @@ def squared_singular_value_density(
     ln_x: Float64[Tensor, " points"],
     ensemble: Ensemble = "gaussian",
 ) -> Float64[Tensor, " points"]:
-    """Density of ln x, x a squared singular value of J; share of all singular values per unit of ln x.
+    """Density of ln x for the squared singular values x of J: share of all values per unit of ln x.
 
     Args:
         activation: ``derivative`` is used.
-        q: variance of the pre-activations of every layer, so many layers.
-        sigma_w: scale of the weights; of orthogonal ones, every singular value.
-        ln_x: where to evaluate.
+        q: variance of the pre-activations, one number per layer.
+        sigma_w: scale of the weights; for orthogonal weights, every singular value.
+        ln_x: points at which to evaluate the density.
         ensemble: "gaussian" or "orthogonal".
 
     Raises:
-        ConfigurationError: for no layer, a sigma_w or length q that is not a finite number above 0, or an
-            unknown ensemble.
+        ConfigurationError: for no layers, a sigma_w or q that is not a finite number above 0, or an unknown
+            ensemble.
 
     Example:
-        The product of two Gaussian matrices ends at x = 27 / 4:
+        The spectrum of the product of two Gaussian matrices ends at x = 27 / 4:
 
         >>> from experiments.activations import Identity
         >>> x = torch.tensor([5.0, 6.5, 7.0, 8.0], dtype=torch.float64)
@@ -74,7 +74,7 @@ def squared_singular_value_density(
     squares, weights, counts = _squared_slopes(activation, q)
     mean = float((counts * (weights * squares).sum(-1).log()).sum())
     solver = _Solver(squares, weights, counts, 2 * len(q) * math.log(sigma_w), ensemble)
-    # so far out that m is its first moment over z
+    # so far out that m is the first moment divided by z
     outermost = max(float(ln_x.max()), mean + solver.gain) + len(q) + 10.0
     y = torch.complex(torch.full_like(ln_x, mean + solver.gain - outermost), -math.pi * _one(ln_x))
     v = (weights * squares).sum(-1).log() - y[:, None]
@@ -146,7 +146,9 @@ def _require(q: Sequence[Scale], sigma_w: Scale) -> None:
     if not len(q) or not all(0 < length < math.inf for length in q):
         raise ConfigurationError(
             describe(
-                f"q={list(q)}", "one finite variance above 0 a layer", "give q=[1.0] * layers, say"
+                f"q={list(q)}",
+                "one finite variance above 0 per layer",
+                "give q=[1.0] * layers, say",
             )
         )
     if not 0 < sigma_w < math.inf:

@@ -1,14 +1,14 @@
-r"""The tangent kernel at initialisation, and the learning rates that gradient descent can stand.
+r"""The tangent kernel at initialisation, and the learning rates at which gradient descent is stable.
 
     Theta(x, x') = sum_l s^[l] r_delta^[l] (n_{l-1} m^[l-1] r_a^[l-1] + 1)
     s^[l] = E ||dz_k^[L] / dz^[l]||^2,  s^[L] = 1,  s^[l] = n_l Var W^[l+1] E[phi'^2] s^[l+1]
 
-is the inner product of the parameter gradients of one output at two examples. The mean cost over B
-examples is curved along its steepest direction by about
+is the inner product of the parameter gradients of one output at two examples. The largest curvature of
+the mean cost over B examples is about
 
     lambda = h * (largest eigenvalue of Theta / B),     mean Theta <= that eigenvalue <= Theta(x, x)
 
-with h the curvature of the loss in the outputs, and gradient descent is unstable above 2 / lambda.
+with h the curvature of the loss in the outputs. Gradient descent is unstable above 2 / lambda.
 
 References:
     Jacot, Gabriel & Hongler (2018); Karakida, Akaho & Amari (2019) for 2 / lambda in the mean field;
@@ -35,7 +35,7 @@ from experiments.theory.propagation import (
 )
 from experiments.theory.quadrature import ValueAndDerivative
 
-#: Outputs at which the loss's curvature is averaged.
+#: Number of outputs over which the curvature of the loss is averaged.
 SAMPLES = 256
 
 
@@ -44,13 +44,13 @@ class TangentKernel:
     """Averages over a batch, for one output.
 
     Attributes:
-        own: mean of Theta(x, x).
-        pair: mean of Theta(x, x') over pairs of different examples.
+        diagonal: mean of Theta(x, x).
+        off_diagonal: mean of Theta(x, x') over pairs of different examples.
         output_variance: variance of z_k^[L] over draws.
     """
 
-    own: float
-    pair: float
+    diagonal: float
+    off_diagonal: float
     output_variance: float
 
 
@@ -67,7 +67,7 @@ def tangent_kernel(
 
         >>> from experiments.activations import Identity
         >>> from experiments.initializers import LeCun
-        >>> tangent_kernel((4, 3), Identity(), LeCun(), BatchMoments(1.0, 1.0)).own
+        >>> tangent_kernel((4, 3), Identity(), LeCun(), BatchMoments(1.0, 1.0)).diagonal
         5.0
     """
     hidden = per_hidden_layer(activation, len(widths) - 2)
@@ -78,25 +78,25 @@ def tangent_kernel(
         for (above, n), layer in zip(fans[1:], layers, strict=False)
     ]
     sizes = from_the_top([*map(log, gains), 0.0])
-    own = pair = 0.0
+    diagonal = off_diagonal = 0.0
     one = torch.ones_like(batch.shares)
     for log_s, n_prev, layer, angle in zip(
         sizes, widths, layers, pairs_downwards(layers, one), strict=False
     ):
         length = math.exp(min(log_s + log(n_prev) + layer.log_moment_before, 700.0))
         bias = math.exp(min(log_s, 700.0))
-        own += length + bias
-        pair += float((angle * (length * layer.before + bias)) @ batch.shares)
-    return TangentKernel(own, pair, math.exp(min(layers[-1].log_q, 700.0)))
+        diagonal += length + bias
+        off_diagonal += float((angle * (length * layer.before + bias)) @ batch.shares)
+    return TangentKernel(diagonal, off_diagonal, math.exp(min(layers[-1].log_q, 700.0)))
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Where plain gradient descent turns unstable at initialisation.
+    """Learning rates at which plain gradient descent becomes unstable at initialisation.
 
     Attributes:
-        safe: below this no direction is unstable, whatever the data.
-        limit: above this the steepest direction that all examples share is unstable.
+        safe: below this, no direction is unstable, whatever the data.
+        limit: above this, the steepest direction that is common to all examples is unstable.
     """
 
     safe: float
@@ -108,14 +108,14 @@ def stable_learning_rates(
 ) -> LearningRates:
     """2 / lambda for the two bounds on lambda.
 
-    The loss's curvature is taken at normal outputs of the predicted variance, from a fixed draw that
-    touches no other random stream: at most the mean of every example's largest eigenvalue, at least
-    the largest eigenvalue of the mean.
+    The curvature h of the loss is evaluated at normal outputs of the predicted variance, drawn from a
+    generator of their own. Its upper bound is the mean of the largest eigenvalues of all examples, its
+    lower bound the largest eigenvalue of the mean Hessian.
 
     Args:
         kernel: from ``tangent_kernel`` for the same data and network.
-        loss: of the raw outputs; its own normaliser counts.
-        t: targets, of which the first few hundred are used.
+        loss: any loss, with its own normaliser.
+        t: targets; the first few hundred are used.
         n_out: n_L.
     """
     t = t[:SAMPLES]
@@ -127,7 +127,7 @@ def stable_learning_rates(
     steepest = float(torch.linalg.eigvalsh(hessians)[:, -1].mean())
     shared = float(torch.linalg.eigvalsh(hessians.mean(0))[-1])
     return LearningRates(
-        safe=_rate(steepest * kernel.own), limit=_rate(shared * max(kernel.pair, 0.0))
+        safe=_rate(steepest * kernel.diagonal), limit=_rate(shared * max(kernel.off_diagonal, 0.0))
     )
 
 

@@ -1,12 +1,12 @@
-r"""The length map and its fixed point: how the size of the signal evolves with depth.
+r"""The length map and its fixed point: how the variance of the pre-activations evolves with depth.
 
 ::
 
     V(q) = sigma_w^2 E[phi(u)^2] + sigma_b^2,   u ~ N(0, q);        q* = V(q*)
 
-q* is the fixed point that iterating V from q = 1, a standardised signal, runs into: the nearest
-crossing above 1 where V(1) > 1, the nearest below where V(1) < 1, and 1 itself where V(1) = 1 (ReLU
-at sigma_w^2 = 2 keeps every length). Where V(q) > q up to q = 1e24, the length counts as divergent.
+q* is the fixed point to which iterating V from q = 1, a standardised signal, converges: the nearest
+crossing above 1 if V(1) > 1, the nearest below 1 if V(1) < 1, and 1 itself if V(1) = 1 (ReLU at
+sigma_w^2 = 2 keeps every length). If V(q) > q up to q = 1e24, the length counts as divergent.
 
 References:
     Poole et al. (2016).
@@ -22,21 +22,21 @@ from torch import Tensor
 
 from experiments.theory.quadrature import ROUNDING, Quadrature
 
-#: q is looked for between these.
+#: Range in which q is searched.
 SMALLEST, LARGEST = 1e-30, 1e24
-#: A sigma_w or sigma_b above this makes lengths that are not looked for.
+#: Largest sigma_w and sigma_b; larger ones lead to lengths outside of the range.
 LARGEST_SCALE = math.sqrt(LARGEST)
-#: Ratio of neighbouring q in the table of V, and how many steps of it are evaluated at once.
+#: Ratio of neighbouring q in the table of V, and number of steps that are evaluated at once.
 RATIO, BLOCK = 2.0**0.5, 16
-#: Newton stops when no point moves by more than this share of itself.
+#: Newton's method stops when no point changes by more than this relative amount.
 SETTLED, MAX_STEPS = 1e-12, 64
 
 
 class Length(NamedTuple):
     """q* of every point.
 
-    ``probe`` is the variance whose averages stand for the point: q*, or close to its limit where q* is
-    0 or infinite. ``slope`` is V'(q) there.
+    ``probe`` is the variance at which averages are taken: q*, or a value close to the limit where q* is
+    0 or infinite. ``slope`` is V'(probe).
     """
 
     q: Float64[Tensor, " points"]
@@ -60,7 +60,7 @@ def fixed_lengths(
     """q* for every pair (sigma_w^2, sigma_b^2).
 
     Raises:
-        ConfigurationError: if the search reaches a pre-activation at which phi is NaN.
+        ConfigurationError: if the search reaches pre-activations at which phi is NaN.
     """
 
     def excess(q: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def fixed_lengths(
     q = torch.where(up.unfinished, up.reached, torch.where(down.unfinished, down.reached, q))
     slope = length_slope(quadrature, q, weight_variance)
     at_zero = weight_variance * quadrature.value_at_zero**2 + bias_variance
-    # below the smallest q of the table V is linear
+    # V is linear below the smallest q of the table
     tiny = torch.where(at_zero > 0, at_zero / (1 - slope), 0.0)
     return Length(
         q=torch.where(up.unfinished, math.inf, torch.where(down.unfinished, tiny, q)),
@@ -104,7 +104,7 @@ def length_slope(
 
 
 def _scan(excess: Callable[[Tensor], Tensor], active: Tensor, ratio: float, stop: float) -> _Scan:
-    """Walk outwards from q = 1 until V(q) has crossed q; the steps just before and just after."""
+    """Step away from q = 1 until V(q) crosses q; the last step before and the first one after."""
     near, far = torch.ones(len(active)).double(), torch.ones(len(active)).double()
     reached, unfinished = 1.0, active.clone()
     direction = 1.0 if ratio > 1 else -1.0

@@ -1,6 +1,6 @@
-r"""Which losses ask for the true probability: proper, and not.
+r"""Proper losses: which losses are minimised by the true probabilities, and which are not.
 
-A network that minimises the expected cost under the true conditional probabilities pi ends at
+A network that minimises the expected cost under the true conditional probabilities pi predicts
 
     p*(pi) = argmin_p sum_y pi_y C(p, y),     proper:  p*(pi) = pi for all pi
 
@@ -10,9 +10,9 @@ A network that minimises the expected cost under the true conditional probabilit
     focal                p* is flatter than pi                        not
     smoothed             p* = (1 - e) pi + e / K                      not: pulled to the middle
 
-So squared error and cross-entropy have the same minimum, on a sigmoid and on a softmax: what differs
-is the road there. Both hold for a network that can say anything; a small or a stopped one can be far
-from its minimum, which is what calibration measures.
+So squared error and cross-entropy have the same minimum, on a sigmoid and on a softmax; only the path to it
+differs. This holds for a network that can represent any prediction. A small network, or one whose training
+was stopped, can be far from its minimum; calibration measures how far.
 
 References:
     Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
@@ -35,15 +35,15 @@ CostsOfClasses = Callable[[Shares], Shares]
 
 
 def asked_for(head: Head, share: float) -> float:
-    """p*(pi): the prediction that minimises a sigmoid head's expected cost.
+    """p*(pi), the prediction that minimises the expected cost of a sigmoid head.
 
     Args:
         head: a sigmoid head of ``loss_geometry``.
         share: pi, the true probability of a yes, in (0, 1).
 
     Returns:
-        The probability of a yes at the best logit; 0 or 1 where the cost falls without end, or where
-            that logit lies beyond 40 (a probability within 4e-18 of 0 or 1).
+        The probability of a yes at the best logit; 0 or 1 if the cost has no minimum, or if that logit is
+            beyond 40 (a probability within 4e-18 of 0 or 1).
 
     Raises:
         ConfigurationError: for a share outside (0, 1).
@@ -83,13 +83,13 @@ def cross_entropy_costs(p: Shares) -> Shares:
 
 
 def asked_for_of_softmax(costs: CostsOfClasses, shares: Shares) -> Shares:
-    """p*(pi) of a softmax: the same question for several classes, answered by descent on the logits.
+    """p*(pi) of a softmax over several classes, by numerical minimisation over the logits.
 
-    The search ends where the expected cost is flat to rounding: shares are right to about 1e-4, absolute.
+    The search stops where the expected cost is flat up to rounding; the result is accurate to about 1e-4.
 
     Args:
-        costs: the cost of each class from the probabilities, for instance ``half_squared_costs``.
-        shares: pi, positive, of sum one.
+        costs: the cost of each class as a function of the probabilities, such as ``half_squared_costs``.
+        shares: pi, positive numbers with sum one.
 
     Raises:
         ConfigurationError: if the shares are not positive or do not sum to one.
@@ -100,11 +100,13 @@ def asked_for_of_softmax(costs: CostsOfClasses, shares: Shares) -> Shares:
     """
     if not (shares > 0).all() or abs(shares.sum() - 1) > 1e-9:
         raise ConfigurationError(
-            describe(f"shares={shares}", "positive numbers of sum one", "divide them by their sum")
+            describe(
+                f"shares={shares}", "positive numbers with sum one", "divide them by their sum"
+            )
         )
 
     def expected(z: Shares) -> float:
         return float(shares @ costs(softmax(z)))
 
-    found = minimize(expected, np.zeros_like(shares), method="BFGS", options={"gtol": 1e-9})
-    return np.asarray(softmax(found.x))
+    minimum = minimize(expected, np.zeros_like(shares), method="BFGS", options={"gtol": 1e-9})
+    return np.asarray(softmax(minimum.x))

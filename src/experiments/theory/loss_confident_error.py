@@ -1,15 +1,15 @@
-r"""The pull on every logit of a softmax when a wrong class leads by a margin m, all others level.
+r"""delta of every logit of a softmax if a wrong class leads by a margin m and all others are equal.
 
-With K classes, P = e^m / (e^m + K - 1) for the leader and q = 1 / (e^m + K - 1) for each other class,
-the right one among them::
+With K classes, the leading wrong class has the probability P = e^m / (e^m + K - 1), and every other class,
+including the right one, q = 1 / (e^m + K - 1)::
 
     delta of            the leader    the right class                         another class
     cross-entropy       P             -(P + (K-2) q)                          q
     half squared error  K P^2 q       -q [P (2 P + (K-2) q) + (K-2) q]        q [q (1 + P) - P^2]
     absolute error      2 q P         -2 q (P + (K-2) q)                      2 q^2
 
-As m grows P tends to 1 and q to e^-m: cross-entropy ends at (1, -1, 0, ...), the other two at 0. The
-more certain the error, the less they mind.
+As m grows, P tends to 1 and q to e^-m. delta of cross-entropy tends to (1, -1, 0, ...), delta of the other
+two to 0: the more confident the error, the smaller their gradient.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Array = Float[np.ndarray, "*margins"]
 
 @dataclass(frozen=True)
 class Pull:
-    """delta at the leader, at the right class and at each other class, and its Euclidean norm."""
+    """delta at the leading class, at the right class and at each other class, and its Euclidean norm."""
 
     leader: Array
     right: Array
@@ -35,7 +35,7 @@ class Pull:
 
 @dataclass(frozen=True)
 class ConfidentError:
-    """The pull of three losses on a softmax."""
+    """delta of three losses on a softmax."""
 
     cross_entropy: Pull
     half_squared_error: Pull
@@ -43,18 +43,18 @@ class ConfidentError:
 
 
 def confident_error(margin: Array, classes: int) -> ConfidentError:
-    """delta^[L] of three losses against the margin of a wrong class.
+    """delta^[L] of three losses as a function of the margin of a wrong class.
 
     Args:
-        margin: m, logits by which the wrong class leads; negative: it trails.
-        classes: K, from 2.
+        margin: m, by which the logit of the wrong class exceeds the others; may be negative.
+        classes: K, at least 2.
 
     Raises:
         ConfigurationError: for fewer than two classes.
 
     Example:
-        >>> found = confident_error(np.array([0.0, 20.0]), classes=2)
-        >>> found.cross_entropy.leader.round(6), found.half_squared_error.leader.round(6)
+        >>> error = confident_error(np.array([0.0, 20.0]), classes=2)
+        >>> error.cross_entropy.leader.round(6), error.half_squared_error.leader.round(6)
         (array([0.5, 1. ]), array([0.25, 0.  ]))
     """
     if classes < 2:
@@ -62,20 +62,20 @@ def confident_error(margin: Array, classes: int) -> ConfidentError:
             describe(f"classes={classes}", "at least 2", "one class is never confused with another")
         )
     others = classes - 1
-    lead = expit(margin - np.log(others))
-    each = expit(np.log(others) - margin) / others
-    wrong = lead + (others - 1) * each
+    P = expit(margin - np.log(others))
+    q = expit(np.log(others) - margin) / others
+    wrong = P + (others - 1) * q  # the probability of all wrong classes
 
     def pull(leader: Array, right: Array, other: Array) -> Pull:
         norm = np.sqrt(leader**2 + right**2 + (classes - 2) * other**2)
         return Pull(leader, right, other, norm)
 
     return ConfidentError(
-        cross_entropy=pull(lead, -wrong, each),
+        cross_entropy=pull(P, -wrong, q),
         half_squared_error=pull(
-            classes * lead**2 * each,
-            -each * (lead * (lead + wrong) + (classes - 2) * each),
-            each * (each * (1 + lead) - lead**2),
+            classes * P**2 * q,
+            -q * (P * (P + wrong) + (classes - 2) * q),
+            q * (q * (1 + P) - P**2),
         ),
-        absolute_error=pull(2 * each * lead, -2 * each * wrong, 2 * each**2),
+        absolute_error=pull(2 * q * P, -2 * q * wrong, 2 * q**2),
     )

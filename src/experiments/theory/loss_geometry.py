@@ -1,7 +1,7 @@
-r"""How hard each loss pulls on one logit, and where it stops pulling although the answer is wrong.
+r"""The gradient of each loss in one logit, and where it vanishes although the answer is wrong.
 
-Everything is a function of one number, the wrongness u: the logit, counted towards the wrong answer.
-For a sigmoid u = z when the target is 0 and u = -z when it is 1; the answer is wrong for u > 0. With
+Everything is a function of one number, the wrongness u: the logit in the direction of the wrong answer.
+For a sigmoid, u = z if the target is 0 and u = -z if it is 1; the answer is wrong for u > 0. With
 s = 1/(1 + e^-u), the probability of the wrong answer, and r = 1 - s::
 
     head                               C             C' = |delta|         C''
@@ -12,12 +12,13 @@ s = 1/(1 + e^-u), the probability of the wrong answer, and r = 1 - s::
     sigmoid, focal                     s^g L         s^g (s + g r L)      s^g r [g^2 r L + s (1 + 2g - gL)]
     sigmoid, smoothed cross-entropy    L - e u / 2   s - e / 2            s r
 
-L = -log r. A softmax of two classes is a sigmoid of their difference, for which squared and absolute
-error count both classes, that is twice. For an identity u is the distance from the target, and the
-answer is wrong for u > 1/2.
+L = -log r. A softmax over two classes is a sigmoid of the difference of their logits; squared and absolute
+error then count both classes, that is, twice. For an identity link, u is the distance from the target, and
+the answer is wrong for u > 1/2.
 
-Cross-entropy's pull grows to 1 with the error. Squared error's is largest, 4/27, at s = 2/3, that is
-u = ln 2, and dies like e^-u beyond: there C is not convex, with C'' down to -0.0601022 at s = 0.864357.
+The pull |delta| of cross-entropy grows to 1 with the error. That of squared error has its maximum, 4/27, at
+s = 2/3 (u = ln 2) and decays like e^-u beyond. There C is not convex; the minimum of C'' is -0.0601022 at
+s = 0.864357.
 
 References:
     Nielsen, Neural Networks and Deep Learning, ch. 3; Golik, Doetsch & Ney (2013);
@@ -38,15 +39,15 @@ from experiments.core.errors import ConfigurationError, describe
 Array = Float[np.ndarray, "*points"]
 Curve = Callable[[Array], Array]
 
-#: extremes are searched here; beyond, every sigmoid head is within e^-40 of its limit
+#: grid for the search of extremes; beyond it every sigmoid head is within e^-40 of its limit
 GRID = np.linspace(-40.0, 40.0, 16_001)
-#: as good as infinity for a sigmoid
+#: stands for infinity: a sigmoid is 0 or 1 there
 FAR = 1e3
 
 
 @dataclass(frozen=True)
 class Head:
-    """A link and a cost, seen from one logit: cost, slope and curvature as functions of wrongness."""
+    """A link and a cost: cost, slope and curvature as functions of the wrongness of one logit."""
 
     name: str
     cost: Curve
@@ -57,7 +58,7 @@ class Head:
 
 
 def half_squared_on_identity() -> Head:
-    """C = u^2 / 2: the pull is the distance, whichever side."""
+    """C = u^2 / 2; the slope is the distance u itself."""
     return Head("identity, half squared error", lambda u: u * u / 2, lambda u: u, np.ones_like, 0.5)
 
 
@@ -83,7 +84,7 @@ def absolute_on_sigmoid() -> Head:
 
 def cross_entropy_on_sigmoid() -> Head:
     """C = -log(1 - s)."""
-    return Head("sigmoid, cross-entropy", _surprise, expit, lambda u: expit(u) * expit(-u))
+    return Head("sigmoid, cross-entropy", _surprisal, expit, lambda u: expit(u) * expit(-u))
 
 
 def focal_on_sigmoid(gamma: float | int) -> Head:
@@ -96,23 +97,23 @@ def focal_on_sigmoid(gamma: float | int) -> Head:
         raise ConfigurationError(describe(f"gamma={gamma}", "a number from 0", "use gamma=2"))
 
     def slope(u: Array) -> Array:
-        s, r, surprise = expit(u), expit(-u), _surprise(u)
-        pull: Array = s**gamma * (s + gamma * r * surprise)
-        return pull
+        s, r, L = expit(u), expit(-u), _surprisal(u)
+        result: Array = s**gamma * (s + gamma * r * L)
+        return result
 
     def curvature(u: Array) -> Array:
-        s, r, surprise = expit(u), expit(-u), _surprise(u)
-        bracket = gamma**2 * r * surprise + s * (1 + 2 * gamma - gamma * surprise)
-        bend: Array = s**gamma * r * bracket
-        return bend
+        s, r, L = expit(u), expit(-u), _surprisal(u)
+        bracket = gamma**2 * r * L + s * (1 + 2 * gamma - gamma * L)
+        result: Array = s**gamma * r * bracket
+        return result
 
     return Head(
-        f"sigmoid, focal ({gamma:g})", lambda u: expit(u) ** gamma * _surprise(u), slope, curvature
+        f"sigmoid, focal ({gamma:g})", lambda u: expit(u) ** gamma * _surprisal(u), slope, curvature
     )
 
 
 def smoothed_cross_entropy_on_sigmoid(smoothing: float | int) -> Head:
-    """C = -(1 - e/2) log(1 - s) - e/2 log s: a right answer is pulled back once s < e/2.
+    """C = -(1 - e/2) log(1 - s) - e/2 log s; for s < e/2 the slope is negative.
 
     Raises:
         ConfigurationError: for a smoothing outside [0, 1).
@@ -124,14 +125,14 @@ def smoothed_cross_entropy_on_sigmoid(smoothing: float | int) -> Head:
     wrong = smoothing / 2
     return Head(
         f"sigmoid, smoothed cross-entropy ({smoothing:g})",
-        lambda u: (1 - wrong) * _surprise(u) + wrong * _surprise(-u),
+        lambda u: (1 - wrong) * _surprisal(u) + wrong * _surprisal(-u),
         lambda u: expit(u) - wrong,
         lambda u: expit(u) * expit(-u),
     )
 
 
 def heads() -> tuple[Head, ...]:
-    """The heads of the table, with the customary settings of the last two."""
+    """The heads of the table, with the usual settings of the last two."""
     return (
         half_squared_on_identity(),
         half_squared_on_sigmoid(),
@@ -144,14 +145,14 @@ def heads() -> tuple[Head, ...]:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The shape of a head in five numbers.
+    """Five numbers that describe the shape of a head.
 
     Attributes:
-        inflection: the wrongness beyond which C is concave and the pull dwindles; inf: C is convex.
-        greatest_slope: the supremum of the pull, reached at the inflection.
-        most_concave: the wrongness at which C'' is least; inf for a convex C.
+        inflection: the wrongness beyond which C is concave and the slope decreases; inf for a convex C.
+        greatest_slope: the supremum of the slope, reached at the inflection.
+        most_concave: the wrongness at which C'' is smallest; inf for a convex C.
         least_curvature: the infimum of C''.
-        final_slope: the limit of the pull for an ever more wrong answer.
+        final_slope: the limit of the slope for u -> inf.
     """
 
     inflection: float
@@ -162,11 +163,11 @@ class Geometry:
 
 
 def geometry(head: Head) -> Geometry:
-    """Find the extremes of a head from its formulas.
+    """Compute the extremes of a head numerically from its formulas.
 
     Example:
-        >>> found = geometry(half_squared_on_sigmoid())
-        >>> round(found.greatest_slope * 27, 12), round(found.least_curvature, 8)
+        >>> shape = geometry(half_squared_on_sigmoid())
+        >>> round(shape.greatest_slope * 27, 12), round(shape.least_curvature, 8)
         (4.0, -0.0601022)
     """
     final = at(head.slope, FAR) if at(head.curvature, FAR) == 0 else float("inf")
@@ -176,26 +177,24 @@ def geometry(head: Head) -> Geometry:
         least = at(head.curvature, FAR)
         return Geometry(np.inf, final, np.inf, least, final)
     before = signs[-1]
-    inflection = float(
-        brentq(functools.partial(at, head.curvature), GRID[before], GRID[before + 1], xtol=1e-14)
-    )
+    curvature_at = functools.partial(at, head.curvature)
+    inflection = float(brentq(curvature_at, GRID[before], GRID[before + 1], xtol=1e-14))
     lowest = curvature.argmin()
-    around = (GRID[lowest - 1], GRID[lowest + 1])
-    found = minimize_scalar(
-        functools.partial(at, head.curvature),
-        bounds=around,
+    minimum = minimize_scalar(
+        curvature_at,
+        bounds=(GRID[lowest - 1], GRID[lowest + 1]),
         method="bounded",
         options={"xatol": 1e-10},
     )
     greatest = at(head.slope, inflection)
-    return Geometry(inflection, greatest, float(found.x), float(found.fun), final)
+    return Geometry(inflection, greatest, float(minimum.x), float(minimum.fun), final)
 
 
 def gives_up_at(head: Head, share: float | int = 0.01) -> float:
-    """The wrongness beyond which the pull is below ``share`` of its greatest; inf: never.
+    """The wrongness beyond which the slope is below ``share`` of its maximum; inf if there is none.
 
-    From there on a wrong answer is hardly corrected, the less the more wrong it is. For half squared
-    error on a sigmoid it is about ln(27 / (4 share)).
+    Beyond it a wrong answer is hardly corrected. For half squared error on a sigmoid this is at about
+    ln(27 / (4 share)).
 
     Raises:
         ConfigurationError: for a share outside (0, 1).
@@ -215,7 +214,7 @@ def gives_up_at(head: Head, share: float | int = 0.01) -> float:
 
 
 def at(curve: Curve, u: float) -> float:
-    """A curve at one point.
+    """The value of a curve at one point.
 
     Example:
         >>> at(half_squared_on_identity().cost, 3.0)
@@ -224,6 +223,6 @@ def at(curve: Curve, u: float) -> float:
     return float(curve(np.array([u]))[0])
 
 
-def _surprise(u: Array) -> Array:
-    surprise: Array = np.logaddexp(0.0, u)
-    return surprise
+def _surprisal(u: Array) -> Array:
+    L: Array = np.logaddexp(0.0, u)
+    return L

@@ -1,4 +1,4 @@
-r"""Curvature of logistic regression: a convex bowl under cross-entropy, saddles under squared error.
+r"""Curvature of logistic regression: convex with cross-entropy, saddles with squared error.
 
 With z = x . w (append a 1 to x for the bias), s = sigmoid(z) and N examples::
 
@@ -7,8 +7,8 @@ With z = x . w (append a 1 to x for the bias), s = sigmoid(z) and N examples::
     half squared error   c = s (1 - s) [s (1 - s) + (s - y)(1 - 2 s)]        negative where confidently wrong
     no link              c = 1                                               half squared error on z itself
 
-The eigenvalues bound the learning rate (2 / largest) and set the pace (smallest). A negative one means
-that gradient descent is being driven away from where the cost looks flat.
+The largest eigenvalue limits the learning rate (2 / largest), the smallest sets the pace. A negative
+eigenvalue means that gradient descent moves away from the stationary point in this direction.
 
 References:
     Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.3; Nielsen, ch. 3.
@@ -45,16 +45,16 @@ def logistic_hessians(
     Args:
         x: inputs, one example a row.
         y: targets in [0, 1].
-        w: the weights at which to look.
+        w: the weights at which the Hessians are computed.
 
     Raises:
-        ConfigurationError: for shapes that do not chain, or targets outside [0, 1].
+        ConfigurationError: for shapes that do not match, or targets outside [0, 1].
 
     Example:
-        One example, on the wrong side by 4: cross-entropy is curved up, squared error down.
+        One example, on the wrong side by 4: cross-entropy is convex there, squared error concave.
 
-        >>> found = logistic_hessians(np.ones((1, 1)), np.zeros(1), np.array([4.0]))
-        >>> found.cross_entropy.item().__round__(4), found.half_squared_error.item().__round__(4)
+        >>> hessians = logistic_hessians(np.ones((1, 1)), np.zeros(1), np.array([4.0]))
+        >>> round(hessians.cross_entropy.item(), 4), round(hessians.half_squared_error.item(), 4)
         (0.0177, -0.0164)
     """
     if x.shape != (len(y), len(w)) or not ((y >= 0) & (y <= 1)).all():
@@ -82,7 +82,7 @@ def logistic_hessians(
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Eigenvalues in rising order, and what they say."""
+    """Eigenvalues in rising order, the number of negative ones, and what follows for gradient descent."""
 
     eigenvalues: Weights
     negative: int
@@ -91,10 +91,10 @@ class Spectrum:
 
 
 def spectrum(hessian: Matrix) -> Spectrum:
-    """Eigenvalues of a Hessian; the largest stable learning rate of gradient descent, 2 / largest.
+    """Eigenvalues of a Hessian, and the largest stable learning rate of gradient descent, 2 / largest.
 
-    ``condition`` is largest / smallest, inf where the smallest is not positive: steps needed grow
-    with it. ``largest_lr`` is inf where no direction is curved upwards.
+    ``condition`` is largest / smallest, or inf if the smallest is not positive; the number of steps grows
+    with it. ``largest_lr`` is inf if no eigenvalue is positive.
 
     Example:
         >>> spectrum(np.diag([4.0, 1.0]))

@@ -1,13 +1,13 @@
-r"""Wrong labels: which losses do not notice them.
+r"""Label noise: which losses keep their minimum.
 
-With K classes, and each label replaced with probability eta by one of the K - 1 others, the risk that
-training sees is
+With K classes, if each label is replaced with probability eta by one of the K - 1 others, the risk that
+training minimises is
 
     R_noisy = (1 - eta) R + eta / (K - 1) E[ sum_{k != y} C(f, k) ]
             = (1 - eta K / (K - 1)) R + eta / (K - 1) E[ sum_k C(f, k) ]
 
-If the loss is symmetric, that is sum_k C(f, k) = c whatever the outputs, the last term is constant:
-R_noisy is R stretched and shifted, with the same minimum, as long as eta < (K - 1) / K.
+If the loss is symmetric, that is, sum_k C(f, k) = c for all outputs, the last term is constant. R_noisy is
+then R scaled and shifted, with the same minimum, as long as eta < (K - 1) / K.
 
     on a softmax         sum over the classes
     absolute error       2 (K - 1)                                symmetric
@@ -28,11 +28,11 @@ Labels = Int[np.ndarray, " examples"]
 
 
 def noisy_risk(costs: Costs, y: Labels, eta: float | int) -> float:
-    """The expected mean cost under labels that are wrong with probability eta; no assumption.
+    """The expected mean cost under labels that are wrong with probability eta, for any loss.
 
     Args:
-        costs: C(f(x), k) of every example and every class k.
-        y: the clean labels.
+        costs: C(f(x), k) for every example and every class k.
+        y: the correct labels.
         eta: the share of wrong labels, in [0, 1].
 
     Raises:
@@ -58,7 +58,7 @@ def noisy_risk_of_symmetric(
         ConfigurationError: for an eta outside [0, 1], or fewer than two classes.
 
     Example:
-        Absolute error on three classes, half of the labels wrong.
+        Absolute error on three classes, with half of the labels wrong.
 
         >>> noisy_risk_of_symmetric(clean=0.4, total=4.0, eta=0.5, classes=3)
         1.1

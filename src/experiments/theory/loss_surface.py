@@ -1,4 +1,4 @@
-r"""The cost of a two-layer network over one weight of each layer: where squared error has plateaus.
+r"""The cost of a two-layer network as a function of one weight of each layer, and its plateaus.
 
 ::
 
@@ -6,13 +6,13 @@ r"""The cost of a two-layer network over one weight of each layer: where squared
     cross-entropy       C = -1/N sum log p_y
     half squared error  C = 1/N sum 1/2 |p - y|^2
 
-Both costs are drawn over (w1, w2), one entry of W1 and one of W2, all other weights held. With e = p - y
-and delta = e for cross-entropy, delta = p * (e - p^T e) for half squared error, their exact slopes are
+Both costs are computed over (w1, w2), one entry of W1 and one of W2, with all other weights fixed. With
+e = p - y, and delta = e for cross-entropy or delta = p * (e - p^T e) for half squared error, the slopes are
 
     dC/dw1 = 1/N sum (delta^T W2[:, 0]) (1 - h_0^2) x_0,    dC/dw2 = 1/N sum delta_0 h_0
 
-A quotient of neighbours on a grid would not do: a saturated softmax switches within 1/w2, less than a step.
-On the same random signals squared error is bounded by 1 and flat wherever the softmax is saturated;
+Differences on the grid would be too coarse: a saturated softmax changes within 1/w2, less than a grid step.
+On the same random signals, squared error is bounded by 1 and flat wherever the softmax is saturated, while
 cross-entropy is steep there.
 
 References:
@@ -34,7 +34,7 @@ Grid = Float[np.ndarray, "first second"]
 
 @dataclass(frozen=True)
 class TwoLayers:
-    """A tanh network with one hidden layer, and the examples it is judged by."""
+    """A tanh network with one hidden layer, and its examples."""
 
     W1: Float[np.ndarray, "hidden n_in"]
     b1: Float[np.ndarray, " hidden"]
@@ -46,7 +46,7 @@ class TwoLayers:
 
 @dataclass(frozen=True)
 class Surface:
-    """Both costs on the grid (w1, w2), mean over the examples, and the lengths of their gradients there."""
+    """Both costs on the grid (w1, w2), mean over the examples, and the norms of their gradients."""
 
     w1: Axis1
     w2: Axis2
@@ -69,7 +69,7 @@ def random_signals(
             describe(
                 f"n_in={n_in}, hidden={hidden}, n_out={n_out}, examples={examples}",
                 "sizes from 1, and at least two classes",
-                "enlarge what is too small",
+                "increase the values that are too small",
             )
         )
     draw = np.random.default_rng(seed)
@@ -110,12 +110,13 @@ def loss_surface(net: TwoLayers, w1: Axis1, w2: Axis2) -> Surface:
     rows = np.eye(len(net.b2))[net.y]
     p = np.exp(log_p)
     error = p - rows
-    lean = ((1 - first**2) * net.x[:, 0])[:, None]  # dh_0/dw1
+    dh_dw1 = ((1 - first**2) * net.x[:, 0])[:, None]
 
     def slope(delta: Float[np.ndarray, "first second examples n_out"]) -> Grid:
-        down = (delta @ column[:, :, None])[..., 0] * lean
-        length: Grid = np.hypot(down.mean(-1), (delta[..., 0] * first[:, None]).mean(-1))
-        return length
+        along_w1 = (delta @ column[:, :, None])[..., 0] * dh_dw1
+        along_w2 = delta[..., 0] * first[:, None]
+        norm: Grid = np.hypot(along_w1.mean(-1), along_w2.mean(-1))
+        return norm
 
     return Surface(
         w1=w1,
@@ -128,10 +129,10 @@ def loss_surface(net: TwoLayers, w1: Axis1, w2: Axis2) -> Surface:
 
 
 def flat_share(cost: Grid, slope: Grid, below: float) -> float:
-    """The share of the grid on which the slope is below so much of the cost's range, per unit of weight.
+    """The share of the grid on which the slope is less than ``below`` times the range of the cost.
 
-    In units of the range two costs can be compared, and the share is an area: a finer grid gives the
-    same one. The steepest slope is no such unit, for a finer grid finds steeper cliffs.
+    The range is a unit in which two costs can be compared, and with it the share does not depend on the
+    grid. The steepest slope is not such a unit, because a finer grid finds steeper slopes.
 
     Example:
         >>> surface = loss_surface(random_signals(), *2 * [np.linspace(-20, 20, 41)])

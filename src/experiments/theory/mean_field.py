@@ -1,4 +1,4 @@
-r"""Mean field: what an infinitely wide network does to lengths, angles and gradients.
+r"""Mean field: lengths, angles and gradients in an infinitely wide network.
 
 With sigma_w^2 = n_{l-1} Var W, sigma_b^2 = Var b and u ~ N(0, q)::
 
@@ -47,7 +47,7 @@ __all__ = [
     "slope",
 ]
 
-#: How far the averages at the largest length may be from their limits at infinity.
+#: Largest distance of the averages at the largest length from their limits at infinity.
 LIMIT = 1e-10
 
 Phase = Literal["ordered", "critical", "chaotic"]
@@ -55,17 +55,18 @@ Phase = Literal["ordered", "critical", "chaotic"]
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """What depth does at one (sigma_w, sigma_b).
+    """The limit of large depth at one (sigma_w, sigma_b).
 
     Attributes:
         q: variance of the pre-activations; ``inf`` where the length map diverges.
         chi: factor on the mean squared gradient per layer.
-        xi_q: layers in which a deviation of the length shrinks by e; negative where it grows.
-        c: correlation that any two inputs end up with, from 0 to 1.
-        xi_c: layers in which a deviation from c shrinks by e; ``inf`` on the critical line.
-        xi_gradient: layers in which the mean squared gradient shrinks by e; negative where it grows.
-        diverges: the length grows without bound; the other numbers are then their limits. At q = 0
-            (sigma_b = 0, small sigma_w) they are the limits of small sigma_b.
+        xi_q: layers in which a deviation from q shrinks by a factor e; negative where it grows.
+        c: correlation to which any two inputs converge, from 0 to 1.
+        xi_c: layers in which a deviation from c shrinks by a factor e; ``inf`` on the critical line.
+        xi_gradient: layers in which the mean squared gradient shrinks by a factor e; negative where it
+            grows.
+        diverges: whether the length grows without bound; the other numbers are then their limits. At
+            q = 0 (sigma_b = 0, small sigma_w) they are the limits for small sigma_b.
     """
 
     q: float
@@ -85,7 +86,7 @@ class FixedPoint:
 
     @property
     def factor(self) -> float:
-        """sqrt(chi): the factor on the *norm* of the gradient per layer."""
+        """sqrt(chi): factor on the *norm* of the gradient per layer."""
         return math.sqrt(self.chi)
 
 
@@ -108,13 +109,13 @@ def fixed_point(activation: ValueAndDerivative, sigma_w: Scale, sigma_b: Scale) 
     """q*, c*, chi and the three depth scales, to 1e-8 relative or better.
 
     Args:
-        activation: only ``value`` and ``derivative`` are used; ``kinks``, if declared, saves a search.
+        activation: ``value`` and ``derivative`` are used; declaring ``kinks`` saves a search for them.
         sigma_w: sqrt(n_{l-1} Var W), above 0.
-        sigma_b: standard deviation of a bias, from 0.
+        sigma_b: standard deviation of a bias, >= 0.
 
     Raises:
-        ConfigurationError: for sigma_w <= 0, sigma_b < 0, one of them above 1e12, or an activation that
-            is not finite where pre-activations fall.
+        ConfigurationError: for sigma_w <= 0, sigma_b < 0, a value above 1e12, or an activation that is
+            not finite in the range of the pre-activations.
 
     Example:
         ReLU in closed form: q = sigma_b^2 / (1 - sigma_w^2 / 2), chi = sigma_w^2 / 2.
@@ -135,7 +136,7 @@ def fixed_point(activation: ValueAndDerivative, sigma_w: Scale, sigma_b: Scale) 
 def phase_diagram(
     activation: ValueAndDerivative, sigma_w: Sequence[Scale], sigma_b: Sequence[Scale]
 ) -> PhaseDiagram:
-    """Every field of ``fixed_point`` on the grid of all pairs, computed at once.
+    """Every field of ``fixed_point`` for all pairs (sigma_w, sigma_b), computed together.
 
     Example:
         >>> from experiments.activations import Tanh
@@ -189,8 +190,8 @@ def correlation_map(
         tensor([0.3183], dtype=torch.float64)
     """
     w, b = _scales([sigma_w], [sigma_b])
-    given = torch.as_tensor(c, dtype=torch.float64)
-    if not bool((given.abs() <= 1).all()):
+    correlations = torch.as_tensor(c, dtype=torch.float64)
+    if not bool((correlations.abs() <= 1).all()):
         raise ConfigurationError(describe(f"c={c}", "correlations in [-1, 1]", "clip them"))
     quadrature = Quadrature(activation)
     variance = (
@@ -203,28 +204,28 @@ def correlation_map(
             describe(f"q={float(variance)}", "a finite length above 0", "give q, such as q=1.0")
         )
     second = w**2 * quadrature.single(variance).second_moment
-    moved = torch.empty_like(given)
+    mapped = torch.empty_like(correlations)
     for mirrored in (False, True):
-        chosen = (given < 0) == mirrored
+        chosen = (correlations < 0) == mirrored
         if chosen.any():
-            decorrelation = 1 - given[chosen].abs()
+            decorrelation = 1 - correlations[chosen].abs()
             q_each = variance.expand(len(decorrelation))
             distance = quadrature.pair(q_each, decorrelation, mirrored=mirrored).distance
-            moved[chosen] = 1 - w**2 * distance / (2 * (second + b**2))
-    return moved
+            mapped[chosen] = 1 - w**2 * distance / (2 * (second + b**2))
+    return mapped
 
 
 def _scales(sigma_w: Sequence[Scale], sigma_b: Sequence[Scale]) -> tuple[Tensor, Tensor]:
     w, b = (torch.as_tensor(s, dtype=torch.float64) for s in (sigma_w, sigma_b))
-    for name, scale, good, least in (
+    for name, scale, valid, lower_bound in (
         ("sigma_w", w, (w > 0) & (w <= LARGEST_SCALE), "above 0"),
         ("sigma_b", b, (b >= 0) & (b <= LARGEST_SCALE), "of 0 or more"),
     ):
-        if not bool(good.all()):
+        if not bool(valid.all()):
             raise ConfigurationError(
                 describe(
-                    f"{name}={scale[~good][0].item()}",
-                    f"a number {least} and at most {LARGEST_SCALE:g}",
+                    f"{name}={scale[~valid][0].item()}",
+                    f"a number {lower_bound} and at most {LARGEST_SCALE:g}",
                     f"{name} is a standard deviation, not a variance: give {name}=1.0, say",
                 )
             )
@@ -246,24 +247,24 @@ def _solve(quadrature: Quadrature, sigma_w: Tensor, sigma_b: Tensor) -> tuple[Te
     length = fixed_lengths(quadrature, weight_variance, bias_variance)
     average = quadrature.single(length.probe)
     chi = weight_variance * average.slope
-    # where the length diverges it still grows at the probe: normalise by what it becomes, and take
-    # what the probe is short of infinity for rounding
-    becomes = weight_variance * average.second_moment + bias_variance
-    gain = weight_variance * torch.where(length.diverges, length.probe / becomes, 1.0)
-    neutral = torch.where(length.diverges, torch.full_like(chi, LIMIT), ROUNDING)
-    decorrelation, c_slope = fixed_decorrelation(quadrature, length.probe, gain, neutral)
+    # a length that diverges still grows at the probe: normalise by the next length, and treat the
+    # distance of the probe's averages from their limits as rounding
+    next_length = weight_variance * average.second_moment + bias_variance
+    gain = weight_variance * torch.where(length.diverges, length.probe / next_length, 1.0)
+    tolerance = torch.where(length.diverges, torch.full_like(chi, LIMIT), ROUNDING)
+    decorrelation, c_slope = fixed_decorrelation(quadrature, length.probe, gain, tolerance)
     return (
         length.q,
         chi,
-        _depth_scale(length.slope, neutral),
+        _depth_scale(length.slope, tolerance),
         1 - decorrelation,
-        _depth_scale(c_slope, neutral),
-        _depth_scale(chi, neutral),
+        _depth_scale(c_slope, tolerance),
+        _depth_scale(chi, tolerance),
         length.diverges,
     )
 
 
-def _depth_scale(factor: Tensor, neutral: Tensor) -> Tensor:
-    """-1 / ln |factor|, and inf where the factor is 1 to rounding."""
+def _depth_scale(factor: Tensor, tolerance: Tensor) -> Tensor:
+    """-1 / ln |factor|, and inf where the factor is 1 up to the tolerance."""
     logarithm = factor.abs().log()
-    return torch.where(logarithm.abs() < neutral, math.inf, -1 / logarithm)
+    return torch.where(logarithm.abs() < tolerance, math.inf, -1 / logarithm)

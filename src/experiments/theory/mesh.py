@@ -1,8 +1,8 @@
-r"""Where a quadrature must be split: the mesh of one activation.
+r"""The mesh of one activation: the points at which a quadrature must be split.
 
-A panel is good when Gauss-Legendre on the whole of it and on its two halves agree for phi^2 and
-phi'^2. Bad panels are halved. A trail of halvings that runs down to a point betrays a kink that
-nobody declared; the point then becomes a break of its own.
+A panel is accurate if Gauss-Legendre on the panel and on its two halves agree for phi^2 and phi'^2.
+Other panels are halved. A sequence of halvings that converges to a point reveals an undeclared kink; that
+point then becomes the end of a panel.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,16 +21,16 @@ Integrands = Callable[[Tensor], Tensor]
 
 NODES = 16
 TOLERANCE = 1e-13
-#: A panel that had to become this narrow holds a kink.
+#: A panel that must be halved down to this width contains a kink.
 KINK_WIDTH = 2.0**-20
 MAX_HALVINGS = 60
-#: Odd numbers on purpose: a kink at a round number must not hide at the end of a panel.
+#: Deliberately odd numbers, so that a kink at a round number does not coincide with a panel's end.
 FIRST_PANEL, OFF_CENTRE = 1.93, 0.4871
 MAX_PANELS = 2048
 
 
 class Mesh(NamedTuple):
-    """Ends of the panels, and those of them at which the integrands are not smooth."""
+    """Ends of the panels, and the points among them at which the integrands are not smooth."""
 
     ends: Float64[Tensor, " ends"]
     kinks: Float64[Tensor, " kinks"]
@@ -42,26 +42,26 @@ def mesh(integrands: Integrands, kinks: Sequence[float], reach: float) -> Mesh:
     Args:
         integrands: phi^2 and phi'^2, as rows.
         kinks: where phi' or phi'' is known to jump.
-        reach: how far the quadrature will look, above 0.
+        reach: half the length of the interval, above 0.
 
     Raises:
-        ConfigurationError: for integrands that are not finite, or too rough to be resolved.
+        ConfigurationError: for integrands that are not finite, or not smooth enough to be resolved.
 
     Example:
-        An undeclared corner at 1 is found:
+        An undeclared jump at 1 is detected:
 
-        >>> found = mesh(lambda u: (u > 1).double()[None], (), 4.0)
-        >>> bool((found.kinks - 1).abs().min() < 1e-10)
+        >>> result = mesh(lambda u: (u > 1).double()[None], (), 4.0)
+        >>> bool((result.kinks - 1).abs().min() < 1e-10)
         True
     """
-    ends, found = _refine(integrands, _graded((0.0, *kinks), reach))
-    if found:
-        ends, _ = _refine(integrands, _graded((0.0, *kinks, *found), reach))
-    return Mesh(ends, torch.tensor([*kinks, *found], dtype=torch.float64))
+    ends, detected = _refine(integrands, _graded((0.0, *kinks), reach))
+    if detected:
+        ends, _ = _refine(integrands, _graded((0.0, *kinks, *detected), reach))
+    return Mesh(ends, torch.tensor([*kinks, *detected], dtype=torch.float64))
 
 
 def _graded(points: Sequence[float], reach: float) -> Tensor:
-    """Panels that grow fourfold away from every point: fine where things happen, coarse beyond."""
+    """Panels that grow by a factor 4 away from every point."""
     offsets = [o for o in (FIRST_PANEL * 4.0**k for k in range(60)) if o < reach]
     ends = {-reach, reach}
     for point in points:
@@ -70,7 +70,7 @@ def _graded(points: Sequence[float], reach: float) -> Tensor:
 
 
 def _refine(integrands: Integrands, ends: Tensor) -> tuple[Tensor, list[float]]:
-    """Halve until resolved; also the points where halving ran down to ``KINK_WIDTH``."""
+    """Halve panels until all are accurate; also return the points where halving reached ``KINK_WIDTH``."""
     low, high = ends[:-1], ends[1:]
     allowed = TOLERANCE * _mass_within(_integrate(integrands, low, high), low, high)
     splits, trail = [ends], list[float]()
@@ -84,7 +84,7 @@ def _refine(integrands: Integrands, ends: Tensor) -> tuple[Tensor, list[float]]:
         if len(middle) > MAX_PANELS:
             raise ConfigurationError(
                 describe(
-                    f"an activation that {MAX_PANELS} panels do not resolve on "
+                    f"an activation that is not resolved by {MAX_PANELS} panels on "
                     f"[{float(ends[0]):.3g}, {float(ends[-1]):.3g}]",
                     "a piecewise smooth function, evaluated in float64",
                     "check that value and derivative keep float64, or lower sigma_w",
@@ -98,19 +98,19 @@ def _refine(integrands: Integrands, ends: Tensor) -> tuple[Tensor, list[float]]:
 
 
 def _ends_of(trail: list[float]) -> list[float]:
-    """Where each trail of halvings came to an end: its last, narrowest panel."""
-    kept = list[float]()
+    """The end of each sequence of halvings: its last, narrowest panel."""
+    ends = list[float]()
     for point in reversed(trail):
-        if all(abs(point - other) > 2 * KINK_WIDTH for other in kept):
-            kept.append(point)
-    return kept
+        if all(abs(point - other) > 2 * KINK_WIDTH for other in ends):
+            ends.append(point)
+    return ends
 
 
 def _mass_within(integrals: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Integral over all of [-r, r], r being a panel's outer end: what its error is compared with."""
+    """Integral over [-r, r] for the outer end r of every panel, the scale for the error of that panel."""
     radius, outwards = torch.maximum(low.abs(), high.abs()).sort(stable=True)
     total = integrals[:, outwards].cumsum(1)
-    # panels of equal radius count for each other
+    # panels of equal radius include each other
     last = torch.searchsorted(radius, radius, right=True) - 1
     mass = torch.empty_like(integrals)
     mass[:, outwards] = total[:, last]
@@ -118,7 +118,7 @@ def _mass_within(integrals: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _integrate(integrands: Integrands, low: Tensor, high: Tensor) -> Tensor:
-    """(functions, panels)."""
+    """The integral of every function over every panel, (functions, panels)."""
     x, w = gauss_legendre(NODES)
     half = (high - low) / 2
     u = (low + high)[:, None] / 2 + half[:, None] * x
@@ -128,8 +128,8 @@ def _integrate(integrands: Integrands, low: Tensor, high: Tensor) -> Tensor:
         raise ConfigurationError(
             describe(
                 f"an activation that is not finite at z = {where:.6g}",
-                "finite value and derivative wherever a pre-activation may fall",
-                "give it a value there, or choose an activation that is defined everywhere",
+                "a finite value and derivative wherever a pre-activation may fall",
+                "define it there, or choose an activation that is defined everywhere",
             )
         )
     integrals: Tensor = (values.unflatten(1, u.shape) * w).sum(-1) * half

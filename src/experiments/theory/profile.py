@@ -1,6 +1,6 @@
-r"""The predicted gradient profile of one network: log10 norms layer by layer, to draw over measured ones.
+r"""The predicted gradient profile of a network: log10 norms layer by layer, to compare with measurements.
 
-With the actual widths and the actual input, q is followed from layer to layer, not set to q*::
+q is propagated from layer to layer with the actual widths and input, and not set to q*::
 
     q^[l]  = n_{l-1} Var W^[l] m^[l-1] + Var b^[l],   m^[l] = E[phi(u)^2],  u ~ N(0, q^[l])
     d^[l]  = n_{l+1} Var W^[l+1] E[phi'(u)^2] d^[l+1]           mean square of one example's dC_d/dz
@@ -9,21 +9,22 @@ With the actual widths and the actual input, q is followed from layer to layer, 
 
 <r_delta r_a> is the mean, over pairs of examples, of the correlation of their deltas times that of their
 activations; both follow the pair recursions of the mean field. Norms are root mean squares over draws of
-the weights. The logarithm of one draw lies below by ``log10_shortfall`` on average and scatters by
-``log10_spread``: with V the variance of ln ||delta^[l]||^2, by V / (4 ln 10) and sqrt(V) / (2 ln 10), where
-V adds up over the hidden layers j >= l::
+the weights. The logarithm of a single draw is smaller by ``log10_shortfall`` = V / (4 ln 10) on average, with
+the standard deviation ``log10_spread`` = sqrt(V) / (2 ln 10). V is the variance of ln ||delta^[l]||^2, a sum
+over the hidden layers j >= l::
 
     V = sum_j (1 / n_j) mean over d, d' of (E[phi'(u_d)^2 phi'(u_d')^2] (1 + 2 r_delta^2) / E[phi'^2]^2 - 1)
 
-that is (3 mu_2 / mu_1^2 - 1) / n_j a layer for a single example: 5 / n for ReLU, 2 / n for a linear one.
+which is (3 mu_2 / mu_1^2 - 1) / n_j per layer for a single example: 5 / n for ReLU, 2 / n for a linear layer.
 
-Validity: independent centred normal weights (uniform ones scatter a little less); depth small against width;
-examples of about the same length; the weights of the backward pass taken as independent of those of the
-forward pass, as in all of mean field. V holds the layers' own draws only. That q itself scatters, and with it
-the gain of every layer above, is left out: nothing for ReLU and linear networks; for one example at the
-critical start it would add to V deep down (``finite_width.gradient_scatter``) 32 % for tanh, 27 % for ELU and
-5 % for a sigmoid, and about half of that to ``log10_spread``; for GELU, whose length hardly returns to q*, it
-multiplies V by 12. A batch would need the covariances of its lengths.
+Validity: independent centred normal weights (uniform weights vary slightly less); depth small compared with
+width; examples of about equal length; weights of the backward pass treated as independent of those of the
+forward pass, as everywhere in mean field. V includes only the variation due to the weights of each layer. The
+variation of q, which changes the gains of the layers above, is neglected. It is zero for ReLU and linear
+networks. For one example at the critical start it would increase V in deep networks
+(``finite_width.gradient_scatter``) by 32 % for tanh, 27 % for ELU and 5 % for a sigmoid, and ``log10_spread``
+by about half of that; for GELU, whose length returns very slowly to q*, V would be 12 times as large. A batch
+would need the covariances of its lengths.
 
 References:
     Schoenholz et al. (2017); Hanin & Nica (2020) for the scatter.
@@ -55,15 +56,15 @@ class Profile:
 
     Attributes:
         log10_q: of the variance of the pre-activations.
-        correlation: of two examples' pre-activations, mean over pairs; 1 for a single example.
-        chi: the factor on the mean square of delta that a layer passes down, n_{l+1} Var W E[phi'^2];
-            1 for the output layer.
+        correlation: of the pre-activations of two examples, mean over pairs; 1 for a single example.
+        chi: factor on the mean square of delta in the backward pass, n_{l+1} Var W E[phi'^2]; 1 for the
+            output layer.
         log10_delta_norm: log10 of the root mean square of ||delta^[l]|| over draws.
         log10_weight_gradient_norm: the same for ||dC/dW^[l]||.
-        log10_shortfall: how far the mean of log10 ||delta^[l]|| lies below ``log10_delta_norm``.
+        log10_shortfall: ``log10_delta_norm`` minus the mean of log10 ||delta^[l]|| over draws.
         log10_spread: standard deviation of log10 ||delta^[l]|| over draws.
-        asymptote: ``log10_delta_norm`` continued down from the last hidden layer by sqrt(chi) of the
-            fixed point a layer; None where hidden layers differ in width or activation.
+        asymptote: ``log10_delta_norm`` extrapolated from the last hidden layer with the factor sqrt(chi) of
+            the fixed point per layer; None if hidden layers differ in width or activation.
     """
 
     log10_q: tuple[float, ...]
@@ -82,19 +83,19 @@ def predicted_profile(
     initializer: Initializer,
     batch: BatchMoments,
 ) -> Profile:
-    """Predict what ``backpropagate`` will find in freshly drawn networks.
+    """Predict the gradient norms of randomly initialised networks.
 
     Args:
         widths: (n_1, ..., n_L).
         activation: of every hidden layer, or one per hidden layer.
-        initializer: its promised variances are used, not its draws.
-        batch: second moments of the inputs and of delta^[L], and how examples correlate.
+        initializer: only its variances are used; nothing is drawn.
+        batch: second moments and correlations of the inputs and of delta^[L].
 
     Raises:
         ConfigurationError: for a wrong number of activations, or inputs that are all 0 without biases.
 
     Example:
-        A linear network of 100 units and Var W = 1 / n neither gains nor loses:
+        With 100 linear units per layer and Var W = 1 / n, the norm stays the same:
 
         >>> from experiments.activations import Identity
         >>> from experiments.initializers import LeCun
@@ -105,18 +106,18 @@ def predicted_profile(
     hidden = per_hidden_layer(activation, len(widths) - 2)
     fans = list(zip(widths[1:], widths[:-1], strict=True))
     layers = follow(hidden, fans, initializer, batch)
-    back = [n * initializer.weight_variance(n, n_prev) for n, n_prev in fans]
-    chi = [gain * layer.slope for gain, layer in zip(back[1:], layers, strict=False)] + [1.0]
+    gains = [n * initializer.weight_variance(n, n_prev) for n, n_prev in fans]
+    chi = [gain * layer.slope for gain, layer in zip(gains[1:], layers, strict=False)] + [1.0]
     log_d = [x + log(batch.deltas) for x in from_the_top(map(log, chi))]
     variance = _variances(layers, batch, widths)
-    together = [
+    coherence = [
         1 + (batch.size - 1) * float((r * layer.before) @ batch.shares)
         for r, layer in zip(pairs_downwards(layers, batch.delta_correlation), layers, strict=True)
     ]
     log_delta = [x + log(n / batch.size) for x, n in zip(log_d, widths[1:], strict=True)]
     log_weight = [
         x + log(n_prev * coherent) + layer.log_moment_before
-        for x, n_prev, layer, coherent in zip(log_delta, widths, layers, together, strict=False)
+        for x, n_prev, layer, coherent in zip(log_delta, widths, layers, coherence, strict=False)
     ]
     norms = tuple(x / (2 * LN10) for x in log_delta)
     return Profile(
@@ -137,9 +138,9 @@ def _variances(
     """Variance over draws of ln ||delta^[l]||^2."""
     per_layer, squared = [0.0], batch.delta_correlation_squared
     for layer, n in zip(reversed(layers[:-1]), reversed(widths[1:-1]), strict=True):
-        alone = 3 * layer.slope_squared / layer.slope**2 - 1
-        together = layer.pair_slope_squared * (1 + 2 * squared) / layer.slope**2 - 1
-        mean = (alone + (batch.size - 1) * float(together @ batch.shares)) / batch.size
+        same = 3 * layer.slope_squared / layer.slope**2 - 1
+        different = layer.pair_slope_squared * (1 + 2 * squared) / layer.slope**2 - 1
+        mean = (same + (batch.size - 1) * float(different @ batch.shares)) / batch.size
         per_layer.append(mean / n)
         squared = squared * (layer.pair_slope / layer.slope) ** 2
     return from_the_top(reversed(per_layer))

@@ -1,13 +1,13 @@
-r"""Following one batch through a network of actual widths, layer by layer, as the mean field does.
+r"""Mean-field propagation of one batch through a network of given widths, layer by layer.
 
 ::
 
     q^[l] = n_{l-1} Var W^[l] m^[l-1] + Var b^[l],   m^[l] = E[phi(u)^2],   u ~ N(0, q^[l])
     c^[l] q^[l] = n_{l-1} Var W^[l] m^[l-1] r^[l-1] + Var b^[l],   r^[l] = E[phi(u) phi(v)] / m^[l]
 
-from the inputs' mean square m^[1] and correlations r^[1], one for each class of pairs of examples. The
-averages of phi' at (q, c) are what deltas meet on their way down. Lengths are logarithms: they may leave
-the floats.
+starting at the mean square m^[1] of the inputs and their correlations r^[1], one for each class of pairs of
+examples. The backward pass needs the averages of phi' at (q, c). Lengths are stored as logarithms, because
+they may leave the range of floats.
 
 References:
     Poole et al. (2016); Schoenholz et al. (2017).
@@ -30,7 +30,7 @@ from experiments.theory.quadrature import COARSE, Pair, Quadrature, Scale, Value
 
 @dataclass(frozen=True)
 class LayerAverages:
-    """What one layer with weights sees; natural logarithms, tensors over classes of pairs."""
+    """Averages in one layer with weights; natural logarithms, and tensors over classes of pairs."""
 
     log_moment_before: float  # of a^[l-1]
     before: Tensor  # correlation of a^[l-1]
@@ -48,7 +48,7 @@ def follow(
     initializer: Initializer,
     batch: BatchMoments,
 ) -> list[LayerAverages]:
-    """Follow length and correlation upwards; lengths as logarithms, since they may leave the floats."""
+    """Lengths and correlations of every layer with weights, from the first to the output."""
     quadratures = {id(phi): Quadrature(phi) for phi in hidden}
     log_moment, pair = log(batch.inputs), batch.input_correlation
     layers = list[LayerAverages]()
@@ -58,17 +58,19 @@ def follow(
         larger = max(log_weights, log_bias)
         if larger == -math.inf:
             raise ConfigurationError(
-                describe("weights and biases that are all 0", "a signal", "give sigma_w above 0")
+                describe(
+                    "weights and biases that are all 0", "a nonzero signal", "give sigma_w above 0"
+                )
             )
         log_q = larger + math.log1p(math.exp(min(log_weights, log_bias) - larger))
-        share = math.exp(log_weights - log_q)  # of the variance that comes through the weights
+        share = math.exp(log_weights - log_q)  # of the variance that is due to the weights
         correlation = (pair * share + 1 - share).clamp(-1, 1)
         if phi is None:
             one = torch.ones_like(pair)
             layers.append(LayerAverages(log_moment, pair, log_q, correlation, 1.0, 1.0, one, one))
             break
         quadrature = quadratures[id(phi)]
-        # far out and near 0 the averages are those of a homogeneous function
+        # for very large and very small q the averages are those of a homogeneous function
         probe = min(max(math.exp(min(log_q, 500.0)), SMALLEST), LARGEST, quadrature.ceiling)
         q = torch.full_like(pair, probe)
         moment, slope, _ = (float(average) for average in quadrature.single(q[:1]))
@@ -97,7 +99,7 @@ def _pairs(quadrature: Quadrature, q: Tensor, correlation: Tensor) -> Pair:
 
 
 def pairs_downwards(layers: list[LayerAverages], at_output: Tensor) -> list[Tensor]:
-    """Correlation of two examples' deltas at every layer, from the output down."""
+    """Correlation of the deltas of two examples at every layer, from the output down."""
     ratios = [layer.pair_slope / layer.slope for layer in layers[:-1]] + [at_output]
     return list(accumulate(reversed(ratios), torch.mul))[::-1]
 
@@ -108,7 +110,7 @@ def per_hidden_layer(
     """One activation for every hidden layer, or the list as it is.
 
     Raises:
-        ConfigurationError: for another number of activations, or widths that make no network.
+        ConfigurationError: for a wrong number of activations, or fewer than two widths.
     """
     if depth < 0:
         found, remedy = f"{depth + 2} widths", "give the network's widths, input first"
@@ -123,7 +125,7 @@ def per_hidden_layer(
 
 
 def from_the_top(terms: Iterable[float]) -> list[float]:
-    """Sum of all terms from an entry to the last."""
+    """For every entry, the sum of the terms from there to the last."""
     return list(accumulate(reversed(list(terms))))[::-1]
 
 

@@ -5,14 +5,13 @@ With u ~ N(0, q), and a pair (u, v) of the same variance q and correlation c::
     single:  E[phi(u)^2],            E[phi'(u)^2],         E[u phi(u) phi'(u)]
     pair:    E[(phi(u) - phi(v))^2], E[phi'(u) phi'(v)],   E[(phi'(u) phi'(v))^2]
 
-Rule: composite Gauss-Legendre. Panels end where the activation changes its character (its kinks,
-declared or found, and a mesh that grows away from them) and at fixed multiples of sqrt(q). Neither a
-kink nor a variance that dwarfs the activation's own scale costs digits; plain Gauss-Hermite loses
-them to both.
+Rule: composite Gauss-Legendre. Panels end at the kinks of the activation, declared or detected, on a mesh
+that grows away from them, and at fixed multiples of sqrt(q). So neither a kink nor a variance that is much
+larger than the scale of the activation costs accuracy; with plain Gauss-Hermite both do.
 
-Pair: for c >= 0 write u = s + t and v = s - t, with s and t independent of variance q (1 + c) / 2 and
-q (1 - c) / 2. The inner integral over s is split at every s where u or v meets a break; what it
-leaves is smooth in t > 0 and even, however near to 1 the correlation is. c < 0 mirrors v.
+Pair: for c >= 0 write u = s + t and v = s - t, with independent s and t of variance q (1 + c) / 2 and
+q (1 - c) / 2. The inner integral over s is split at every s where u or v is at the end of a panel. The
+result is smooth in t > 0 and even, however close to 1 the correlation is. For c < 0, v is mirrored.
 
 References:
     Poole et al. (2016) for the averages.
@@ -28,27 +27,27 @@ from torch import Tensor
 from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.mesh import FIRST_PANEL, Mesh, gauss_legendre, mesh
 
-#: A number that may be given as an integer.
+#: A real number, which may also be passed as an integer.
 Scale = float | int
 
-#: Panels end at these multiples of the standard deviation; beyond the last lies a mass of 1e-33.
+#: Panels end at these multiples of the standard deviation; the mass beyond the last one is 1e-33.
 STANDARD_BREAKS = (0.0, 1.5, 3.0, 4.5, 6.0, 9.0, 12.0)
 FINE, COARSE = 16, 8
 #: A relative difference this small is rounding.
 ROUNDING = 1e-13
-#: Nodes that a pair average holds at once; 4 million doubles are 32 MB.
+#: Number of nodes that a pair average holds in memory at once; 4 million doubles are 32 MB.
 CHUNK = 4_000_000
-#: A pair looks sqrt(2) further out than one pre-activation.
+#: Range of a pair average, in standard deviations: sqrt(2) times that of a single one.
 WIDEST = math.sqrt(2) * STANDARD_BREAKS[-1]
-#: The largest pre-activation that is ever looked at.
+#: The largest pre-activation at which the activation is evaluated.
 FAR = 2.0**46
 
 
 @runtime_checkable
 class ValueAndDerivative(Protocol):
-    """What the theory asks of an activation: value and derivative, in the tensor's own precision.
+    """The interface of an activation for the theory: value and derivative, in the tensor's precision.
 
-    ``kinks``, where phi' or phi'' jumps, is read where it is declared.
+    An optional attribute ``kinks`` declares the points where phi' or phi'' jumps.
     """
 
     def value(self, z: Tensor) -> Tensor:
@@ -81,10 +80,10 @@ class Quadrature:
         activation: anything with ``value`` and ``derivative``.
 
     Raises:
-        ConfigurationError: for an object without the two.
+        ConfigurationError: for an object without ``value`` and ``derivative``.
 
     Example:
-        E[relu(u)^2] is q / 2, and relu' is 1 on half of the line:
+        For ReLU, E[phi(u)^2] = q / 2 and E[phi'(u)^2] = 1 / 2:
 
         >>> from experiments.activations import ReLU
         >>> average = Quadrature(ReLU()).single(torch.tensor([3.0], dtype=torch.float64))
@@ -98,7 +97,7 @@ class Quadrature:
                 describe(
                     f"activation={activation!r}",
                     "an object with value(z) and derivative(z)",
-                    "use a room of experiments.activations, or write both methods",
+                    "use one of experiments.activations, or implement both methods",
                 )
             )
         self.activation = activation
@@ -106,7 +105,7 @@ class Quadrature:
         self._mesh = Mesh(torch.zeros(0), torch.zeros(0))
         self._reach = 0.0
         self._limit, self._undefined_at = self._finite_reach()
-        #: averages exist for variances up to here
+        #: largest variance for which averages exist
         self.ceiling = (self._limit / WIDEST) ** 2
         if self.ceiling < 1:
             raise self.undefined()
@@ -124,7 +123,7 @@ class Quadrature:
 
     @torch.no_grad()
     def slope_squared(self, q: Float64[Tensor, " points"]) -> Float64[Tensor, " points"]:
-        """E[phi'^4] with u ~ N(0, q), q > 0: how unevenly the units pass a gradient on."""
+        """E[phi'^4] with u ~ N(0, q), q > 0: it measures how unevenly units pass gradients on."""
         u, weight = self.nodes(q)
         return (weight * self.activation.derivative(u) ** 4).sum(-1)
 
@@ -146,10 +145,10 @@ class Quadrature:
 
         Args:
             q: common variance of u and v, above 0.
-            decorrelation: 1 - |c|, from 0 to 1; given instead of c, since it keeps its digits near
+            decorrelation: 1 - |c|, from 0 to 1; used instead of c because it keeps its digits near
                 c = 1.
-            nodes: per panel, ``FINE`` or ``COARSE``.
-            mirrored: for c < 0.
+            nodes: nodes per panel, ``FINE`` or ``COARSE``.
+            mirrored: whether c < 0.
         """
         ends, outer = self._pair_breaks(q, mirrored)
         held = (len(outer) + 6) * (2 * len(ends) + 12) * nodes**2
@@ -162,10 +161,10 @@ class Quadrature:
         return Pair(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     def _pair_breaks(self, q: Tensor, mirrored: bool) -> tuple[Tensor, Tensor]:
-        """Where phi wants a break, and where the integral over s leaves one for t."""
+        """Ends of the panels of phi, and the resulting ends of the panels in t."""
         ends, kinks = self._mesh_for(q)
         crossings = (kinks[:, None] + kinks if mirrored else kinks[:, None] - kinks).flatten() / 2
-        # a feature anywhere shows up around t = 0 with its own width
+        # a feature of phi appears around t = 0 with the same width
         narrowest = min(ends.diff().tolist(), default=FIRST_PANEL)
         fine = narrowest * 4.0 ** torch.arange(0.0, 20.0, dtype=ends.dtype)
         outer = torch.cat([crossings, ends / 2, fine[fine < FIRST_PANEL]]).abs().unique()
@@ -201,22 +200,22 @@ class Quadrature:
 
     @property
     def overflows(self) -> bool:
-        """Whether what lies beyond the ceiling is growth past the largest float, not a hole."""
+        """Whether phi overflows beyond the ceiling, rather than being undefined (NaN) there."""
         beyond = self.activation.value(torch.tensor([self._undefined_at], dtype=torch.float64))
         return not bool(beyond.isnan())
 
     def undefined(self) -> ConfigurationError:
-        """The error for an activation that has no finite value where a pre-activation may fall."""
+        """The error for an activation that is not finite in the range of the pre-activations."""
         return ConfigurationError(
             describe(
                 f"an activation that is not finite at z = {self._undefined_at:.6g}",
-                "finite value and derivative wherever a pre-activation may fall",
-                "give it a value there, or choose an activation that is defined everywhere",
+                "a finite value and derivative wherever a pre-activation may fall",
+                "define it there, or choose an activation that is defined everywhere",
             )
         )
 
     def _mesh_for(self, q: Tensor) -> Mesh:
-        """The mesh as far as variances ``q`` look; made again, sixteenfold wider, when that grows."""
+        """The mesh for variances up to max(q); rebuilt sixteen times as wide when it is too small."""
         need = WIDEST * float(q.max().sqrt())
         if need > self._reach:
             self._reach = min(16.0 ** math.ceil(math.log(need, 16)), self._limit)
@@ -229,7 +228,7 @@ class Quadrature:
         return torch.stack([self.activation.value(u) ** 2, self.activation.derivative(u) ** 2])
 
     def _finite_reach(self) -> tuple[float, float]:
-        """How far out phi^2 and phi'^2 are finite, and the first place where phi or phi' is NaN."""
+        """The largest |z| up to which phi^2 and phi'^2 are finite, and the first z where they are not."""
         radii = torch.cat([torch.zeros(1), 2.0 ** torch.arange(-50.0, 47.0, 0.5)]).double()
         u = torch.stack([-radii, radii])
         bad = ~torch.isfinite(self._integrands(u.flatten())).all(0).unflatten(0, u.shape)
@@ -241,7 +240,7 @@ class Quadrature:
 
 
 def _with_standard(ends: Tensor, both_sides: bool = True) -> Tensor:
-    """Ends of panels in units of the standard deviation, the fixed ones put in; (..., ends)."""
+    """Ends of panels in units of the standard deviation, including the fixed ones; (..., ends)."""
     limit = STANDARD_BREAKS[-1]
     fixed = torch.tensor(STANDARD_BREAKS, dtype=ends.dtype)
     fixed = torch.cat([-fixed[1:], fixed]) if both_sides else fixed
@@ -250,7 +249,7 @@ def _with_standard(ends: Tensor, both_sides: bool = True) -> Tensor:
 
 
 def _nodes(ends: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
-    """Nodes z and weights, the standard normal density included; (..., panels * nodes)."""
+    """Nodes z and weights, which include the standard normal density; (..., panels * nodes)."""
     x, w = gauss_legendre(nodes)
     half = ends.diff(dim=-1)[..., None] / 2
     z = ((ends[..., 1:] + ends[..., :-1])[..., None] / 2 + half * x).flatten(-2)
