@@ -32,7 +32,7 @@ def write(folder: Path, name: str, rows: list[Row], machine: dict[str, object]) 
             ),
         ]
     )
-    said = ", ".join(f"{key} {value}" for key, value in machine.items())
+    said = "; ".join(f"{key}: {value}" for key, value in machine.items())
     (folder / f"table_{name}.md").write_text(f"{said}\n\n{table}\n")
     numbers = {"machine": machine, "rows": [r.as_dict() for r in rows]}
     (folder / f"results_{name}.json").write_text(json.dumps(numbers, indent=1))
