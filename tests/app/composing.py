@@ -9,7 +9,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from experiments.app.build import cell_of, stack_of
+from experiments.app.build import stack_of
+from experiments.app.cells import cell_of
 from experiments.app.compose import plain
 from experiments.app.conf_dir import conf_dir
 from experiments.app.schema import register

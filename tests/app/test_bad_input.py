@@ -84,10 +84,14 @@ HOUSE = {
         "found no metric; expected every key of the front page; leave",
     ),
     "no seed": (["~seed"], "found no seed; expected every key of the front page"),
+    "nothing for a group": (
+        ["logger=null"],
+        "found logger=null; expected the name of an option file; choose one of conf/logger, or leave",
+    ),
     "an empty list of loggers": (["logger=[]"], "found no logger; expected every key"),
     "a name longer than any folder's": (
         [f"name={'x' * 300}"],
-        "(OSError: File name too long); expected a place for results",
+        "(OSError: File name too long); expected a place where results can be written",
     ),
 }
 #: what a sweep cannot vary from job to job: the arguments, the refusal and its remedy

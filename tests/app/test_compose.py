@@ -12,7 +12,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from tests.app.composing import options
 
-from experiments.app.build import cell_of, group_key
+from experiments.app.build import group_key
+from experiments.app.cells import cell_of
 from experiments.app.compose import CachingLoader, plain
 from experiments.app.conf_dir import conf_dir
 from experiments.app.schema import register

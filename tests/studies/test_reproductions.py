@@ -7,7 +7,7 @@ import pytest
 from tests.app.command import train
 from tests.app.composing import composed, trained
 
-from experiments.app.build import cell_of
+from experiments.app.cells import cell_of
 from experiments.core.study import Findings
 from experiments.reporting.collect import collect
 from experiments.studies import Higham, HighamLeastSquares, LayerSpeeds

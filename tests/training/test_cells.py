@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.app.composing import cell, composed, trained, vary
 
-from experiments.app.build import cell_of, stack_of
+from experiments.app.build import stack_of
+from experiments.app.cells import cell_of
 from experiments.core.errors import CheckpointError
 from experiments.training import cells as cells_module
 from experiments.training.cells import (

@@ -157,7 +157,8 @@ def _stack(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> "Sta
     Raises:
         ConfigurationError: for skips, normalisation or unequal widths, which the advice is not about.
     """
-    from experiments.app.build import cell_of, stack_of
+    from experiments.app.build import stack_of
+    from experiments.app.cells import cell_of
     from experiments.core.errors import ConfigurationError, describe
 
     stack = stack_of([cell_of(config, choices)])

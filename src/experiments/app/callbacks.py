@@ -1,4 +1,4 @@
-"""What the command line does around a run: refuse a bad folder, and remember where results go."""
+"""What the command line does around a run: check its folder, and remember where results go."""
 
 import json
 import shlex
@@ -22,7 +22,7 @@ from experiments.core.atomic import replacing
 from experiments.core.cell import CellFolder, SweepFolder
 from experiments.core.errors import ConfigurationError, describe
 
-#: what a command has one of, and what to do instead of sweeping over it
+#: settings that a command cannot sweep over, and what to do instead
 ONE = {
     "sweep": "to multiply axes, give a list: 'sweep=[depth,loss]'",
     "study": "run one command for each",
@@ -34,7 +34,7 @@ ONE = {
 
 @dataclass
 class Started:
-    """A sweep folder that this process has started, the settings that all its cells share, and when."""
+    """A sweep folder that this process has started: the settings its cells share, and when it began."""
 
     folder: SweepFolder
     study: str | None
@@ -59,7 +59,7 @@ class House(Callback):
 
 def _enter(config: DictConfig) -> None:
     folder = Path(config.runs_dir) / config.name
-    # Hydra turns a callback's exceptions into warnings; leaving the process cannot be missed
+    # Hydra turns exceptions of a callback into warnings, but lets SystemExit through
     with one_message():
         _require_whole(config)
         _require_size(config.hydra.runtime.choices)
@@ -70,7 +70,7 @@ def _enter(config: DictConfig) -> None:
 
 
 def _require_one_of_each(overrides: Sequence[str]) -> None:
-    """A job does not sweep: of several studies or axis files each would train one cell."""
+    """With several studies or sweep files, each would become a job that trains one cell."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if key in ONE and override.is_sweep_override():
@@ -79,7 +79,7 @@ def _require_one_of_each(overrides: Sequence[str]) -> None:
 
 
 def _require_whole(config: DictConfig) -> None:
-    """A group that is deleted, or chosen as an empty list, leaves its key without a value."""
+    """A group that is deleted, or given an empty list, leaves its key without a value."""
     for key in (field.name for field in fields(FrontPage)):
         if key not in config:
             remedy = f"leave ~{key} out, or set {key}"
@@ -87,7 +87,7 @@ def _require_whole(config: DictConfig) -> None:
 
 
 def _require_size(choices: Mapping[str, str | None]) -> None:
-    """The file of a study's other size is optional to Hydra, and the usual size would be trained."""
+    """Hydra does not require the file of a study's size, and would train the usual size instead."""
     size, study = choices["size"], choices["study"]
     known = GlobalHydra.instance().config_loader().get_group_options("size/of")
     if size != "default" and f"{study}_{size}" not in known:
@@ -102,7 +102,7 @@ def _require_size(choices: Mapping[str, str | None]) -> None:
 def _require_place(folder: Path) -> None:
     if reason := unwritable(folder):
         remedy = "set runs_dir and name to a folder that may be written"
-        raise ConfigurationError(describe(reason, "a place for results", remedy))
+        raise ConfigurationError(describe(reason, "a place where results can be written", remedy))
     for path in (folder, *folder.parents):
         if path.exists() and not path.is_dir():
             remedy = "set runs_dir or name to another place, or move the file away"
@@ -112,12 +112,12 @@ def _require_place(folder: Path) -> None:
 
 
 def require_one_folder(cells: Sequence[CellFolder]) -> None:
-    """Refuse cells outside the folder of this command, whose tables would not hold them.
+    """Refuse cells outside the folder of this command, which would be missing from its tables.
 
     Raises:
         ConfigurationError: if ``runs_dir`` or ``name`` follows an axis.
     """
-    for sweep in started[-1:]:  # a worker process has started none
+    for sweep in started[-1:]:  # none in a worker process
         for cell in cells:
             if cell.path.parent != sweep.folder.cells:
                 raise ConfigurationError(
@@ -130,9 +130,9 @@ def require_one_folder(cells: Sequence[CellFolder]) -> None:
 
 
 def announce() -> None:
-    """Write study.json, so that a report can be made even if the sweep is killed.
+    """Write study.json first, so that a report can be made even if the sweep is killed.
 
-    A study that is none leaves the process, before anything is trained for it.
+    Exits if there is no such study, before anything is trained.
     """
     for sweep in started:
         with one_message():

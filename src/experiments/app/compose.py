@@ -1,4 +1,4 @@
-"""Composing configs: one run's, or a sweep's, where jobs that only set leaves share what was composed."""
+"""Composing configs: of one run, or of a sweep, where jobs that only set leaves share a composition."""
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
@@ -20,15 +20,15 @@ from experiments.core.errors import ConfigurationError
 
 
 class CachingLoader:
-    """Hydra's loader, remembering for every choice of option files what it composed.
+    """Hydra's config loader with a cache: one composition for every choice of option files.
 
-    Jobs that choose the same option files differ in leaves alone. The first is composed by Hydra;
-    for the others the leaves of that config are set again, which its typed nodes check as before. A
-    job that adds or deletes keys, gives a mapping (which is merged into what is there), or sets
-    what is Hydra's own, is composed by Hydra.
+    Jobs that choose the same option files differ only in leaves. Hydra composes the first; for the
+    others the leaves of that config are set again, and its typed nodes check them as before. A job that
+    adds or deletes keys, gives a mapping (which Hydra merges), or sets Hydra's own settings is always
+    composed by Hydra.
 
-    A composition is lent: the next call may change it. Hydra's sweeper looks at the config and lets
-    it go; the stacked launcher takes plain containers at once.
+    A returned config is valid until the next call, which may change it. Hydra's sweeper only inspects it,
+    and the stacked launcher converts it to plain containers at once.
 
     Args:
         loader: Hydra's own.
@@ -44,11 +44,11 @@ class CachingLoader:
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
     ) -> DictConfig:
-        """What Hydra's own loader would compose for one job."""
+        """The config that Hydra's own loader would compose for one job."""
         return self.compose(master_config, sweep_overrides).config
 
     def compose(self, master_config: DictConfig, sweep_overrides: list[str]) -> "Composition":
-        """The same, with its plain containers."""
+        """The same, as a Composition."""
         overrides = [self._parse(line) for line in sweep_overrides]
         if any(map(_changes_more_than_leaves, overrides)):
             return Composition(self._loader.load_sweep_config(master_config, sweep_overrides), [])
@@ -56,7 +56,9 @@ class CachingLoader:
         leaves = [o for o in overrides if not self._chooses(o)]
         known = (choices, tuple(sorted(o.key_or_group for o in leaves)))
         if known in self._composed:
-            with contextlib.suppress(OmegaConfBaseException):  # to be refused in Hydra's own words
+            with contextlib.suppress(
+                OmegaConfBaseException
+            ):  # Hydra itself then raises its own error
                 self._composed[known].set(overrides, leaves)
                 return self._composed[known]
         config = self._loader.load_sweep_config(master_config, sweep_overrides)
@@ -69,7 +71,7 @@ class CachingLoader:
         return self._parsed[line]
 
     def _chooses(self, override: Override) -> bool:
-        """Whether the override names an option file."""
+        """Whether the override chooses an option file."""
         key = override.key_or_group
         if key not in self._groups:
             self._groups[key] = self._loader.repository.group_exists(key)
@@ -84,11 +86,11 @@ class Composition:
 
     Args:
         config: as Hydra composed it for the first of these jobs.
-        leaves: the overrides that each of them gives, with values of its own.
+        leaves: the overrides that all of them give, each with its own values.
 
     Attributes:
-        config: of the job set last.
-        overrides: of the job set last, Hydra's own left out.
+        config: of the current job.
+        overrides: of the current job, without Hydra's own.
         choices: the option name of every group.
     """
 
@@ -105,34 +107,34 @@ class Composition:
         """Make it the config of another job.
 
         Args:
-            overrides: all that the job is told.
-            leaves: those that choose no option file.
+            overrides: of the job.
+            leaves: those of them that do not choose an option file.
 
         Raises:
-            OmegaConfBaseException: from a node that refuses its value.
+            OmegaConfBaseException: if a node refuses its value.
         """
         for leaf in leaves:
             OmegaConf.update(self.config, leaf.key_or_group, leaf.value(), merge=True)
-        about = self.config.hydra
-        about.job.override_dirname = get_overrides_dirname([*overrides], **self._dirname)
+        node = self.config.hydra
+        node.job.override_dirname = get_overrides_dirname([*overrides], **self._dirname)
         lines = [override.input_line or "" for override in overrides]
-        for place, (before, line) in enumerate(zip(self.overrides, lines, strict=True)):
-            if line != before:  # a whole list would cost as much as all the rest
-                about.overrides.task[place] = line
+        for k, (before, line) in enumerate(zip(self.overrides, lines, strict=True)):
+            if line != before:  # setting the whole list would take as long as everything else
+                node.overrides.task[k] = line
         self.overrides = lines
 
     def number(self, number: int) -> None:
-        """Say in Hydra's node which job of the sweep this is."""
+        """Set the job's number in Hydra's node."""
         self.config.hydra.job.id = str(number)
         self.config.hydra.job.num = number
 
     def plain(self) -> Mapping[str, Any]:
-        """The config without its hydra node, resolved, in plain containers; jobs share some of them."""
+        """The config without its hydra node, resolved, in plain containers that jobs may share."""
         return plain(self.config, self._constant)
 
 
 def _constant(config: DictConfig, changing: Collection[str]) -> Mapping[str, Any]:
-    """Plain containers of the nodes that are the same for all jobs: not set, and without interpolation."""
+    """Plain containers of the nodes that are equal for all jobs: not set, and without interpolation."""
     nodes: Any = OmegaConf.to_container(config, resolve=False)
     return {
         key: found
@@ -150,7 +152,7 @@ def composed(overrides: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, 
     """The plain config that scripts/train.py would train with these overrides, and its option names.
 
     Raises:
-        ConfigurationError: for what Hydra refuses: an unknown key or option, a wrong type.
+        ConfigurationError: if Hydra refuses an override: an unknown key or option, a wrong type.
     """
     register()
     with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -170,7 +172,7 @@ def plain(
 
     Args:
         config: as Hydra composed it.
-        constant: what is known already of these containers.
+        constant: those of the containers that are already known.
     """
     keys = [str(key) for key in config if key != "hydra"]
     return {key: constant[key] if key in constant else _resolved(config[key]) for key in keys}

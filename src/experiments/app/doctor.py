@@ -1,4 +1,4 @@
-"""What this machine can do for the laboratory: not looked up, but tried."""
+"""What works on this machine: packages, launcher, stacks, GPU, data sets and disk are tried out."""
 
 import math
 import os
@@ -25,7 +25,7 @@ usage: python scripts/doctor.py
 Nothing is written. Status 1 if something that every run needs is missing or wrong."""
 
 PACKAGE = "gradient-flow-laboratory"
-#: relative: a stack against its runs alone, and a GPU against the CPU, 20 steps in float64
+#: relative tolerances of 20 steps in float64: a stack against its runs alone, a GPU against the CPU
 ALONE, DEVICE = 1e-10, 1e-8
 SMALL = (
     "activation=tanh",
@@ -41,9 +41,9 @@ SMALL = (
 
 
 class Finding(NamedTuple):
-    """One line: whether it works, what was asked, what was found.
+    """One line: a verdict, its subject, and what was found.
 
-    ``absent`` is something that only some runs need; ``wrong`` is something to be put right.
+    ``absent``: only some runs need it. ``wrong``: to be put right.
     """
 
     verdict: Literal["ok", "absent", "wrong"]
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def packages() -> Iterator[Finding]:
-    """Every required package, in a version that is allowed."""
+    """Every required package is installed in an allowed version."""
     from packaging.requirements import Requirement
 
     present = []
@@ -102,7 +102,7 @@ def launcher() -> Iterator[Finding]:
 
 
 def derivatives() -> Iterator[Finding]:
-    """The hand-written sigmoid' against the formula in double precision, far out in the tail."""
+    """The hand-written sigmoid' against the formula in double precision, far in the tail."""
     import torch
 
     from experiments.activations import Sigmoid
@@ -116,7 +116,7 @@ def derivatives() -> Iterator[Finding]:
 
 
 def subnormals() -> Iterator[Finding]:
-    """Whether this processor can be told to flush numbers below the smallest normal one."""
+    """Whether this processor can flush numbers below the smallest normal one to zero."""
     import torch
 
     able = torch.set_flush_denormal(True)
@@ -133,7 +133,7 @@ def stack() -> Iterator[Finding]:
 
 
 def gpu() -> Iterator[Finding]:
-    """The same numbers from a CUDA device, with its step captured as a graph."""
+    """A CUDA device, with the step captured as a graph, gives the numbers of the CPU."""
     import torch
 
     if not torch.cuda.is_available():
@@ -154,7 +154,7 @@ def gpu() -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
-    """Every data set of conf/data that is here; nothing is fetched."""
+    """Every data set of conf/data that is on this machine; nothing is downloaded."""
     from experiments.app.build import make
     from experiments.app.compose import composed
     from experiments.app.conf_dir import conf_dir
@@ -165,7 +165,7 @@ def data() -> Iterator[Finding]:
     for name in sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")):
         dataset = make(composed([f"data={name}"])[0]["data"])
         if isinstance(dataset, ImageDataset) and dataset.at_hand() is None:
-            said = "not on this machine; name its folder (data.folder=PATH), or it is fetched from OpenML"
+            said = "not on this machine; name its folder (data.folder=PATH), or it is downloaded from OpenML"
             yield Finding("absent", "data", f"{name}: {said}")
             continue
         try:
@@ -176,7 +176,7 @@ def data() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """Whether runs/ can be written here, and how much fits."""
+    """Whether runs/ can be written here, and the free space."""
     runs = Path("runs")
     free = shutil.disk_usage(standing(runs)).free / 2**30
     said = f"runs_dir=runs under {Path.cwd()}, {free:.0f} GiB free"
@@ -194,12 +194,12 @@ CHECKS: tuple[Check, ...] = (
 def _tried(check: Check) -> Iterator[Finding]:
     try:
         yield from check()
-    except Exception as error:  # noqa: BLE001  whatever stops a check is its finding
+    except Exception as error:  # noqa: BLE001  whatever is raised is the finding
         yield Finding("wrong", check.__name__, f"stopped by {type(error).__name__}: {error}")
 
 
 def _three_cells() -> "list[Cell]":
-    from experiments.app.build import cell_of
+    from experiments.app.cells import cell_of
     from experiments.app.compose import composed
 
     return [cell_of(*composed([*SMALL, f"seed={seed}"])) for seed in (1, 2, 3)]
@@ -220,7 +220,7 @@ def _trained(cells: "Sequence[Cell]") -> "list[Outcome]":
 def _agreement(
     subject: str, other: str, found: "Outcome", wanted: "Outcome", tolerance: float
 ) -> Finding:
-    """How far the losses are apart after the last step and on the way."""
+    """The largest relative difference of two loss histories."""
     pairs = zip(found.history["train/loss"], wanted.history["train/loss"], strict=True)
     apart = max(abs(a / b - 1) for a, b in pairs)
     said = f"20 steps give the losses of {other} to {apart:.1g} (allowed: {tolerance:g})"

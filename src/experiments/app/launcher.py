@@ -1,4 +1,4 @@
-"""The stacked launcher: a sweep's jobs become cells, and cells of one shape one computation."""
+"""The stacked launcher: a sweep's jobs become cells, and cells of one shape become one computation."""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from experiments.app.compose import CachingLoader
 from experiments.app.imports import uncollected
 from experiments.core.errors import ConfigurationError, describe
 
-if TYPE_CHECKING:  # at run time it would bring torch, which a --help can do without
+if TYPE_CHECKING:  # importing it loads torch, which --help does not need
     from experiments.training.cells import Cell
 
 log = logging.getLogger(__name__)
@@ -26,11 +26,11 @@ class StackedLauncher(Launcher):
     """Receives a sweep's jobs, trains them in stacks, and returns what each alone would return.
 
     Args:
-        workers: processes that train stacks side by side on CPUs; None takes one per core for a
-            sweep large enough.
-        share: this process's part of the cells, from 0.
-        shares: how many processes divide the sweep among them (GPUs of a host, tasks of a SLURM
-            array); each trains the cells whose identity falls to it.
+        workers: processes that train stacks in parallel on CPUs; None starts one per core if the
+            sweep is large enough.
+        share: number of this process, from 0.
+        shares: number of processes that divide the sweep (GPUs of a host, tasks of a SLURM array);
+            each trains the cells that its number is assigned by their identities.
     """
 
     def __init__(self, workers: int | None = None, share: int = 0, shares: int = 1) -> None:
@@ -55,7 +55,7 @@ class StackedLauncher(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         self.config = config
-        # the sweeper validates every job through the same loader, so it is spared too
+        # the sweeper validates every job with this loader as well
         self.loader = CachingLoader(hydra_context.config_loader)
         hydra_context.config_loader = cast(ConfigLoader, self.loader)
 
@@ -63,7 +63,7 @@ class StackedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         with uncollected():
-            from experiments.app.build import cell_or_refusal
+            from experiments.app.cells import cell_or_refusal
             from experiments.app.refusal import one_message
             from experiments.app.run import require_buildable, run_cells
 
@@ -75,7 +75,7 @@ class StackedLauncher(Launcher):
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             job = self.loader.compose(self.config, list(overrides))
             job.number(number)
-            # not set_config, which copies: resolvers of this job's settings may ask for it
+            # resolvers may ask for the job's Hydra config; set_config would copy it
             HydraConfig.instance().cfg = job.config  # type: ignore[assignment]  # Hydra does so too
             cell = cell_or_refusal(job.plain(), job.choices)
             cells.append(cell)
@@ -93,7 +93,7 @@ class StackedLauncher(Launcher):
 
 
 class CellReturn(JobReturn):
-    """What Hydra is told of a cell; its config is made when it is asked for, which is rare."""
+    """What Hydra gets for a cell. Its config, which is rarely asked for, is made on demand."""
 
     def __init__(self, cell: "Cell", overrides: Sequence[str], task_name: str) -> None:
         self._cell = cell

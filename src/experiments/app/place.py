@@ -1,16 +1,16 @@
-"""Whether results can be written: tried, since permissions do not tell of every file system."""
+"""Whether results can be written. It is tried, since not every file system honours permissions."""
 
 import tempfile
 from pathlib import Path
 
 
 def standing(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that there is."""
+    """The folder itself, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
 
 
 def unwritable(folder: Path) -> str | None:
-    """Why nothing can be put into a folder that may not be there yet; None if it can."""
+    """Why nothing can be written to a folder, which need not exist yet; None if it can."""
     place = folder
     try:
         place = standing(folder)

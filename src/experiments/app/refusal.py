@@ -1,4 +1,4 @@
-"""A setting that is refused ends the program with one message."""
+"""A refused setting ends the program with one message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,9 @@ from experiments.core.errors import ConfigurationError
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """Leave the process with ``Error: ...`` on stderr and exit status 1 where a setting is refused.
+    """Turn a ConfigurationError into an exit with ``Error: ...`` on stderr and status 1.
 
-    Hydra would print a traceback of its own machinery around any exception; a request to leave
-    passes through it.
+    Hydra would print a traceback of its internals for any other exception, but lets SystemExit through.
 
     >>> with one_message():
     ...     raise ConfigurationError("found width=0")

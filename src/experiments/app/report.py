@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer ``report.py RUNS_DIR/NAME``.
 
     Returns:
-        0 if the report is written, 1 if it is and a cell has failed, 2 if there is nothing to report.
+        0 if the report was written, 1 if in addition a cell has failed, 2 if there is nothing to report.
     """
     parser = argparse.ArgumentParser(
         prog="report.py",
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--figures", type=Path, help="write every figure there too, as SVG files")
     asked = parser.parse_args(arguments)
     folder = asked.folder
-    # After --help and a look at the folder: torch and pandas take seconds to import.
+    # imported after --help: torch and pandas take seconds
     from experiments.core.errors import ConfigurationError
     from experiments.reporting.records import cell_folders
 
@@ -52,15 +52,15 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
 
     Args:
         folder: of the sweep.
-        figures: a folder for every figure as an SVG file; None writes none.
-        since: of cells that failed before (as time.time() tells it) the status says nothing.
+        figures: a folder in which every figure is also written as an SVG file; None writes none.
+        since: cells that failed before this time (as of time.time()) do not affect the status.
 
     Returns:
-        1 if the table holds a cell that has failed since, else 0.
+        1 if a cell of the table has failed since then, else 0.
 
     Raises:
-        ConfigurationError: if ``folder`` is no sweep's, none of its cells is over, or study.json
-            names no study.
+        ConfigurationError: if ``folder`` is not that of a sweep, none of its cells is over, or
+            study.json names an unknown study.
     """
     with uncollected():
         import torch
@@ -76,7 +76,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     collection = collect(folder)
     results, ledger = collection.results, collection.ledger
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # theory's tensors are small: sharing them out costs more than they do
+    torch.set_num_threads(1)  # the theory's tensors are too small for several threads
     findings = study.findings(results, ledger, folder)
     torch.set_num_threads(threads)
     page = write_report(folder, study, findings)
@@ -86,7 +86,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     if len(results) <= FEW:
         for name, rows in ledger.groupby("cell", sort=False):
             cell = SweepFolder(folder).cell(str(name))
-            if cell.tensorboard.is_dir():  # logger=none asked for no event files
+            if cell.tensorboard.is_dir():  # not with logger=none
                 write_cell_dashboard(cell, rows)
     show(study, findings, results)
     for hole in collection.holes[:HEAD]:
@@ -98,7 +98,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
 
 
 def has_failed(folder: Path, results: "DataFrame", since: float) -> bool:
-    """Whether a cell of the table has failed since then; an older failure is another command's."""
+    """Whether a cell of the table has failed since then; older failures belong to earlier commands."""
     from experiments.core.cell import SweepFolder
 
     failed = results.loc[results["status"] == "failed", "cell"]
@@ -107,10 +107,10 @@ def has_failed(folder: Path, results: "DataFrame", since: float) -> bool:
 
 
 def load_study(folder: Path) -> "Study":
-    """The study that study.json names; Sweep where there is no study.json.
+    """The study that study.json names; Sweep if there is no study.json.
 
     Raises:
-        ConfigurationError: if it names no class of experiments.studies.
+        ConfigurationError: if it does not name a class of experiments.studies.
     """
     from experiments.reporting.provenance import read_provenance
 
@@ -125,10 +125,10 @@ def study_of(target: str | None, remedy: str) -> "Study":
 
     Args:
         target: ``experiments.studies.NAME``.
-        remedy: what to do about another one.
+        remedy: for the message, if there is no such study.
 
     Raises:
-        ConfigurationError: if it names no class of experiments.studies.
+        ConfigurationError: if it does not name a class of experiments.studies.
     """
     with uncollected():
         from experiments import studies

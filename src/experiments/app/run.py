@@ -1,4 +1,4 @@
-"""Run cells: skip what is over, group what can share a computation, record every end."""
+"""Run cells: skip those that are over, group those that can share a computation, record every result."""
 
 import logging
 import math
@@ -27,13 +27,13 @@ QUIET = 5.0
 def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
     """Train every cell that is not over yet.
 
-    A stack that raises is taken apart and its cells are run alone, so that only the guilty one
-    fails; a failed cell leaves its traceback and stops nobody.
+    If a stack raises, its cells are run one by one, so that only the faulty one fails; a failed cell
+    leaves its traceback, and the others go on.
 
     Args:
         cells: in any order; equal ones are run once.
-        workers: processes that train stacks side by side; None takes one per core where there is
-            work enough to be worth their start. A GPU is one process's, whatever is asked for.
+        workers: processes that train stacks in parallel; None starts one per core if there is enough
+            work. A GPU is always used by one process.
 
     Returns:
         The status of every cell by id; None for a cell that was already over.
@@ -76,7 +76,7 @@ def run_stack(cells: list[Cell]) -> Ends:
                 for cell in cells
             ]
             outcomes = train(stack, writers)
-        except Exception as error:  # noqa: BLE001  whatever a room raises is the cell's outcome
+        except Exception as error:  # noqa: BLE001  whatever is raised is the cell's result
             files.close()  # before a cell opens its own again
             return _alone_or_failed(cells, error, time.perf_counter() - began)
         ends: Ends = {}
@@ -89,7 +89,7 @@ def run_stack(cells: list[Cell]) -> Ends:
 
 
 def require_buildable(cells: Sequence[Cell]) -> None:
-    """Refuse settings that no cell survives, before a folder is made.
+    """Refuse settings with which no cell can be built, before a folder is made.
 
     Raises:
         ConfigurationError: the first cell's, if none of the cells can be built.
@@ -104,7 +104,7 @@ def require_buildable(cells: Sequence[Cell]) -> None:
             stack.require_ready(len(stack.dataset.load().train))
         except ConfigurationError as error:
             first = first or error
-        except Exception:  # noqa: BLE001  not a matter of settings: the run will record it
+        except Exception:  # noqa: BLE001  not about settings: the run will record it
             return
         else:
             return
@@ -113,7 +113,7 @@ def require_buildable(cells: Sequence[Cell]) -> None:
 
 
 def _shared_out(groups: list[list[Cell]], workers: int | None) -> tuple[list[list[Cell]], int]:
-    """Stacks, those expected to take longest first, and the number of processes that train them."""
+    """Stacks, longest expected time first, and the number of processes that train them."""
     plans = [_plan(group) for group in groups]
     alone = (plan.seconds(len(group)) for plan, group in zip(plans, groups, strict=True))
     total = sum(alone, start=0.0)
@@ -123,7 +123,7 @@ def _shared_out(groups: list[list[Cell]], workers: int | None) -> tuple[list[lis
         workers = workers_for(total)
     stacks: list[tuple[float, list[Cell]]] = []
     for plan, group in zip(plans, groups, strict=True):
-        # no stack is longer than one process's share of all
+        # no stack takes longer than one process's share of the total
         parts = (
             math.ceil(workers * plan.seconds(len(group)) / total) if total and workers > 1 else 1
         )
@@ -134,7 +134,7 @@ def _shared_out(groups: list[list[Cell]], workers: int | None) -> tuple[list[lis
 
 
 class _Plan(NamedTuple):
-    """How many of a group's cells one stack takes, and the seconds that so many are expected to take."""
+    """The most cells of a group in one stack, and the expected seconds of a stack by number of cells."""
 
     largest: int
     seconds: Callable[[int], float]
@@ -145,7 +145,7 @@ def _plan(cells: list[Cell]) -> _Plan:
         stack = stack_of(cells)
         examples = len(stack.dataset.load().train)
         return _Plan(stack.largest(examples), partial(stack.seconds, examples))
-    except Exception:  # noqa: BLE001  run_stack meets it again and records it
+    except Exception:  # noqa: BLE001  run_stack raises it again and records it
         return _Plan(len(cells), lambda _: 0.0)
 
 
@@ -172,7 +172,7 @@ def _on_gpu(group: list[Cell]) -> bool:
 
 
 def _title(cells: Sequence[Cell]) -> str:
-    """What the stack just finished was."""
+    """The stack that has just finished, for the progress line."""
     shown = cells[0].axes
     keys = ("data", "loss", "activation", "model.depth", "model.width")
     known = [key for key in keys if shown[key] is not None]

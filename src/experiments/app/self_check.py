@@ -20,15 +20,15 @@ from experiments.training.optimizers import SGD
 from experiments.training.stack import Stack
 from experiments.training.train import train
 
-#: Networks drawn, and examples shown to them.
+#: Networks drawn, and examples used.
 DRAWN, SHOWN = 8, 128
-#: Seeds a learning rate; multiply-adds a short run may take, and how few and many steps that may be.
+#: Seeds per learning rate; multiply-adds of a short run, and bounds on its number of steps.
 SEEDS, WORK, STEPS = 2, 5e10, (10, 100)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One line: what was predicted, and the mean over drawn networks with its interval."""
+    """A predicted quantity, and its mean over drawn networks with its interval."""
 
     quantity: str
     predicted: float
@@ -41,11 +41,11 @@ class ShortRun:
 
     Attributes:
         lr: the rate.
-        expected: what the theory says of it.
-        steps: how many were taken.
-        before: mean loss over the training split and seeds, as drawn.
-        after: the same at the end, over the runs that did not diverge; infinite where all did.
-        diverged: how many runs did.
+        expected: what theory predicts.
+        steps: number taken.
+        before: mean loss over the training split and seeds, before training.
+        after: the same at the end, over the runs that did not diverge; infinite if all did.
+        diverged: number of runs that did.
     """
 
     lr: float

@@ -1,6 +1,7 @@
 """The command line: one run, a sweep, or a whole study, then its tables, report and verdict."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -13,10 +14,11 @@ from experiments.app.conf_dir import conf_dir
 from experiments.app.imports import uncollected
 from experiments.app.refusal import one_message
 from experiments.app.schema import register
+from experiments.core.errors import ConfigurationError, describe
 
 register()
 
-#: the shells' status of a program that was interrupted
+#: exit status of an interrupted program, by the convention of shells
 STOPPED = 130
 
 
@@ -24,7 +26,7 @@ STOPPED = 130
 def task(config: DictConfig) -> str:
     """Train the one cell that ``config`` describes and return its identity."""
     with uncollected():
-        from experiments.app.build import cell_or_refusal
+        from experiments.app.cells import cell_or_refusal
         from experiments.app.compose import plain
         from experiments.app.run import require_buildable, run_cells
 
@@ -41,6 +43,8 @@ def task(config: DictConfig) -> str:
 
 def main() -> None:
     """Run what the command line asks for; exit with 1 if one of its cells failed, 0 otherwise."""
+    with one_message():
+        _require_options(sys.argv[1:])
     try:
         task()
         if not started:  # --help, --cfg and their like
@@ -54,11 +58,20 @@ def main() -> None:
     sys.exit(status)
 
 
+def _require_options(arguments: Sequence[str]) -> None:
+    """Hydra meets GROUP=null with a traceback of its own."""
+    for argument in arguments:
+        group, _, option = argument.partition("=")
+        if option == "null" and group and (conf_dir() / group).is_dir():
+            remedy = f"choose one of conf/{group}, or leave {group} out"
+            raise ConfigurationError(describe(argument, "the name of an option file", remedy))
+
+
 def finish(folder: Path, since: float) -> int:
     """Rebuild the tables, write the report and the dashboards, print the verdict.
 
     Returns:
-        1 if a cell has failed since then (as time.time() tells it), else 0.
+        1 if a cell has failed since then (a time.time()), else 0.
     """
     from experiments.app.report import report
 

@@ -1,4 +1,4 @@
-"""Several processes side by side: a stack of small networks keeps one core busy, not more."""
+"""Several processes in parallel: a stack of small networks keeps only one core busy."""
 
 import importlib
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-#: seconds of work from which starting processes, which import for seconds, saves time
+#: seconds of work from which starting processes, whose imports take seconds, saves time
 WORTHWHILE = 15.0
 
 
@@ -27,15 +27,15 @@ def in_order_of_completion(
     pieces: Sequence[Work],
     workers: int,
 ) -> Iterator[tuple[Work, Result]]:
-    """Every piece with what ``function`` made of it, as they come.
+    """Every piece of work with its result, in order of completion.
 
     Args:
         function: importable by name, its argument and result picklable.
         pieces: of work.
-        workers: processes; with 1 everything happens in this one.
+        workers: number of processes; 1 runs everything in this process.
 
-    A process that dies (killed, out of memory) takes the others' unfinished pieces with it; those
-    are then run here, one by one.
+    When a worker dies (killed, out of memory), the pool stops; unfinished pieces are then run in this
+    process, one by one.
     """
     if workers == 1:
         for piece in pieces:
@@ -55,7 +55,7 @@ def in_order_of_completion(
                     yield piece, result
             except KeyboardInterrupt:
                 for process in multiprocessing.active_children():
-                    process.terminate()  # the pool would wait for what they are at
+                    process.terminate()  # the pool would wait until they are done
                 raise
     except BrokenProcessPool:
         log.warning("a worker process died; %d pieces are run in this process", len(left))
@@ -64,19 +64,19 @@ def in_order_of_completion(
 
 
 def workers_for(seconds: float) -> int:
-    """Processes that work of so many seconds on one core is worth: one per core, or one in all."""
+    """Number of processes for work that takes one core so long: one per core, or just one."""
     return _usable_cores() if seconds > WORTHWHILE else 1
 
 
 def _begin(module: str) -> None:
-    """What a new process does before its first piece."""
+    """Initialise a worker process."""
     _end_with_parent()
     with uncollected():
         importlib.import_module(module)
 
 
 def _end_with_parent() -> None:
-    """Leave when the process that hands out work is gone: a killed sweep leaves nobody behind."""
+    """Exit when the parent process is gone, so that a killed sweep leaves no workers behind."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
