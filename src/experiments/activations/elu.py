@@ -108,13 +108,13 @@ class ELU(Activation):
         return torch.nn.functional.elu(z, self.alpha)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        left = partial(torch.clamp_max, z, 0.0, out=derivative)
+        negative = partial(torch.clamp_max, z, 0.0, out=derivative)
 
-        def join() -> None:
-            part = torch.clamp_min(z, 0.0)
-            torch.add(part, a, alpha=self.alpha, out=a)
+        def combine() -> None:
+            positive = torch.clamp_min(z, 0.0)
+            torch.add(positive, a, alpha=self.alpha, out=a)
             if self.alpha != 1.0:
-                derivative.mul_(torch.threshold_(torch.gt(z, 0.0, out=part), 0.5, self.alpha))
+                derivative.mul_(torch.threshold_(torch.gt(z, 0.0, out=positive), 0.5, self.alpha))
             derivative.nan_to_num_(nan=1.0)
 
-        return (left, expm1(derivative, a), exp(derivative, derivative), join)
+        return (negative, expm1(derivative, a), exp(derivative, derivative), combine)

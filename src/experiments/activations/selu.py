@@ -100,12 +100,14 @@ class SELU(Activation):
         return torch.selu(z)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        left = partial(torch.clamp_max, z, 0.0, out=derivative)
+        negative = partial(torch.clamp_max, z, 0.0, out=derivative)
 
-        def join() -> None:
-            part = torch.clamp_min(z, 0.0)
-            a.mul_(LAMBDA * ALPHA).add_(part, alpha=LAMBDA)
-            right = torch.gt(z, 0.0, out=part).mul_(LAMBDA)
-            derivative.mul_(torch.threshold_(right, 0.5, LAMBDA * ALPHA)).nan_to_num_(nan=LAMBDA)
+        def combine() -> None:
+            positive = torch.clamp_min(z, 0.0)
+            a.mul_(LAMBDA * ALPHA).add_(positive, alpha=LAMBDA)
+            slope = torch.threshold_(
+                torch.gt(z, 0.0, out=positive).mul_(LAMBDA), 0.5, LAMBDA * ALPHA
+            )
+            derivative.mul_(slope).nan_to_num_(nan=LAMBDA)
 
-        return (left, expm1(derivative, a), exp(derivative, derivative), join)
+        return (negative, expm1(derivative, a), exp(derivative, derivative), combine)

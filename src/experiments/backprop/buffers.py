@@ -90,32 +90,7 @@ class BackpropagationBuffers:
         for layer in layers:
             layer.evaluate(layer.b.detach())  # fails now if a derivative is missing
         like = layers[0].W
-        shapes = [(*runs, batch, n) for n in net.widths[1:]]
-        if keep:
-            self.z = _grouped_by_shape(like, shapes)
-            self.delta = _grouped_by_shape(like, shapes)
-        else:
-            scratch = like.new_empty(3, max(math.prod(shape) for shape in shapes))
-            self.z = [
-                like.new_empty(shape) if linear else _view(scratch[2], shape)
-                for shape, linear in zip(shapes, self._linear, strict=True)
-            ]
-            # two are enough: the recursion reads the delta of one layer and writes the one below
-            self.delta = [_view(scratch[k % 2], shape) for k, shape in enumerate(shapes)]
-        # matrix products with few columns are slow, so the few outputs are stored column by column
-        column_major = like.new_empty(2, *runs, net.widths[-1], batch).mT
-        self.z[-1], self.delta[-1] = column_major.unbind()
-        # a linear layer needs no copy of z for a, and its derivative is constant
-        self.a = [
-            z if linear else a
-            for z, a, linear in zip(
-                self.z, _grouped_by_shape(like, shapes), self._linear, strict=True
-            )
-        ]
-        self.derivative = _grouped_by_shape(like, shapes)
-        for derivative, linear in zip(self.derivative, self._linear, strict=True):
-            if linear:
-                derivative.fill_(1.0)
+        self._allocate(like, [(*runs, batch, n) for n in net.widths[1:]])
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
         self._affine: Callable[..., Tensor] = torch.addmm if net.runs is None else torch.baddbmm
@@ -163,6 +138,35 @@ class BackpropagationBuffers:
             weight_gradients=self.weight_gradients,
             bias_gradients=self.bias_gradients,
         )
+
+    def _allocate(self, like: Tensor, shapes: list[tuple[int, ...]]) -> None:
+        """Allocate z, delta, a and the derivative of every layer."""
+        if self._keep:
+            self.z = _grouped_by_shape(like, shapes)
+            self.delta = _grouped_by_shape(like, shapes)
+        else:
+            scratch = like.new_empty(3, max(math.prod(shape) for shape in shapes))
+            self.z = [
+                like.new_empty(shape) if linear else _view(scratch[2], shape)
+                for shape, linear in zip(shapes, self._linear, strict=True)
+            ]
+            # two are enough: the recursion reads the delta of one layer and writes the one below
+            self.delta = [_view(scratch[k % 2], shape) for k, shape in enumerate(shapes)]
+        # matrix products with few columns are slow, so the few outputs are stored column by column
+        *runs, batch, n_out = shapes[-1]
+        column_major = like.new_empty(2, *runs, n_out, batch).mT
+        self.z[-1], self.delta[-1] = column_major.unbind()
+        # a linear layer needs no copy of z for a, and its derivative is constant
+        self.a = [
+            z if linear else a
+            for z, a, linear in zip(
+                self.z, _grouped_by_shape(like, shapes), self._linear, strict=True
+            )
+        ]
+        self.derivative = _grouped_by_shape(like, shapes)
+        for derivative, linear in zip(self.derivative, self._linear, strict=True):
+            if linear:
+                derivative.fill_(1.0)
 
     def _bind(self) -> None:
         """Prepare the operations of a call for the current memory of the parameters."""
