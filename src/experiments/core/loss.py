@@ -19,9 +19,11 @@ BY_CHANCE = 1e-6
 class Loss(nn.Module, ABC):
     """A cost of the network's raw output z^[L], which the loss maps through its link.
 
-    The name of a loss says how it is normalised, because that rescales the gradient. All methods accept
-    an optional leading run axis: outputs (batch, n_L) or (R, batch, n_L). Targets without the run axis
-    are shared by all runs.
+    The name of a loss tells whether it is a sum or a mean over the outputs, because that scales the
+    gradient, and with it the best learning rate.
+
+    All methods accept an optional leading run axis: outputs (batch, n_L) or (R, batch, n_L). Targets
+    without the run axis are shared by all runs.
 
     Targets ``t`` are class indices (integers, shape (batch,) or (R, batch)) or values (floats, the
     shape of the outputs, with or without the run axis); ``experiments.core.target`` has the table.
@@ -42,9 +44,6 @@ class Loss(nn.Module, ABC):
 
     #: the links for which the cost is defined
     links: ClassVar[tuple[str, ...]]
-    #: how the terms of the outputs are combined (sum or mean); it scales the gradient, and with it the
-    #: best learning rate
-    normaliser: ClassVar[str]
     #: the target values for which the cost is defined
     target_kind: TargetKind
     #: "identity", "sigmoid" or "softmax": the map from z^[L] to the prediction

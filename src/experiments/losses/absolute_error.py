@@ -53,7 +53,6 @@ class AbsoluteError(Loss):
     """
 
     links: ClassVar[tuple[str, ...]] = ("identity", "sigmoid", "softmax")
-    normaliser = "the sum over the outputs"
     target_kind: TargetKind = "value"
 
     def __init__(self, link: str = "identity") -> None:

@@ -44,7 +44,6 @@ class BinaryCrossEntropy(Loss):
     """
 
     links: ClassVar[tuple[str, ...]] = ("sigmoid",)
-    normaliser = "the sum over the outputs"
     target_kind: TargetKind = "share"
 
     def __init__(self, link: str = "sigmoid") -> None:

@@ -49,7 +49,6 @@ class CrossEntropy(Loss):
     """
 
     links: ClassVar[tuple[str, ...]] = ("softmax",)
-    normaliser = "none"
     target_kind: TargetKind = "distribution"
 
     def __init__(self, link: str = "softmax") -> None:

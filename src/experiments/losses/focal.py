@@ -63,7 +63,6 @@ class Focal(Loss):
     """
 
     links: ClassVar[tuple[str, ...]] = ("softmax", "sigmoid")
-    normaliser = "none (softmax), the sum over the outputs (sigmoid)"
 
     def __init__(self, gamma: float | int = 2.0, link: str = "softmax") -> None:
         super().__init__(link)

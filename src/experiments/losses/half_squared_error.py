@@ -38,8 +38,6 @@ class HalfSquaredError(SquaredDistance):
         tensor([[2.0000, 0.5000]])
     """
 
-    normaliser = "half the sum over the outputs"
-
     def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 

@@ -50,7 +50,6 @@ class LabelSmoothedCrossEntropy(Loss):
     """
 
     links: ClassVar[tuple[str, ...]] = ("softmax",)
-    normaliser = "none"
     target_kind: TargetKind = "distribution"
 
     def __init__(self, smoothing: float | int = 0.1, link: str = "softmax") -> None:

@@ -38,8 +38,6 @@ class MeanSquaredError(SquaredDistance):
         tensor([2.5000])
     """
 
-    normaliser = "the mean over the outputs"
-
     def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 

@@ -52,7 +52,6 @@ class RescaledSquaredError(Loss):
     """
 
     links: ClassVar[tuple[str, ...]] = ("identity",)
-    normaliser = "the mean over the outputs"
     target_kind: TargetKind = "class"
 
     def __init__(self, k: float | int = 1.0, M: float | int = 1.0, link: str = "identity") -> None:

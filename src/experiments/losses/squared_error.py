@@ -38,8 +38,6 @@ class SquaredError(SquaredDistance):
         tensor([[4., 1.]])
     """
 
-    normaliser = "the sum over the outputs"
-
     def __init__(self, link: str = "identity") -> None:
         super().__init__(link)
 
