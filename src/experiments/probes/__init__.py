@@ -1,4 +1,4 @@
-"""Floor 5: what is measured of a live network. Knows neither the theory nor the recursions."""
+"""Measurements on a live network. Uses neither the theory nor the hand-written recursions."""
 
 from experiments.probes.chi import effective_chi, gradient_ratio
 from experiments.probes.correlation import correlations, lengths

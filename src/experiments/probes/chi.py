@@ -5,9 +5,9 @@ r"""The factor by which one layer changes a squared gradient, measured in two wa
     effective_chi^[l]   = (1 / n_l) sum_j sigma'(z_j^[l])^2 sum_i (W_ij^[l+1])^2
     gradient_ratio^[l]  = (||delta^[l]||^2 / n_l) / (||delta^[l+1]||^2 / n_{l+1})
 
-The first is the mean squared singular value of the layer's backward map D^[l] W^[l+1]^T, times
-n_{l+1} / n_l: what happens to a delta that points anywhere. The second is what happens to the delta
-of an actual cost. For equal widths both estimate the mean field's chi.
+The first is the mean squared singular value of the backward map D^[l] W^[l+1]^T, times n_{l+1} / n_l: the
+factor for a delta in a random direction. The second is the factor for the delta of an actual cost. For
+equal widths both estimate chi of the mean field.
 
 References:
     Schoenholz et al. (2017).
@@ -30,7 +30,7 @@ def effective_chi(
     """Mean over the batch, for every hidden layer from the first to the last.
 
     Raises:
-        ValueError: for a network with skips or normalisation, whose layers are not D W.
+        ValueError: for a network with skips or normalisation, because its layers are not of the form D W.
 
     Example:
         An orthogonal linear network has chi = 1:
@@ -42,31 +42,31 @@ def effective_chi(
         True
     """
     require_plain(net, "effective_chi")
-    done = forward(net, x)
+    measured = forward(net, x)
     factors = [
         torch.einsum("rbj,rj->r", layer.slope**2, above.weight.square().sum(1))
         / layer.slope[0].numel()
-        for layer, above in pairwise(done.layers)
+        for layer, above in pairwise(measured.layers)
     ]
-    return _rows(done, factors)
+    return _stacked(measured, factors)
 
 
 def gradient_ratio(
     net: MLP, x: Float[Tensor, "*batch n_in"], t: Num[Tensor, "..."], loss: Loss
 ) -> Float64[Tensor, "hidden_layers *runs"]:
-    """The same from the cost's own deltas; NaN where both are 0, infinite where only the upper is.
+    """The ratio for the deltas of a cost; NaN where both norms are 0, infinite where only the upper is.
 
-    Norms are taken in float64 from deltas in the network's precision: run a float64 network where
+    Norms are computed in float64 from deltas in the precision of the network; use a float64 network if
     deltas underflow.
     """
-    done = forward_and_backward(net, x, t, loss)
-    size = [d.double().square().flatten(1).mean(1) for d in done.delta]
-    ratios = [lower / upper for lower, upper in pairwise(size)]
-    return _rows(done, ratios)
+    measured = forward_and_backward(net, x, t, loss)
+    mean_squares = [delta.double().square().flatten(1).mean(1) for delta in measured.delta]
+    ratios = [lower / upper for lower, upper in pairwise(mean_squares)]
+    return _stacked(measured, ratios)
 
 
-def _rows(done: Pass, rows: list[Tensor]) -> Tensor:
-    """Stack; a network without hidden layers has no rows."""
-    weight = done.layers[0].weight
+def _stacked(measured: Pass, rows: list[Tensor]) -> Tensor:
+    """One row per hidden layer; a network without hidden layers has no rows."""
+    weight = measured.layers[0].weight
     stacked = torch.stack(rows) if rows else weight.new_zeros(0, len(weight))
-    return done.shaped(stacked, 1)
+    return measured.shaped(stacked, 1)

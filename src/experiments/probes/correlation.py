@@ -1,11 +1,11 @@
-r"""What depth does to lengths and angles: measured on a live network, as the mean field predicts them.
+r"""Lengths and angles on a live network, layer by layer, as the mean field predicts them.
 
 ::
 
-    length^[l]      = (1 / n_l) sum_j z_j(x)^2                                    against q
-    correlation^[l] = sum_j z_j(x) z_j(y) / sqrt(sum_j z_j(x)^2 sum_j z_j(y)^2)   against c
+    length^[l]      = (1 / n_l) sum_j z_j(x)^2                                    predicted: q
+    correlation^[l] = sum_j z_j(x) z_j(y) / sqrt(sum_j z_j(x)^2 sum_j z_j(y)^2)   predicted: c
 
-Not centred: a bias that all examples share counts as likeness, as it does in the theory.
+Not centred: biases, which all examples share, increase the correlation, as in the theory.
 
 References:
     Poole et al. (2016).
@@ -22,8 +22,8 @@ from experiments.probes.passes import forward
 
 def lengths(net: MLP, x: Float[Tensor, "*batch n_in"]) -> Float64[Tensor, "layers *runs batch"]:
     """Mean square of z^[l] of every example, for every layer with weights."""
-    done = forward(net, x)
-    return done.shaped(torch.stack([z.double().square().mean(-1) for z in done.z]), 1)
+    measured = forward(net, x)
+    return measured.shaped(torch.stack([z.double().square().mean(-1) for z in measured.z]), 1)
 
 
 def correlations(
@@ -31,7 +31,7 @@ def correlations(
 ) -> Float64[Tensor, "layers *runs batch"]:
     """Correlation of z^[l](x) and z^[l](y), row by row, for every layer with weights.
 
-    Whatever the lengths: z of 1e-200 have an angle too. NaN where one of the two is all 0 or not finite.
+    Correct for any length, even 1e-200. NaN where one of the two is all 0 or not finite.
 
     Raises:
         ValueError: if x and y differ in shape; broadcasting would compare one y with every x.
@@ -60,7 +60,7 @@ def correlations(
 
 
 def _direction(z: Tensor) -> Tensor:
-    """z over its length, which is divided by the largest entry first: squares of 1e-200 are 0."""
+    """z / |z|; scaled by the largest entry first, because the square of 1e-200 is 0."""
     z = z.double() / z.abs().amax(-1, keepdim=True)
     direction: Tensor = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
     return direction

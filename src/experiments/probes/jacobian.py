@@ -1,15 +1,15 @@
-r"""Singular values of the Jacobian of a live network, end to end or of a part of it.
+r"""Singular values of the Jacobian of a live network, or of a range of its layers.
 
     J = da^[l]/da^[k] = D^[l] W^[l] D^[l-1] W^[l-1] ... D^[k+1] W^[k+1],    D = diag(sigma'(z))
 
-one J for every run and example; identity skips and layer normalisation included. Values are log10: a
-product of a thousand sigmoid layers is smaller than any float, so the dense product is rescaled by a
-power of two after every layer, and the powers are carried beside it. Small singular values are right
-relative to the largest one, as in every dense product. A Jacobian that is not finite has values of NaN.
+for every run and example, including identity skips and layer normalisation. Values are returned as log10:
+the product of a thousand sigmoid layers is smaller than any float, so the product is rescaled by a power
+of two after every layer, and the exponents are summed. Small singular values are accurate relative to
+the largest one, as in every dense product. If a Jacobian is not finite, its values are NaN.
 
-Dense: all values, O(n^3) a layer. Matrix-free: the largest few, by block Golub-Kahan bidiagonalisation
-with full reorthogonalisation, O(n^2) a layer and step; for wide networks. The block is as wide as there
-are values wanted: a single starting vector finds a value that several directions share only once.
+Dense: all values, O(n^3) per layer. Matrix-free, for wide networks: the largest values, by block
+Golub-Kahan bidiagonalisation with full reorthogonalisation, O(n^2) per layer and step. The block has as
+many vectors as values are requested, because a single starting vector finds a multiple value only once.
 
 References:
     Pennington, Schoenholz & Ganguli (2017); Golub & Kahan (1965); Golub, Luk & Overton (1981) for blocks.
@@ -28,12 +28,12 @@ from experiments.probes.passes import Pass, forward
 
 Map = Callable[[Tensor], Tensor]
 
-#: Bidiagonalisation stops when the wanted values move by less than this share of themselves within
-#: so many steps of the block.
+#: Bidiagonalisation stops when the relative change of the values within CHECKED steps of the block is
+#: less than SETTLED.
 SETTLED, CHECKED = 1e-8, 5
-#: A direction of which no more than this share is new is rounding.
+#: A direction whose part orthogonal to the earlier ones is smaller than this, relatively, is rounding.
 NOTHING_NEW = 1e-13
-#: Powers of two up to this one, and their inverses, are normal numbers.
+#: Up to this exponent, powers of two and their inverses are normal numbers.
 LARGEST_POWER = 1000
 LOG10_2 = math.log10(2)
 
@@ -41,19 +41,19 @@ LOG10_2 = math.log10(2)
 def log10_singular_values(
     net: MLP, x: Float[Tensor, "*batch n_in"], first: int = 0, last: int | None = None
 ) -> Float64[Tensor, "*runs batch values"]:
-    """All singular values, in falling order; -inf for an exact 0.
+    """log10 of all singular values, in falling order; -inf for an exact 0.
 
     Args:
         net: one network or a stack.
-        x: where the Jacobian is taken.
-        first: index in ``net.weights`` of the lowest layer of the product.
-        last: index of the highest, included; None is the output layer.
+        x: the inputs at which the Jacobian is computed.
+        first: index in ``net.weights`` of the first layer of the product.
+        last: index of the last layer, inclusive; None is the output layer.
 
     Raises:
         ValueError: for an empty or impossible range of layers.
 
     Example:
-        Orthogonal and linear: every singular value is 1, at any depth.
+        In an orthogonal linear network every singular value is 1, at any depth:
 
         >>> from experiments.activations import Identity
         >>> from experiments.initializers import Orthogonal
@@ -62,49 +62,49 @@ def log10_singular_values(
         True
     """
     layers = _range(net, first, last)
-    done = forward(net, x)
-    product, exponent = _layer(done, layers.start)
+    measured = forward(net, x)
+    product, exponent = _layer(measured, layers.start)
     for k in layers[1:]:
-        product, exponent = _layer(done, k, product, exponent)
-    return done.shaped(_log10_spectrum(product, exponent), 0)
+        product, exponent = _layer(measured, k, product, exponent)
+    return measured.shaped(_log10_spectrum(product, exponent), 0)
 
 
 def log10_partial_singular_values(
     net: MLP, x: Float[Tensor, "*batch n_in"]
 ) -> list[Float64[Tensor, "*runs batch values"]]:
-    """Of every partial product from the first layer up: entry k is da^[k+2]/da^[1]."""
-    done = forward(net, x)
-    product, exponent = _layer(done, 0)
+    """log10 of the singular values of every partial product: entry k is for da^[k+2]/da^[1]."""
+    measured = forward(net, x)
+    product, exponent = _layer(measured, 0)
     spectra = [_log10_spectrum(product, exponent)]
-    for k in range(1, len(done.layers)):
-        product, exponent = _layer(done, k, product, exponent)
+    for k in range(1, len(measured.layers)):
+        product, exponent = _layer(measured, k, product, exponent)
         spectra.append(_log10_spectrum(product, exponent))
-    return [done.shaped(spectrum, 0) for spectrum in spectra]
+    return [measured.shaped(spectrum, 0) for spectrum in spectra]
 
 
 def log10_largest_singular_values(
     net: MLP, x: Float[Tensor, "*batch n_in"], count: int = 1
 ) -> Float64[Tensor, "*runs batch count"]:
-    """The largest few, end to end, without forming a matrix product.
+    """log10 of the ``count`` largest singular values of da^[L]/dx, without forming the matrix product.
 
-    The starting vectors are fixed, so nothing is drawn and the random stream stays as it is.
+    The starting vectors are fixed, so no random numbers are drawn.
 
     Raises:
         ValueError: if there are not ``count`` singular values.
     """
-    done = forward(net, x)
+    measured = forward(net, x)
     n_in, rank = net.widths[0], min(net.widths[0], net.widths[-1])
     if not 1 <= count <= rank:
         raise ValueError(describe(f"count={count}", f"1 to {rank}", "ask for fewer values"))
     numbers = torch.arange(1.0, count * n_in + 1, dtype=torch.float64, device=x.device)
     start = torch.linalg.qr(torch.cos(numbers**2).view(count, n_in).mT).Q.mT
-    block = start[:, None, None].expand(-1, *done.z[0].shape[:2], -1)
-    values, exponent = _bidiagonalise(done, block, min(n_in, rank + count))
-    return done.shaped(values.log10() + exponent * LOG10_2, 0)
+    block = start[:, None, None].expand(-1, *measured.z[0].shape[:2], -1)
+    values, exponent = _bidiagonalise(measured, block, min(n_in, rank + count))
+    return measured.shaped(values.log10() + exponent * LOG10_2, 0)
 
 
 def spectrum_spread(log10_values: Float[Tensor, "*batch values"]) -> Float[Tensor, "*batch"]:
-    """Variance over squared mean of the squared singular values; free of their scale.
+    """Variance over squared mean of the squared singular values; it does not depend on their scale.
 
     >>> spectrum_spread(torch.tensor([0.0, 0.0, 0.0]))
     tensor(0.)
@@ -128,10 +128,10 @@ def _range(net: MLP, first: int, last: int | None) -> range:
 
 
 def _layer(
-    done: Pass, k: int, below: Tensor | None = None, exponent: Tensor | int = 0
+    measured: Pass, k: int, below: Tensor | None = None, exponent: Tensor | int = 0
 ) -> tuple[Tensor, Tensor]:
-    """One layer times what is below, brought to size one: (R, batch, n, columns) and (R, batch)."""
-    layer = done.layers[k]
+    """One layer times the product below, normalised: (R, batch, n, columns), and exponents (R, batch)."""
+    layer = measured.layers[k]
     if below is None:
         below = torch.eye(layer.weight.shape[-1], dtype=torch.float64, device=layer.weight.device)
         below = below.expand(*layer.slope.shape[:2], -1, -1)
@@ -140,7 +140,7 @@ def _layer(
 
 
 def _near_one(product: Tensor) -> tuple[Tensor, Tensor]:
-    """The product brought to size one, as far as one step reaches, and the power of two it had."""
+    """The product divided by a power of two, so that its largest entry is about 1, and the exponent."""
     largest = product.abs().amax((-1, -2))
     _, power = torch.frexp(largest)
     power = torch.where(largest.isfinite(), power, 0).clamp(-LARGEST_POWER, LARGEST_POWER)
@@ -152,41 +152,41 @@ def _log10_spectrum(product: Tensor, exponent: Tensor) -> Tensor:
 
 
 def _singular_values(matrices: Tensor) -> Tensor:
-    """Of every matrix; NaN for one that is not finite, which would cost its neighbours theirs."""
+    """Singular values of every matrix; NaN for those that are not finite, which svdvals would refuse."""
     finite = matrices.isfinite().all(-1, keepdim=True).all(-2, keepdim=True)
     values = torch.linalg.svdvals(torch.where(finite, matrices, 0.0))
     return torch.where(finite[..., 0], values, torch.nan)
 
 
-def _operator(done: Pass, start: Tensor) -> tuple[Map, Map, Tensor]:
-    """v -> J v and u -> J^T u, both divided by the power of two that is returned with them."""
+def _operator(measured: Pass, start: Tensor) -> tuple[Map, Map, Tensor]:
+    """v -> J v and u -> J^T u, both divided by a power of two, and its exponent."""
     scales, total, v = list[Tensor](), torch.zeros_like(start[..., 0]), start[..., None]
-    for layer in done.layers:
+    for layer in measured.layers:
         v, power = _near_one(layer.push(v))
         scales.append(torch.exp2(-power.double())[..., None, None])
         total = total + power
 
     def push(v: Tensor) -> Tensor:
         v = v[..., None]
-        for layer, scale in zip(done.layers, scales, strict=True):
+        for layer, scale in zip(measured.layers, scales, strict=True):
             v = layer.push(v) * scale
         return v[..., 0]
 
     def pull(u: Tensor) -> Tensor:
         u = u[..., None]
-        for layer, scale in zip(reversed(done.layers), reversed(scales), strict=True):
+        for layer, scale in zip(reversed(measured.layers), reversed(scales), strict=True):
             u = layer.pull(u) * scale
         return u[..., 0]
 
     return push, pull, total
 
 
-def _bidiagonalise(done: Pass, block: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def _bidiagonalise(measured: Pass, block: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Largest singular values of the scaled J, as many as the block has rows, and its exponent.
 
     The block is (count, R, batch, n_in), orthonormal; the values are (R, batch, count).
     """
-    push, pull, exponent = _operator(done, block[0])
+    push, pull, exponent = _operator(measured, block[0])
     count, u = len(block), push(block[0])
     left, images = u.new_zeros(steps, *u.shape), u.new_zeros(steps, *u.shape)
     right = torch.cat([block, block.new_zeros(steps, *block.shape[1:])])
@@ -195,25 +195,25 @@ def _bidiagonalise(done: Pass, block: Tensor, steps: int) -> tuple[Tensor, Tenso
         images[step] = push(right[step])
         left[step] = _new_direction(images[step], left[:step])
         right[step + count] = _new_direction(pull(left[step]), right[: step + count])
-        taken = step + 1
-        if taken == steps or taken % (CHECKED * count) == 0:
-            before, values = values, _largest_of(images[:taken], count)
+        done = step + 1
+        if done == steps or done % (CHECKED * count) == 0:
+            before, values = values, _largest_of(images[:done], count)
             if not bool(((values - before).abs() > SETTLED * values).any()):
                 break
     return values, exponent[..., None]
 
 
 def _largest_of(images: Tensor, count: int) -> Tensor:
-    """Largest singular values of J restricted to the right directions, from their images."""
+    """Largest singular values of J on the span of the right directions, from their images."""
     return _singular_values(images.movedim(0, -1))[..., :count]
 
 
 def _new_direction(vector: Tensor, earlier: Tensor) -> Tensor:
-    """The direction of what a vector has beside the earlier ones; 0 where that is nothing."""
-    whole = vector.norm(dim=-1, keepdim=True)
-    for _ in range(2):  # once is not enough: twice is (Parlett)
-        shares = (earlier * vector).sum(-1, keepdim=True)
-        vector = vector - (shares * earlier).sum(0)
-    size = vector.norm(dim=-1, keepdim=True)
-    found: Tensor = torch.where(size > NOTHING_NEW * whole, vector / size, 0.0)
-    return found
+    """The unit vector along the part of ``vector`` orthogonal to the earlier ones; 0 if there is none."""
+    original = vector.norm(dim=-1, keepdim=True)
+    for _ in range(2):  # Gram-Schmidt needs two passes to be orthogonal up to rounding (Parlett)
+        projections = (earlier * vector).sum(-1, keepdim=True)
+        vector = vector - (projections * earlier).sum(0)
+    norm = vector.norm(dim=-1, keepdim=True)
+    direction: Tensor = torch.where(norm > NOTHING_NEW * original, vector / norm, 0.0)
+    return direction

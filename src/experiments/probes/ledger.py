@@ -1,7 +1,7 @@
-"""The gradient ledger: per layer and run, a row of numbers on a schedule.
+"""The gradient ledger: a row of numbers per layer and run, recorded on a schedule.
 
-Everything is reduced on the device; one record is one tensor and one transfer. Nothing draws random
-numbers, so watching does not change a run.
+Everything is reduced on the device, and a record is one tensor and one transfer. No random numbers are
+drawn, so recording does not change a run.
 """
 
 from collections.abc import Sequence
@@ -44,16 +44,16 @@ class Ledger:
     """Which quantities are recorded, and how often.
 
     Args:
-        every: steps between records; the initial state (step 0) and the end are always recorded.
-            None records only these two.
-        quantities: rooms of ``experiments.probes.quantities``.
+        every: number of steps between records; the initial state (step 0) and the last step are always
+            recorded. None records only these two.
+        quantities: the quantities to record, from ``experiments.probes.quantities``.
 
     Raises:
         ConfigurationError: for ``every`` below 1.
     """
 
     every: int | None = None
-    quantities: Sequence[Quantity] = field(default_factory=lambda: [room() for room in STANDARD])
+    quantities: Sequence[Quantity] = field(default_factory=lambda: [kind() for kind in STANDARD])
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
@@ -61,13 +61,13 @@ class Ledger:
                 describe(
                     f"probe.every={self.every}",
                     "1 or more",
-                    "use null for the first and last state",
+                    "use null to record only the first and the last state",
                 )
             )
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names along the last axis of a record."""
+        """Names of the entries along the last axis of a record."""
         return tuple(name for quantity in self.quantities for name in quantity.columns)
 
     def record(self, step: StepPass) -> Tensor:

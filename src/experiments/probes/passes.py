@@ -1,4 +1,4 @@
-r"""One recorded pass of a live network, linearised layer by layer: what the probes here start from.
+r"""One recorded pass of a live network, linearised layer by layer, on which the probes are based.
 
 A layer at one input is the linear map from a^[l-1] to a^[l]::
 
@@ -7,7 +7,7 @@ A layer at one input is the linear map from a^[l-1] to a^[l]::
                                               s^2 = variance of z over the neurons, plus 1e-5
     with skip:   either of them, plus v
 
-A stack keeps its run axis; a single network gets one of length 1, and loses it again in the results.
+A stack keeps its run axis. A single network gets a run axis of length 1, which ``shaped`` removes again.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from experiments.core.loss import Loss
 from experiments.layers import Dense, LayerRecord
 from experiments.models import MLP
 
-#: what torch's layer_norm adds to the variance, so that it never divides by 0
+#: added to the variance by torch's layer_norm, so that it never divides by 0
 GUARD = 1e-5
 
 
@@ -33,8 +33,8 @@ class LinearLayer:
 
     Attributes:
         weight: W, (R, n, n_prev).
-        slope: sigma' where the activation was evaluated, (R, batch, n).
-        normal: y and 1 / s of a normalised layer, (R, batch, n) and (R, batch, 1).
+        slope: sigma' at the argument of the activation, (R, batch, n).
+        normal: y and 1 / s of a normalised layer, (R, batch, n) and (R, batch, 1); None without.
         skip: whether v itself is added.
     """
 
@@ -62,12 +62,12 @@ class LinearLayer:
 
 
 class Pass:
-    """What one pass left behind, per layer with weights, first to last.
+    """The results of one pass, for every layer with weights from the first to the last.
 
     Attributes:
         z: z^[l], (R, batch, n).
-        delta: dC/dz^[l] of the mean cost, (R, batch, n); empty without a cost.
-        single: whether the network has no run axis of its own.
+        delta: dC/dz^[l] of the mean cost, (R, batch, n); empty without a backward pass.
+        single: whether the network itself has no run axis.
     """
 
     def __init__(self, net: MLP, records: Sequence[LayerRecord], with_delta: bool) -> None:
@@ -78,7 +78,7 @@ class Pass:
 
     @cached_property
     def layers(self) -> list[LinearLayer]:
-        """The linear maps, made when first asked for: they cost a copy of every weight."""
+        """The linear maps; computed on demand, because they need a copy of every weight."""
         with torch.no_grad():
             return [
                 _linear(layer, z, self._stacked(layer.weight), _skips(self._net, k))
@@ -86,7 +86,7 @@ class Pass:
             ]
 
     def shaped(self, result: Tensor, axis: int) -> Tensor:
-        """Drop the run axis of a result where the network has none."""
+        """The result without its run axis, if the network has none."""
         return result.squeeze(axis) if self.single else result
 
     def _stacked(self, part: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ def forward(net: MLP, x: Float[Tensor, "*batch n_in"]) -> Pass:
 def forward_and_backward(
     net: MLP, x: Float[Tensor, "*batch n_in"], t: Num[Tensor, "..."], loss: Loss
 ) -> Pass:
-    """The same with delta, from the network's own backward pass; ``.grad`` is left alone."""
+    """Run the network and its own backward pass, which gives delta; ``.grad`` is not changed."""
     with torch.enable_grad():
         outputs, records = net.recorded_forward(x)
         torch.autograd.grad(loss(outputs, t).sum(), net.weights)
@@ -111,17 +111,17 @@ def forward_and_backward(
 
 
 def require_plain(net: MLP, what: str) -> None:
-    """Refuse a network with skips or normalisation where only D W is meant.
+    """Refuse a network with skips or normalisation in a probe that is defined for layers D W only.
 
     Raises:
-        ValueError: names what was asked for, and what can be asked instead.
+        ValueError: the message names alternatives.
     """
     if not net.plain:
         raise ValueError(
             describe(
                 f"skip={net.skip}, normalize={net.normalize}",
                 f"a plain network for {what}",
-                "measure gradient_ratio or the singular values, which know skips and norms",
+                "measure gradient_ratio or the singular values, which support skips and norms",
             )
         )
 
@@ -131,14 +131,14 @@ def _linear(layer: Dense, z: Tensor, weight: Tensor, skip: bool) -> LinearLayer:
         slope = layer.activation.derivative(z)
         return LinearLayer(weight.double(), slope.double(), None, skip)
     y = nn.functional.layer_norm(z, z.shape[-1:])
-    # neurons that all agree leave s to the norm's guard alone
+    # with equal neurons the variance is 0 and GUARD alone determines s
     reciprocal = (z.double().var(-1, correction=0, keepdim=True) + GUARD).rsqrt()
     slope = layer.activation.derivative(y).double()
     return LinearLayer(weight.double(), slope, (y.double(), reciprocal), skip)
 
 
 def _times(weight: Tensor, v: Tensor) -> Tensor:
-    """W v for every example; one column each goes as a matrix, which copies no W per example."""
+    """W v for every example; single columns are multiplied as one matrix, which does not copy W."""
     if v.shape[-1] == 1:
         return (v[..., 0] @ weight.mT)[..., None]
     return weight[:, None] @ v

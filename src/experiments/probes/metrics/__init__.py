@@ -1,4 +1,4 @@
-"""What is measured of a classifier's answers: one room per idea, each a pure function of them."""
+"""Metrics of a classifier, one module each: pure functions of its answers."""
 
 from experiments.probes.metrics.brier import Brier
 from experiments.probes.metrics.confident_error import ConfidentErrorGradient, ConfidentErrors

@@ -2,8 +2,8 @@
 
     Brier = 1/N sum_d sum_j (p_j - t_j)^2,   t one-hot                    [0, 2], a mean over examples
 
-Proper: its expectation is least where p is the true distribution. The sum over classes is Brier's own
-form; for two classes it is twice the form that looks at one class alone.
+Proper: its expectation is smallest if p is the true distribution. The sum over classes is Brier's original
+form; for two classes it is twice the form that uses one class only.
 
 References:
     Brier (1950), "Verification of forecasts expressed in terms of probability".

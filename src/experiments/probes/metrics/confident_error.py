@@ -1,12 +1,12 @@
-"""Confident errors: how many there are, and whether their gradient is still there.
+"""Confident errors: how many there are, and how large their gradient is.
 
-    wrong and p_chosen >= threshold
+    confident error: a wrong prediction with p_predicted >= threshold
 
-    ConfidentErrors        = share of the examples that are so
-    ConfidentErrorGradient = mean over them of ||delta^[L]||_2, delta of the example's own cost
+    ConfidentErrors        = share of confident errors among the examples
+    ConfidentErrorGradient = mean over them of ||delta^[L]||_2, delta of the cost of the example
 
-With cross-entropy ||delta|| >= threshold there; a squared error on a sigmoid or a softmax sends it to 0,
-so that the worst answers are the last to be mended.
+With cross-entropy, ||delta|| >= threshold for these. With squared error on a sigmoid or a softmax it tends to
+0, so that the worst answers are corrected last.
 
 References:
     Nielsen (2015), chapter 3, "learning slowdown"; Golik, Doetsch & Ney (2013).
@@ -40,7 +40,7 @@ class ConfidentErrors(Metric):
     """Share of the examples that are confidently wrong.
 
     Args:
-        threshold: least confidence; in [0, 1].
+        threshold: smallest confidence, in [0, 1].
 
     Raises:
         ConfigurationError: for a threshold outside [0, 1].
@@ -52,18 +52,18 @@ class ConfidentErrors(Metric):
         _require_share(self.threshold)
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
-        chosen = _confidently_wrong(answers, self.threshold)
-        # outputs that are not finite are no answers: their NaN is kept
-        return torch.where(answers.confidence.isnan(), torch.nan, chosen.double()).mean(-1)
+        wrong = _confidently_wrong(answers, self.threshold)
+        # outputs that are not finite give NaN
+        return torch.where(answers.confidence.isnan(), torch.nan, wrong.double()).mean(-1)
 
 
 @final
 @dataclass(frozen=True)
 class ConfidentErrorGradient(Metric):
-    """Mean norm of delta^[L] over the confidently wrong; NaN where there are none.
+    """Mean norm of delta^[L] over the confident errors; NaN if there are none.
 
     Args:
-        threshold: least confidence; in [0, 1].
+        threshold: smallest confidence, in [0, 1].
 
     Raises:
         ConfigurationError: for a threshold outside [0, 1].
@@ -83,6 +83,6 @@ class ConfidentErrorGradient(Metric):
         _require_share(self.threshold)
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
-        chosen = _confidently_wrong(answers, self.threshold)
-        norms = torch.where(chosen, torch.linalg.vector_norm(answers.delta, dim=-1), 0.0)
-        return norms.sum(-1) / chosen.sum(-1)
+        wrong = _confidently_wrong(answers, self.threshold)
+        norms = torch.where(wrong, torch.linalg.vector_norm(answers.delta, dim=-1), 0.0)
+        return norms.sum(-1) / wrong.sum(-1)

@@ -1,9 +1,9 @@
-"""Expected calibration error: how far the confidence is from the share that is right.
+"""Expected calibration error: the difference between confidence and accuracy.
 
     ECE = sum_b |B_b| / N  |acc(B_b) - conf(B_b)|        B_b: examples with confidence in [b-1, b) / bins
 
-Bins of equal width; the last one holds 1. The number depends on the bins and is biased upwards by small
-ones, so compare only equal bins and equal N.
+Bins have equal width; the last one includes 1. The number depends on the bins, and bins with few examples
+bias it upwards, so compare only values with the same bins and the same N.
 
 References:
     Naeini, Cooper & Hauskrecht (2015); Guo, Pleiss, Sun & Weinberger (2017).
@@ -31,7 +31,7 @@ class Reliability(NamedTuple):
 def reliability(
     confidence: Float64[Tensor, "runs examples"], right: Bool[Tensor, "runs examples"], bins: int
 ) -> Reliability:
-    """Sort the examples of every run into bins of equal width.
+    """Assign the examples of every run to bins of equal width.
 
     Example:
         >>> c = torch.tensor([[0.1, 0.9, 1.0]], dtype=torch.float64)
@@ -39,23 +39,23 @@ def reliability(
         tensor([[1., 2.]], dtype=torch.float64)
     """
     edges = torch.linspace(0, 1, bins + 1, dtype=confidence.dtype, device=confidence.device)
-    # NaN sorts behind the last edge and makes that bin NaN, as it should
-    where = (torch.bucketize(confidence, edges, right=True) - 1).clamp(0, bins - 1)
+    # NaN is placed after the last edge and makes the last bin NaN, as it should
+    index = (torch.bucketize(confidence, edges, right=True) - 1).clamp(0, bins - 1)
     empty = confidence.new_zeros(len(confidence), bins)
     return Reliability(
-        examples=empty.scatter_add(-1, where, torch.ones_like(confidence)),
-        confidence=empty.scatter_add(-1, where, confidence),
-        right=empty.scatter_add(-1, where, right.to(confidence.dtype)),
+        examples=empty.scatter_add(-1, index, torch.ones_like(confidence)),
+        confidence=empty.scatter_add(-1, index, confidence),
+        right=empty.scatter_add(-1, index, right.to(confidence.dtype)),
     )
 
 
 @final
 @dataclass(frozen=True)
 class ECE(Metric):
-    """Expected calibration error of the chosen class.
+    """Expected calibration error of the predicted class.
 
     Args:
-        bins: number of bins, from 1; 15 is customary, some count 10.
+        bins: number of bins, >= 1; usually 15, sometimes 10.
 
     Raises:
         ConfigurationError: unless ``bins`` is a whole number from 1.
@@ -72,5 +72,5 @@ class ECE(Metric):
         whole("metric bins", self.bins, 1)
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
-        found = reliability(answers.confidence, answers.right, self.bins)
-        return (found.right - found.confidence).abs().sum(-1) / answers.confidence.shape[-1]
+        bins = reliability(answers.confidence, answers.right, self.bins)
+        return (bins.right - bins.confidence).abs().sum(-1) / answers.confidence.shape[-1]

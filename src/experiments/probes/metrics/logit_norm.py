@@ -1,9 +1,9 @@
-"""Logit norm: how large the raw outputs have grown.
+"""Logit norm: the size of the raw outputs.
 
     LogitNorm = 1/N sum_d ||z^[L](d)||_2                                          a mean over examples
 
-A cross-entropy that fits its training data keeps falling as the outputs grow, so they grow for ever; the
-targets of a squared error on raw outputs hold them near 1.
+Once the training data are fitted, a cross-entropy still decreases as the outputs grow, so they grow without
+bound. With squared error on raw outputs, the targets keep them close to 1.
 
 References:
     Soudry et al. (2018), "The implicit bias of gradient descent on separable data".

@@ -1,10 +1,10 @@
-"""Negative log-likelihood: what the answers cost under the logarithmic score.
+"""Negative log-likelihood: the logarithmic score of the probabilities.
 
     NLL = -1/N sum_d ln max(p_y(d), floor)                                [nats, a mean over examples]
 
-Of a softmax it is the cross-entropy. Raw outputs and sigmoids make probabilities by dividing by their sum
-(``experiments.core.metric``); a raw output of 0 or less for the right class would cost infinity, so the
-floor says what such an answer costs, -ln floor, and the mean depends on it.
+For a softmax it is the cross-entropy. Raw outputs and sigmoids are divided by their sum to give probabilities
+(``experiments.core.metric``). A raw output of 0 or less for the right class would give infinity; the floor
+limits this to -ln floor, and the mean depends on it.
 
 References:
     Good (1952), "Rational decisions".
@@ -27,7 +27,7 @@ class NLL(Metric):
     """Mean of -ln p_y.
 
     Args:
-        floor: the least probability that an answer is taken to claim; in (0, 1).
+        floor: smaller probabilities are replaced by this; in (0, 1).
 
     Raises:
         ConfigurationError: for a floor outside (0, 1).
@@ -50,5 +50,5 @@ class NLL(Metric):
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
         p = answers.probabilities
-        where = answers.classes.expand(p.shape[:-1]).unsqueeze(-1)
-        return -p.gather(-1, where).squeeze(-1).clamp(min=self.floor).log().mean(-1)
+        index = answers.classes.expand(p.shape[:-1]).unsqueeze(-1)
+        return -p.gather(-1, index).squeeze(-1).clamp(min=self.floor).log().mean(-1)

@@ -1,10 +1,10 @@
-"""Squared distance: how far the prediction itself lies from the target.
+"""Squared distance between prediction and target.
 
     SquaredDistance = 1/N sum_d ||a_d^[L] - t_d||_2^2                    a mean over examples
 
-Here a^[L] is the link's prediction as it is, whichever loss trains the network; the Brier score looks at
-probabilities, which for independent sigmoids are rescaled. It compares losses in one unit: a half
-squared error on the same link is 1/2 of it, the cost that Higham & Higham (2019) plot is N times it.
+a^[L] is the prediction of the link itself, whichever loss trains the network; the Brier score uses
+probabilities, for which independent sigmoids are rescaled. It compares losses in the same unit: a half
+squared error on the same link is 1/2 of it, and the cost in Higham & Higham (2019) is N times it.
 
 References:
     Higham & Higham (2019), section 6 and the program netbp.
@@ -20,7 +20,7 @@ from experiments.core.metric import Answers, Metric
 
 @final
 class SquaredDistance(Metric):
-    """Mean of the squared Euclidean distance, class indices counted as one-hot rows.
+    """Mean of the squared Euclidean distance, with class indices as one-hot rows.
 
     Example:
         >>> import torch

@@ -1,9 +1,9 @@
-"""Worst class: the accuracy of the class that fares worst.
+"""Worst class: the smallest accuracy of any class.
 
     WorstClass = min over classes k of (right answers of class k) / (examples of class k)
 
-Under imbalance the mean accuracy hides that a rare class is never chosen. Classes that the split does not
-hold do not count.
+With imbalanced classes, the mean accuracy hides that a rare class is never predicted. Classes without
+examples in the split are ignored.
 """
 
 from typing import final
@@ -32,6 +32,6 @@ class WorstClass(Metric):
         members = nn.functional.one_hot(answers.classes).double()
         count = members.sum(0)
         share = (answers.right.double() @ members) / count
-        # outputs that are not finite are no answers, neither right nor wrong
-        known = answers.z.isfinite().flatten(1).all(1)
-        return torch.where(known, share[:, count > 0].amin(-1), torch.nan)
+        # NaN for runs with outputs that are not finite, which are neither right nor wrong
+        finite = answers.z.isfinite().flatten(1).all(1)
+        return torch.where(finite, share[:, count > 0].amin(-1), torch.nan)

@@ -1,4 +1,4 @@
-"""What the ledger records: one room per idea, each a pure function of a step's pass."""
+"""The quantities of the ledger, one module each: pure functions of one training step."""
 
 from experiments.probes.quantities.activation_moments import ActivationMoments
 from experiments.probes.quantities.bias_gradient_size import BiasGradientSize

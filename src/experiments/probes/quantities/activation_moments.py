@@ -1,4 +1,4 @@
-"""The forward signal: mean and variance of a^[l] over examples and units."""
+"""The size of the forward signal: mean and variance of a^[l] over examples and units."""
 
 from typing import ClassVar, final
 

@@ -1,4 +1,4 @@
-"""How large the bias gradient is: ||dC/db^[l]||_2 of the mean cost C (Nielsen's speed, for a mean)."""
+"""The size of the bias gradient, ||dC/db^[l]||_2 of the mean cost C (Nielsen's speed of learning)."""
 
 from typing import ClassVar, final
 

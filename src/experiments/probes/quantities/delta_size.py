@@ -1,8 +1,8 @@
-"""How large the error signal is.
+"""The size of delta.
 
     delta_norm = ||delta^[l]||_F,    delta_rms = delta_norm / sqrt(batch * n_l)
 
-over all examples and units of the layer; delta = dC/dz of the mean cost C, 1/batch included.
+over all examples and units of the layer; delta = dC/dz of the mean cost C, including the factor 1/batch.
 """
 
 from typing import ClassVar, final

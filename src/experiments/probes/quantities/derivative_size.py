@@ -1,8 +1,8 @@
-"""How much of the signal an activation lets through.
+"""The size of sigma', which scales the gradient in every layer.
 
     derivative_mean = mean of sigma'(z),    derivative_rms = sqrt(mean of sigma'(z)^2)
 
-over examples and units. The squared RMS times sigma_w^2 is the mean field's chi.
+over examples and units. The squared RMS times sigma_w^2 is chi of the mean field.
 """
 
 from typing import ClassVar, final

@@ -1,4 +1,4 @@
-"""Arithmetic vanishing: the share of entries of delta^[l] that are exactly 0 as floats."""
+"""Vanishing by underflow: the share of entries of delta^[l] that are exactly 0 as floats."""
 
 from typing import ClassVar, final
 

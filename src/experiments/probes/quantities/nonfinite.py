@@ -1,4 +1,4 @@
-"""Overflow as a counted outcome: NaN and infinite entries of z, a, delta and dC/dW."""
+"""The number of NaN and infinite entries of z, a, delta and dC/dW."""
 
 from typing import ClassVar, final
 
@@ -17,9 +17,9 @@ class Nonfinite(Quantity):
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         parts = (step.z, step.a, step.delta, step.weight_gradient)
-        if step.z.is_cpu:  # values are at hand: where a sum is finite, so is what went into it
-            sums = (step.z.mean, step.a.mean, step.delta.norm, step.weight_gradient.norm)
-            if all(np.isfinite(found.numpy()).all() for found in sums):
-                return (torch.zeros_like(sums[0]),)
+        if step.z.is_cpu:  # if reductions that are computed anyway are finite, all entries are
+            reductions = (step.z.mean, step.a.mean, step.delta.norm, step.weight_gradient.norm)
+            if all(np.isfinite(reduction.numpy()).all() for reduction in reductions):
+                return (torch.zeros_like(reductions[0]),)
         counts = [part.reduced(lambda rows: (~rows.isfinite()).sum(1)) for part in parts]
         return (torch.stack(counts).sum(0),)

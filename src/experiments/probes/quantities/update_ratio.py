@@ -1,6 +1,6 @@
-"""How fast the weights move: ||update of W^[l]||_F / ||W^[l]||_F for one optimiser step.
+"""The relative update of the weights, ||update of W^[l]||_F / ||W^[l]||_F, in one optimiser step.
 
-About 1e-3 is customary for a healthy layer. NaN where no step follows the record.
+About 1e-3 is usual for a layer that learns well. NaN if no step follows the record.
 """
 
 from typing import ClassVar, final
@@ -18,7 +18,7 @@ class UpdateRatio(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("update_ratio",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
-        size = step.weight.norm
-        return (
-            torch.full_like(size, torch.nan) if step.update is None else step.update.norm / size,
-        )
+        norm = step.weight.norm
+        if step.update is None:
+            return (torch.full_like(norm, torch.nan),)
+        return (step.update.norm / norm,)

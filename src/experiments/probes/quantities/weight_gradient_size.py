@@ -1,4 +1,4 @@
-"""How large the weight gradient is: ||dC/dW^[l]||_F of the mean cost C."""
+"""The size of the weight gradient, ||dC/dW^[l]||_F of the mean cost C."""
 
 from typing import ClassVar, final
 
