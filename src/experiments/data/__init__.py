@@ -1,4 +1,4 @@
-"""Data sets, one room each: shipped with a package, read from files, or generated."""
+"""Data sets, one module each: shipped with a package, read from files, or generated."""
 
 from experiments.data.digits import Digits
 from experiments.data.fashion_mnist import FashionMNIST

@@ -4,7 +4,7 @@
 
     x in [0, 1]^64 (counts 0 .. 16 divided by 16),   t in {0, ..., 9}
 
-Small enough for a sweep of hundreds of networks, real enough to tell losses apart. Three of the 64
+Small enough for sweeps over hundreds of networks, and real data on which losses differ. Three of the 64
 pixels are zero in every image.
 
 References:
@@ -25,7 +25,7 @@ class Digits(ClassificationDataset):
     """The digits of scikit-learn; other arguments as in ClassificationDataset.
 
     Args:
-        test: examples of the test part, drawn by ``seed``; a float is a share of all examples.
+        test: number of examples in the test part, drawn with ``seed``; a float is a share of all examples.
 
     Raises:
         ConfigurationError: for a setting outside its range.
@@ -51,7 +51,7 @@ class Digits(ClassificationDataset):
 
 @cache
 def _digits() -> Split:
-    from sklearn.datasets import load_digits  # a second of import, only for those who need it
+    from sklearn.datasets import load_digits  # imported here because it takes a second
 
     x, t = load_digits(return_X_y=True)
     return Split(x=torch.as_tensor(x / 16, dtype=torch.float32), t=torch.as_tensor(t))

@@ -4,8 +4,8 @@
 
     x in [0, 1]^784,   t in {0, ..., 9};   60,000 for training and validation, 10,000 for the test
 
-Made to replace MNIST where MNIST is too easy to tell two methods apart. MIT licence; Debian ships
-the files as the package dataset-fashion-mnist.
+A replacement for MNIST, which is too easy to distinguish methods. MIT license; Debian ships the files as
+the package dataset-fashion-mnist.
 
 References:
     Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747; OpenML data set 40996.
@@ -18,7 +18,7 @@ from experiments.core.images import ImageDataset
 
 @dataclass(frozen=True, kw_only=True)
 class FashionMNIST(ImageDataset):
-    """Pictures of clothing, read from files or fetched by scikit-learn; arguments as in ImageDataset.
+    """Images of clothing, read from files or downloaded by scikit-learn; arguments as in ImageDataset.
 
     Example:
         >>> FashionMNIST(folder="/nowhere").load()

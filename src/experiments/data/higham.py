@@ -26,13 +26,12 @@ _T = (0, 0, 0, 0, 0, 1, 1, 1, 1, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Higham(Dataset):
-    """Ten points, or eleven, all for training: the validation and test parts are empty.
+    """Ten or eleven points, all for training; the validation and test parts are empty.
 
     Args:
-        eleventh: add the point (.3, .7) of class 1, which bends the boundary.
-        watched: use the training points as the validation part too. What is measured there says nothing
-            about new points: it is the cost itself, over all points at every evaluation, which a step
-            on one example does not see.
+        eleventh: add the point (.3, .7) of class 1, which changes the decision boundary.
+        watched: also use the training points as the validation part. Its metrics say nothing about new
+            points; they are the cost over all points, which a step on a single example does not give.
 
     Example:
         >>> splits = Higham().load()

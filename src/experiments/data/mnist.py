@@ -16,7 +16,7 @@ from experiments.core.images import ImageDataset
 
 @dataclass(frozen=True, kw_only=True)
 class MNIST(ImageDataset):
-    """Handwritten digits, read from files or fetched by scikit-learn; arguments as in ImageDataset.
+    """Handwritten digits, read from files or downloaded by scikit-learn; arguments as in ImageDataset.
 
     Example:
         >>> MNIST(folder="/nowhere").load()

@@ -7,11 +7,11 @@
       -> shear by up to +- 0.375 -> resample to 40;   then one mean and one scale for all of them
 
 500 examples per class, in random order; the first 4,000 are for training, the last 1,000 for the test.
-Linear classifiers reach 32 %, multilayer perceptrons about 65 %: depth, width and activation show
-here where the digits are too easy.
+Linear classifiers reach 32 %, multilayer perceptrons about 65 %: depth, width and activation make a
+difference here, while the digits are too easy.
 
-``generation_seed=42`` replays the published set to rounding: NumPy's older generator is used, in a
-stream of its own, and drawn from in the order of the authors' program.
+``generation_seed=42`` reproduces the published set up to rounding: it uses NumPy's older generator, and draws
+from it in the order of the authors' program.
 
 References:
     Greydanus & Kobak (2024), "Scaling Down Deep Learning with MNIST-1D".
@@ -28,7 +28,7 @@ from experiments.core.dataset import Split
 from experiments.core.splitting import Standardize
 from experiments.core.whole import is_whole
 
-#: heights of the ten glyphs at twelve equidistant places
+#: heights of the ten glyphs at twelve equidistant points
 _GLYPHS = np.array(
     [
         [5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5],
@@ -46,7 +46,7 @@ _GLYPHS = np.array(
 _EXAMPLES = 5000
 _TRAINING = 4000
 _LONG = 72
-#: keeps a glyph's own zeros apart from the padding, which alone receives the smooth noise
+#: distinguishes zeros of a glyph from the padding, which is the only part with smooth noise
 _INK = 1e-8
 
 
@@ -55,8 +55,8 @@ class MNIST1D(ClassificationDataset):
     """Curves of 40 numbers in ten classes; other arguments as in ClassificationDataset.
 
     Args:
-        generation_seed: which 5,000 curves; 42 is the published set, whose test part is fixed.
-            ``seed`` is for the validation part and the label noise.
+        generation_seed: seed of the 5,000 curves; 42 is the published set. The test part does not depend on
+            ``seed``, which determines the validation part and the label noise.
 
     Raises:
         ConfigurationError: for a setting outside its range.
@@ -84,7 +84,7 @@ class MNIST1D(ClassificationDataset):
 
 @lru_cache(maxsize=2)
 def _generated(seed: int) -> tuple[Split, Split]:
-    from scipy.ndimage import gaussian_filter1d  # half a second of import
+    from scipy.ndimage import gaussian_filter1d  # imported here because it takes half a second
 
     glyphs = _GLYPHS - _GLYPHS.mean(axis=1, keepdims=True)
     glyphs /= glyphs.std(axis=1, keepdims=True)
@@ -113,7 +113,7 @@ def _generated(seed: int) -> tuple[Split, Split]:
 
 
 def _resample(curves: np.ndarray, points: int) -> np.ndarray:
-    """Linear interpolation of every row at equidistant places, both ends included."""
+    """Linear interpolation of every row at equidistant points, including both ends."""
     places = np.linspace(0, curves.shape[1] - 1, points)
     left = np.minimum(places.astype(int), curves.shape[1] - 2)
     between: np.ndarray = curves[:, left] + (places - left) * np.diff(curves)[:, left]

@@ -1,11 +1,11 @@
-"""OnePoint: a single example, for a neuron that is to turn one input into one output.
+"""OnePoint: a single example, for a neuron that learns to map one input to one output.
 
 ::
 
     x = 1,   t = 0
 
-A neuron sigmoid(w x + b) that starts at w = b = 2 answers .98 and is told 0: how fast does it learn? All
-its steps see the same example, so its path can be followed by hand.
+A neuron sigmoid(w x + b) that starts at w = b = 2 gives .98, but the target is 0: how fast does it learn? All
+steps use the same example, so its path can be followed by hand.
 
 References:
     Nielsen (2015), chapter 3, "the cross-entropy cost function".
@@ -25,7 +25,7 @@ class OnePoint(Dataset):
 
     Args:
         x: the input, finite.
-        t: the output that is wanted, finite; in [0, 1] for a cross-entropy.
+        t: the target, finite; in [0, 1] for a cross-entropy.
 
     Raises:
         ConfigurationError: for a number that is not finite.

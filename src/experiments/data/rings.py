@@ -1,4 +1,4 @@
-"""Rings: concentric circles, one class each; no line separates them, a radius does.
+"""Rings: concentric circles, one class each; they are separated by the radius, but not by lines.
 
 ::
 
@@ -18,7 +18,7 @@ from experiments.core.classification import GeneratedClassification
 
 @dataclass(frozen=True, kw_only=True)
 class Rings(GeneratedClassification):
-    """K noisy circles round the origin, 1/K apart; arguments as in GeneratedClassification.
+    """K noisy circles around the origin, 1/K apart; arguments as in GeneratedClassification.
 
     Example:
         >>> train = Rings(noise=0.0, standardize="none").load().train

@@ -1,12 +1,12 @@
-"""Spirals: K arms wound into each other, the classic hard case for shallow sigmoid networks.
+"""Spirals: K intertwined arms, a classic hard problem for shallow sigmoid networks.
 
 ::
 
     x = s (cos phi, sin phi) + noise (e_1, e_2),   phi = 2 pi (turns s + c / K),   c = 0 .. K - 1
     s = sqrt(u),   u ~ U(0, 1),   e_i ~ N(0, 1)
 
-The root spreads the points evenly over the disc. Arms of neighbouring classes lie 1/(K turns) apart
-along a radius.
+The square root distributes the points evenly over the disc. Arms of neighboring classes are 1/(K turns)
+apart along a radius.
 
 References:
     Lang & Witbrock (1988), "Learning to tell two spirals apart" (K = 2, three turns).
@@ -28,7 +28,7 @@ class Spirals(GeneratedClassification):
     """K noisy spiral arms in the unit disc; other arguments as in GeneratedClassification.
 
     Args:
-        turns: how often an arm winds round the origin; any finite number, negative the other way.
+        turns: number of turns of an arm around the origin, finite; negative numbers reverse the direction.
 
     Raises:
         ConfigurationError: for a setting outside its range.

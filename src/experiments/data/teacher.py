@@ -1,14 +1,13 @@
-"""Teacher: targets computed by another, fixed network, so a perfect student exists.
+"""Teacher: targets computed by another, fixed network, so that a perfect student exists.
 
 ::
 
     x ~ N(0, I),   h^[1] = x,   h^[l] = tanh(W^[l] h^[l-1]),   l = 2 .. teacher_depth + 1
     t = V h^[teacher_depth + 1]
-    W_jk ~ N(0, sigma_w^2 / n_{l-1}),   V_jk ~ N(0, 1 / m),   m the length of the last h;   no biases
+    W_jk ~ N(0, sigma_w^2 / n_{l-1}),   V_jk ~ N(0, 1 / m),   m the width of the last h;   no biases
 
-A student of the same shape, or a larger one, can reach zero loss; how much data and depth it takes
-to get there is the experiment. The mean square of t is about that of the last h: 1 for a linear
-teacher, below 1 for any other.
+A student of the same or a larger shape can reach zero loss; the question is how much data and depth this
+takes. The mean square of t is about that of the last h: 1 for a linear teacher, less than 1 otherwise.
 
 References:
     Gardner & Derrida (1989); Saad & Solla (1995), for one hidden layer.
@@ -32,11 +31,11 @@ class Teacher(RegressionDataset):
     """Regression on a random tanh network; other arguments as in RegressionDataset.
 
     Args:
-        features: dimension n_1 of the input, from 1.
-        outputs: number n_L of target values, from 1.
-        teacher_depth: hidden layers of the teacher, from 0 (a linear teacher).
-        teacher_width: neurons in each of them, from 1.
-        sigma_w: scale of its hidden weights, from 0; larger is less linear.
+        features: dimension n_1 of the input, >= 1.
+        outputs: number n_L of target values, >= 1.
+        teacher_depth: number of hidden layers of the teacher, >= 0 (0 is a linear teacher).
+        teacher_width: number of neurons in each hidden layer, >= 1.
+        sigma_w: scale of the hidden weights, >= 0; a larger value makes the teacher less linear.
 
     Raises:
         ConfigurationError: for a setting outside its range.

@@ -7,9 +7,9 @@
     tent    F(x) = (1/d) sum_i |1 - 2 {cycles x_i + 1/2}|      {} the fractional part
     power   F(x) = (1/d) sum_i x_i^exponent
 
-The tent of 2^(k-1) cycles is the k-fold composition of m(x) = 1 - |1 - 2x|, 2^k linear pieces: k
-layers of ReLUs make it, and few layers need many neurons. The power 2 is the function that a
-deep ReLU network approximates at an error of 4^-depth.
+The tent of 2^(k-1) cycles is the k-fold composition of m(x) = 1 - |1 - 2x| and has 2^k linear pieces: k
+ReLU layers can represent it, while few layers need many neurons. A deep ReLU network approximates the
+power 2 with an error of 4^-depth.
 
 References:
     Cybenko (1989); Hornik (1991); Telgarsky (2016); Yarotsky (2017); notes 003.
@@ -64,11 +64,11 @@ class UnitCube(RegressionDataset):
     """Regression on a function of the unit cube; other arguments as in RegressionDataset.
 
     Args:
-        dimension: d, the number n_1 of coordinates, from 1.
-        target: F, from (examples, d) to (examples,): one of this module's, or your own.
+        dimension: d, the number n_1 of coordinates, >= 1.
+        target: F, from (examples, d) to (examples,); one of this module or any other function.
 
     Raises:
-        ConfigurationError: for a setting outside its range, or a target of several values.
+        ConfigurationError: for a setting outside its range, or a target with several values per point.
 
     Example:
         >>> train = UnitCube(target=partial(power, exponent=1), train_examples=50).load().train
@@ -96,9 +96,9 @@ class UnitCube(RegressionDataset):
     def values(self, x: Float[Tensor, "examples n_in"]) -> Float[Tensor, "examples 1"]:
         t = self.target(x)
         if t.numel() != len(x):
-            found, remedy = (
+            found, expected = (
                 f"target values of shape {tuple(t.shape)}",
-                "reduce over axis 1 in target",
+                f"one for each of {len(x)} points",
             )
-            raise ConfigurationError(describe(found, f"one for each of {len(x)} points", remedy))
+            raise ConfigurationError(describe(found, expected, "reduce over axis 1 in target"))
         return t.reshape(len(x), 1).float()

@@ -1,4 +1,4 @@
-"""How weights and biases are drawn, one room each; every room promises its variance."""
+"""Initializers, one module each: how weights and biases are drawn, and their variances."""
 
 from experiments.initializers.constant import Constant
 from experiments.initializers.gaussian import Gaussian

@@ -4,9 +4,8 @@
 
     W_jk = w,   b_j = b
 
-For chains with one neuron per layer, where it is a choice of starting point (Nielsen's neuron, the
-scalar chain of note 003). In a wider hidden layer all neurons then stay equal for ever: nothing
-breaks the symmetry.
+For chains with one neuron per layer, to choose a starting point (Nielsen's neuron, the scalar chain of note
+003). In a wider hidden layer all neurons would stay equal forever, because nothing breaks the symmetry.
 
 References:
     Note 003, "vanishing gradient"; Nielsen (2015), chapter 3.
@@ -26,7 +25,7 @@ from experiments.core.initializer import Initializer
 class Constant(Initializer):
     """The same number for every weight, and another for every bias.
 
-    Its promised variances are the mean squares w^2 and b^2, the quantities that enter E z^2.
+    Its variances are the mean squares w^2 and b^2, the quantities that enter E z^2.
 
     Args:
         w: value of every weight, finite; any sign.

@@ -4,8 +4,8 @@
 
     W_jk ~ N(0, sigma_w^2 / n_{l-1}),   b_j ~ N(0, sigma_b^2)
 
-Each z_j = sum_k W_jk a_k + b_j then has variance sigma_w^2 mean(a^2) + sigma_b^2, whatever the
-width: sigma_w and sigma_b are the two axes of the phase diagram.
+Each z_j = sum_k W_jk a_k + b_j then has variance sigma_w^2 mean(a^2) + sigma_b^2, for any width: sigma_w and
+sigma_b are the two axes of the phase diagram.
 
 References:
     Poole et al. (2016); Schoenholz et al. (2017), section 2.
@@ -22,8 +22,8 @@ class Gaussian(ScaledInitializer):
     """Normal weights of variance sigma_w^2 / n_{l-1}, normal biases of variance sigma_b^2.
 
     Args:
-        sigma_w: scale of the weights, from 0; not the standard deviation of one weight.
-        sigma_b: standard deviation of one bias, from 0.
+        sigma_w: scale of the weights, >= 0; not the standard deviation of one weight.
+        sigma_b: standard deviation of one bias, >= 0.
 
     Raises:
         ConfigurationError: for a scale that is negative or not finite.

@@ -5,9 +5,9 @@
     Var W_jk = 2 / (n_{l-1} + n_l)
     uniform:  W_jk ~ U(-r, r),   r = sqrt(6 / (n_{l-1} + n_l))
 
-Activations keep their variance at slope 1 if n_{l-1} Var W = 1, deltas if n_l Var W = 1; this is
-the harmonic mean of the two variances. It assumes sigma'(0) = 1: right for tanh, while the sigmoid
-would need weights 4 times as large.
+At slope 1, activations keep their variance if n_{l-1} Var W = 1, and deltas if n_l Var W = 1; this is the
+harmonic mean of the two variances. It assumes sigma'(0) = 1, which holds for tanh; a sigmoid would need
+weights 4 times as large.
 
 References:
     Glorot & Bengio (2010), eq. 12 and 16 ("normalized initialization").
@@ -25,7 +25,7 @@ class Glorot(ScaledInitializer):
 
     Args:
         distribution: ``"uniform"`` as published, or ``"normal"`` with the same variance.
-        sigma_b: standard deviation of one bias; 0, as published, leaves all biases at zero.
+        sigma_b: standard deviation of one bias; 0, as published, sets all biases to zero.
 
     Raises:
         ConfigurationError: for an unknown distribution, or a scale that is negative or not finite.

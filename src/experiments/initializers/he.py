@@ -1,4 +1,4 @@
-"""He, also called Kaiming: LeCun's variance, corrected for the half that a ReLU cuts away.
+"""He, also called Kaiming: LeCun's variance, corrected for the half of the signal that a ReLU removes.
 
 ::
 
@@ -24,7 +24,7 @@ class He(ScaledInitializer):
     Args:
         distribution: ``"normal"`` as published, or ``"uniform"`` with the same variance.
         negative_slope: slope s of a leaky ReLU below zero; 0 for ReLU.
-        sigma_b: standard deviation of one bias; 0, as published, leaves all biases at zero.
+        sigma_b: standard deviation of one bias; 0, as published, sets all biases to zero.
 
     Raises:
         ConfigurationError: for an unknown distribution, or a scale that is negative or not finite.

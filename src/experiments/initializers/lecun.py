@@ -1,11 +1,11 @@
-"""LeCun: every z keeps the mean square of the layer below.
+"""LeCun: z has the same mean square as the activations of the layer below.
 
 ::
 
     Var W_jk = 1 / n_{l-1}
 
-The same numbers as Gaussian(sigma_w=1) when normal; critical for tanh at sigma_b = 0, and the scale
-that SELU is made for.
+With normal weights, the same numbers as Gaussian(sigma_w=1). Critical for tanh at sigma_b = 0, and the scale
+for which SELU is designed.
 
 References:
     LeCun, Bottou, Orr & Mueller (1998), "Efficient BackProp", section 4.6.
@@ -23,7 +23,7 @@ class LeCun(ScaledInitializer):
 
     Args:
         distribution: ``"normal"`` or ``"uniform"``, of the same variance (the paper allows both).
-        sigma_b: standard deviation of one bias; 0 leaves all biases at zero.
+        sigma_b: standard deviation of one bias; 0 sets all biases to zero.
 
     Raises:
         ConfigurationError: for an unknown distribution, or a scale that is negative or not finite.

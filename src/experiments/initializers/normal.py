@@ -1,11 +1,11 @@
-"""Normal: one standard deviation for every weight and every bias, whatever the width.
+"""Normal: the same standard deviation for every weight and every bias, at any width.
 
 ::
 
     W_jk ~ N(0, std^2),   b_j ~ N(0, std^2)
 
-Textbook examples start so. In a wide network it is a trap: sigma_w^2 = n_{l-1} std^2 grows with the
-width, and with it the weighted inputs that saturate a sigmoid.
+Common in textbook examples. In a wide network it is a pitfall: sigma_w^2 = n_{l-1} std^2 grows with the
+width, and so do the weighted inputs, which then saturate a sigmoid.
 
 References:
     Higham & Higham (2019), section 6 (std = 1/2, 23 parameters); Nielsen (2015), chapter 3, on what
@@ -23,7 +23,7 @@ class Normal(ScaledInitializer):
     """Normal weights and biases of variance std^2.
 
     Args:
-        std: standard deviation of one weight and of one bias, from 0.
+        std: standard deviation of one weight and of one bias, >= 0.
 
     Raises:
         ConfigurationError: for a scale that is negative or not finite.

@@ -1,4 +1,4 @@
-"""Orthogonal: a random orthogonal matrix, so that a square linear layer changes no length at all.
+"""Orthogonal: a random orthogonal matrix, so that a square linear layer preserves all lengths.
 
 ::
 
@@ -6,12 +6,12 @@
     n_l <  n_{l-1}:  W W^T = gain^2 I      orthonormal rows
     Var W_jk = gain^2 / max(n_l, n_{l-1})
 
-The long sides of W are unit vectors of length m = max(n_l, n_{l-1}) times gain, uniform on the
-sphere, so the m squares of one vector share gain^2 equally in expectation. Entries are uncorrelated
-but not independent.
+The columns (or rows) of W are gain times unit vectors with m = max(n_l, n_{l-1}) entries, uniform on the
+sphere. So the m squares of a vector have equal expectations with sum gain^2. Entries are uncorrelated but
+not independent.
 
-Uniform (Haar) distribution: with A Gaussian and A = QR, Q is uniform once R has a positive
-diagonal; LAPACK's own signs would favour some rotations.
+Uniform (Haar) distribution: with A Gaussian and A = QR, Q is uniform if R has a positive diagonal; with the
+signs of LAPACK it is not.
 
 References:
     Saxe, McClelland & Ganguli (2013); Mezzadri (2007), "How to generate random matrices from the
@@ -49,8 +49,8 @@ class Orthogonal(Initializer):
     """Orthonormal rows or columns, whichever fit, times gain.
 
     Args:
-        gain: every non-zero singular value of W, from 0; the sigma_w of square layers.
-        sigma_b: standard deviation of one bias; 0 leaves all biases at zero.
+        gain: every nonzero singular value of W, >= 0; the sigma_w of square layers.
+        sigma_b: standard deviation of one bias; 0 sets all biases to zero.
 
     Raises:
         ConfigurationError: for a scale that is negative or not finite.

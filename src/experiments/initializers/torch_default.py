@@ -1,4 +1,4 @@
-"""TorchDefault: what torch.nn.Linear starts from when nobody chooses. A vanishing-gradient choice.
+"""TorchDefault: the default initialisation of torch.nn.Linear, with which gradients vanish.
 
 ::
 
@@ -7,7 +7,7 @@
 
 torch writes it as kaiming_uniform with a = sqrt(5). It is the "standard" heuristic that Glorot &
 Bengio measured as harmful in 2010: without biases every layer multiplies the gradient norm by
-0.577 for tanh and ELU, 0.408 for ReLU, 0.141 for the sigmoid. Here so that "default" can be studied by name.
+0.577 for tanh and ELU, 0.408 for ReLU, and 0.141 for the sigmoid. It is provided for comparison.
 
 References:
     Glorot & Bengio (2010), eq. 1; torch.nn.Linear.reset_parameters.
