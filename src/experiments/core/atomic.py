@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""Atomic writes: a file is written completely or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from uuid import uuid4
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it into place when the block succeeds.
 
-    A reader sees the old file or the new one, never half of either; an error leaves the old one.
+    A reader sees either the old or the new file, never a partial one; after an error the old one remains.
 
     Example:
         >>> import tempfile
@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> target.read_text(), len(list(target.parent.iterdir()))
         ('whole', 1)
     """
-    # no two writers share a draft: threads have one process number, and so have machines by chance
+    # a random name, because threads and processes on different machines may share a process number
     draft = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         yield draft

@@ -1,4 +1,4 @@
-"""Where a cell's files lie: the one agreement between training (writes) and reporting (reads).
+"""The files of a cell and of a sweep, which training writes and reporting reads.
 
 ::
 
@@ -7,10 +7,10 @@
         results.parquet  ledger.parquet  report.html  tensorboard/
         cells/CELL/
             config.yaml               the resolved config
-            record.json               written last, in one piece: a cell with a record is done
+            record.json               written last and atomically: a cell with a record is done
             ledger.parquet            one row per recorded step and layer
-            checkpoint                final weights of this run alone
-            traceback.txt             when the cell failed, instead of ledger and checkpoint
+            checkpoint                final weights of this run
+            traceback.txt             if the cell failed, instead of ledger and checkpoint
             tensorboard/
 """
 

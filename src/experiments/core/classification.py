@@ -1,4 +1,4 @@
-"""What every labelled data set shares: validation part, training size, imbalance, label noise."""
+"""The common part of classification data sets: validation split, size, imbalance, label noise."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -27,20 +27,20 @@ from experiments.core.whole import is_whole
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationDataset(Dataset):
-    """Class indices for targets. A room says where its examples come from; the rest is here.
+    """A data set whose targets are class indices. A subclass only provides the examples.
 
-    In this order: the test part is set aside, then the validation part, both with the class shares
-    of the whole; training examples are thinned; their labels, and no others, are made noisy; inputs
-    are standardised by what is left for training.
+    They are prepared in this order: the test part and then the validation part are held out, with the class
+    shares of the whole; training examples are thinned; label noise is added to the training labels only;
+    inputs are standardised with the statistics of the remaining training part.
 
     Args:
-        seed: of every draw on the data: generation, split, noise, each with its own stream.
-        validation: examples of the validation part; a float is a share of all examples.
+        seed: seed of all random numbers of the data; generation, split and noise have their own streams.
+        validation: number of examples in the validation part; a float is a share of all examples.
         standardize: ``"per_feature"``, ``"global"`` (one mean and scale for all features) or
             ``"none"``.
-        train_examples: training examples to keep, class shares unchanged; None keeps all.
-        imbalance: largest class over smallest class in the training part, from 1.
-        label_noise: share of the training labels that are wrong, from 0 to below 1.
+        train_examples: number of training examples to keep, with unchanged class shares; None keeps all.
+        imbalance: size of the largest class over that of the smallest in the training part, >= 1.
+        label_noise: share of wrong training labels, in [0, 1).
 
     Raises:
         ConfigurationError: for a setting outside its range.
@@ -57,10 +57,10 @@ class ClassificationDataset(Dataset):
 
     def __post_init__(self) -> None:
         self.require_size("validation")
-        known = get_args(Standardize)
-        self.require("standardize", self.standardize in known, f"one of {', '.join(known)}")
-        some = self.train_examples is None or is_whole(self.train_examples, 1)
-        self.require("train_examples", some, "null, or a whole number from 1")
+        choices = get_args(Standardize)
+        self.require("standardize", self.standardize in choices, f"one of {', '.join(choices)}")
+        valid = self.train_examples is None or is_whole(self.train_examples, 1)
+        self.require("train_examples", valid, "null, or a whole number from 1")
         finite("imbalance", self.imbalance, low=1.0)
         share = finite("label_noise", self.label_noise, low=0.0)
         self.require("label_noise", share < 1, "a share from 0 to below 1")
@@ -68,7 +68,7 @@ class ClassificationDataset(Dataset):
 
     @abstractmethod
     def pool_and_test(self) -> tuple[Split, Split]:
-        """Examples to train and validate on, and the test part: published, or held out of the pool.
+        """The pool for training and validation, and the test part, published or held out from the pool.
 
         Raises:
             DataError: if the files cannot be read; the message says how to get them.
@@ -76,18 +76,18 @@ class ClassificationDataset(Dataset):
 
     @final
     def load(self) -> Splits:
-        """The three parts; equal settings share one copy in memory, so nobody may write to it."""
+        """The three parts; equal settings share one copy in memory, which must not be modified."""
         with torch.device("cpu"):
             return _prepared(self)
 
     @final
     def with_test_part(self, pool: Split, test: float | int) -> tuple[Split, Split]:
-        """For data sets without a published test part: draw one."""
+        """Split a random test part off the pool, for data sets without a published one."""
         return hold_out(pool, examples_for("test", test, total=len(pool)), self.draws("test"))
 
     @final
     def require(self, name: str, holds: bool, expected: str) -> None:
-        """Refuse a setting by its name.
+        """Refuse a setting, named in the message, unless a condition holds.
 
         Raises:
             ConfigurationError: unless ``holds``.
@@ -98,7 +98,7 @@ class ClassificationDataset(Dataset):
 
     @final
     def require_size(self, name: str) -> None:
-        """Refuse a setting that is no size of a part, whatever the number of examples.
+        """Refuse a setting that cannot be the size of a part for any number of examples.
 
         Raises:
             ConfigurationError: for anything but a whole number from 0 or a share from 0 to below 1.
@@ -108,20 +108,19 @@ class ClassificationDataset(Dataset):
 
     @final
     def draws(self, purpose: str) -> torch.Generator:
-        """A generator for one purpose: more noise does not move the split."""
+        """A generator for one purpose, so that, for instance, more noise does not change the split."""
         return stream(self.seed, f"{DATA}/{purpose}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedClassification(ClassificationDataset):
-    """Labelled points from a formula: a room says where the points of each class lie.
+    """Labelled points from a formula; a subclass defines where the points of each class are.
 
     Args:
-        examples: number of points in all parts together; the classes take turns, so their sizes differ
-            by one at most.
-        classes: number of classes K, from 2.
-        noise: standard deviation of a normal deviation added to every coordinate, from 0.
-        test: examples of the test part; a float is a share of all examples.
+        examples: number of points in all parts together; class sizes differ by at most one.
+        classes: number of classes K, >= 2.
+        noise: standard deviation of the normal noise added to every coordinate, >= 0.
+        test: number of examples in the test part; a float is a share of all examples.
 
     Raises:
         ConfigurationError: for a setting outside its range.
@@ -148,7 +147,7 @@ class GeneratedClassification(ClassificationDataset):
     def points(
         self, t: Int64[Tensor, " examples"], generator: torch.Generator
     ) -> Float[Tensor, "examples n_in"]:
-        """One point without noise for each label, float32."""
+        """One point per label, without noise, in float32."""
 
     @final
     def pool_and_test(self) -> tuple[Split, Split]:

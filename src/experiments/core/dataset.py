@@ -1,4 +1,4 @@
-"""Contract of a data set: tensors in memory and declared facts."""
+"""Contract of a data set: three splits as tensors in memory, and declared facts."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -22,19 +22,17 @@ class Split:
         return int(self.x.shape[0])
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Split":
-        """The same examples elsewhere; values take the type, class indices stay integers."""
-        kind = dtype if self.t.is_floating_point() else self.t.dtype
-        return Split(self.x.to(device, dtype), self.t.to(device, kind))
+        """The same examples in this type and on this device; class indices stay integers."""
+        target_dtype = dtype if self.t.is_floating_point() else self.t.dtype
+        return Split(self.x.to(device, dtype), self.t.to(device, target_dtype))
 
 
 @dataclass(frozen=True)
 class Splits:
     """Training, validation and test parts; standardisation was fitted on ``train``.
 
-    They are disjoint, but where a data set is asked for its training points as ``val`` (Higham).
-
-    ``val`` and ``test`` may be empty (Higham's ten points are all for training); a mean over an
-    empty part is NaN.
+    The parts are disjoint, unless a data set is told to use its training points as ``val``, too (Higham).
+    ``val`` and ``test`` may be empty; a mean over an empty part is NaN.
     """
 
     train: Split
@@ -43,13 +41,13 @@ class Splits:
 
     @property
     def bytes(self) -> int:
-        """Memory of all parts."""
+        """Memory of all parts in bytes."""
         parts = (self.train, self.val, self.test)
         return sum(tensor.nbytes for part in parts for tensor in (part.x, part.t))
 
 
 class Dataset(ABC):
-    """A source of labelled examples. Loading is deterministic: the same arguments, the same tensors."""
+    """A source of examples with targets. Loading is deterministic: equal arguments give equal tensors."""
 
     task: Task
 
@@ -65,7 +63,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self) -> Splits:
-        """Read or generate the three splits, float32, on the CPU.
+        """Read or generate the three splits, in float32 on the CPU.
 
         Raises:
             DataError: if the files cannot be read; the message says how to get them.

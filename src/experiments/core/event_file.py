@@ -24,26 +24,26 @@ _FILES = itertools.count()
 
 @final
 class EventFile:
-    """Appends summaries; each can be read as soon as ``add`` returns.
+    """Appends summaries; each is readable as soon as ``add`` returns.
 
     Args:
-        folder: made if it is not there; TensorBoard shows every folder as a run.
-        suffix: end of the file's name, to recognise it by.
+        folder: the folder, which is created if needed; TensorBoard shows every folder as a run.
+        suffix: end of the name of the file, by which it can be recognised.
     """
 
     def __init__(self, folder: Path, suffix: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        own = f"{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
-        path = folder / f"events.out.tfevents.{int(time.time()):010d}.{own}{suffix}"
+        writer = f"{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
+        path = folder / f"events.out.tfevents.{int(time.time()):010d}.{writer}{suffix}"
         self._file = path.open("xb")
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def add(self, summary: Summary, step: int = 0) -> None:
-        """Append one event: all values of the summary at one step."""
+        """Append one event with all values of the summary at one step."""
         self._append(Event(wall_time=time.time(), step=step, summary=summary))
 
     def close(self) -> None:
-        """Nothing can be added any more; what was added is there already."""
+        """Close the file; everything that was added is already written."""
         self._file.close()
 
     def _append(self, event: Event) -> None:

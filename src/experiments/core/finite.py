@@ -1,4 +1,4 @@
-"""Finite numbers that users give: Python's and NumPy's, integers included, booleans not."""
+"""Finite numbers in settings: floats and integers of Python and NumPy, but no booleans."""
 
 import math
 from numbers import Real
@@ -8,11 +8,11 @@ from experiments.core.errors import ConfigurationError, describe
 
 
 def finite(name: str, value: Any, low: float = -math.inf) -> float:
-    """The value as Python's own float.
+    """The value as a Python float.
 
     Raises:
-        ConfigurationError: for anything but a finite number of ``low`` or more. A NaN would otherwise
-            only show up as a diverged run, much later.
+        ConfigurationError: if the value is not a finite number >= ``low``. A NaN would otherwise be
+            noticed only much later, as a diverged run.
 
     Example:
         >>> import numpy as np
@@ -22,12 +22,9 @@ def finite(name: str, value: Any, low: float = -math.inf) -> float:
         Traceback (most recent call last):
         experiments.core.errors.ConfigurationError: found sigma_w=-1.0; expected a finite number of 0 ...
     """
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value >= low):
-        least = "" if low == -math.inf else f" of {low:g} or more"
-        raise ConfigurationError(
-            describe(
-                f"{name}={value!r}", f"a finite number{least}", f"give {name}={max(low, 1.0)}, say"
-            )
-        )
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value >= low):
+        expected = "a finite number" + ("" if low == -math.inf else f" of {low:g} or more")
+        remedy = f"give {name}={max(low, 1.0)}, say"
+        raise ConfigurationError(describe(f"{name}={value!r}", expected, remedy))
     return float(value)

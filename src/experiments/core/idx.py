@@ -32,8 +32,8 @@ def read_idx(path: Path) -> UInt8[Tensor, "*axes"]:
     """The tensor in an IDX file of unsigned bytes, gzipped if its name ends in ``.gz``.
 
     Raises:
-        DataError: for a file that cannot be opened, is no IDX file, or does not have the length
-            that its own header announces.
+        DataError: for a file that cannot be opened, is not an IDX file, or whose length does not match its
+            header.
     """
     try:
         content = path.read_bytes()
@@ -57,5 +57,7 @@ def read_idx(path: Path) -> UInt8[Tensor, "*axes"]:
 
 def _unreadable(path: Path, found: str, expected: str) -> DataError:
     return DataError(
-        describe(f"{found} in {path}", expected, "the file is damaged or no IDX file: get it again")
+        describe(
+            f"{found} in {path}", expected, "the file is damaged or not an IDX file: get it again"
+        )
     )

@@ -1,4 +1,4 @@
-"""Image sets in MNIST's layout: four IDX files in a folder, else scikit-learn's copy from OpenML."""
+"""Image sets in the format of MNIST: four IDX files in a folder, or a download from OpenML."""
 
 import warnings
 from abc import abstractmethod
@@ -39,9 +39,9 @@ class ImageDataset(ClassificationDataset):
     the published one; the other arguments are those of ClassificationDataset.
 
     Args:
-        folder: where the four files are, plain or gzipped: that folder, or a torchvision root with
-            the files below it. None tries the usual places, then OpenML.
-        data_home: scikit-learn's cache for OpenML; None is its default, ``~/scikit_learn_data``.
+        folder: the folder with the four files, plain or gzipped, or a torchvision root that contains it.
+            None tries the usual places, then OpenML.
+        data_home: the cache of scikit-learn for OpenML; None is its default, ``~/scikit_learn_data``.
     """
 
     folder: str | Path | None = None
@@ -54,17 +54,17 @@ class ImageDataset(ClassificationDataset):
     @property
     @abstractmethod
     def torchvision_folder(self) -> str:
-        """Where torchvision puts the files, seen from its root."""
+        """The folder of the files in torchvision, relative to its root."""
 
     @property
     @abstractmethod
     def usual_places(self) -> tuple[str, ...]:
-        """Folders to look in when none is named."""
+        """Folders that are searched if none is given."""
 
     @property
     @abstractmethod
     def openml_name(self) -> str:
-        """The name of the set on openml.org, in its version 1."""
+        """The name of the data set on openml.org, version 1."""
 
     @property
     @abstractmethod
@@ -78,12 +78,12 @@ class ImageDataset(ClassificationDataset):
 
     @final
     def at_hand(self) -> tuple[Path, ...] | None:
-        """The four files, if one of the places that are searched has them all; otherwise None."""
+        """The four files, if one of the searched folders contains them all; otherwise None."""
         for place in self._places():
-            found = [_existing(place, name) for name in FILES]
-            files = tuple(file for file in found if file is not None)
-            if len(files) == len(FILES):
-                return files
+            files = [_existing(place, name) for name in FILES]
+            existing = tuple(file for file in files if file is not None)
+            if len(existing) == len(FILES):
+                return existing
         return None
 
     def _places(self) -> tuple[Path, ...]:
@@ -112,7 +112,7 @@ class ImageDataset(ClassificationDataset):
 def _existing(place: Path, name: str) -> Path | None:
     try:
         return next(p for p in (place / name, place / f"{name}.gz") if p.is_file())
-    except (StopIteration, OSError):  # a folder that may not be entered has no file for us
+    except (StopIteration, OSError):  # no such file, or a folder without permission
         return None
 
 
@@ -136,10 +136,10 @@ def _from_files(*files: Path) -> _Bytes:
 
 @lru_cache(maxsize=2)
 def _from_openml(name: str, data_home: str | Path | None) -> _Bytes:
-    from sklearn.datasets import fetch_openml  # a second of import, only for those who need it
+    from sklearn.datasets import fetch_openml  # imported here because it takes a second
 
     with warnings.catch_warnings():
-        # said by the DataError that follows, with the remedy
+        # the DataError that follows says the same, with a remedy
         warnings.filterwarnings("ignore", message="A network error occurred")
         entries, labels = fetch_openml(
             name, version=1, as_frame=False, return_X_y=True, data_home=data_home, n_retries=1

@@ -1,4 +1,4 @@
-"""Contract of an initializer: a draw, and the variance it promises."""
+"""Contract of an initializer: how weights and biases are drawn, and their variances."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ Distribution = Literal["normal", "uniform"]
 class Initializer(ABC):
     """How W^[l] and b^[l] are drawn.
 
-    Numbers are drawn in float64 on the CPU and rounded by the caller, so a network starts from the
+    Numbers are drawn in float64 on the CPU and rounded by the caller, so that a network starts from the
     same numbers in every precision and on every device.
     """
 
@@ -32,15 +32,15 @@ class Initializer(ABC):
 
     @abstractmethod
     def weight_variance(self, n: int, n_prev: int) -> float:
-        """The promised variance of one entry of W^[l] (its mean square, for a constant)."""
+        """The variance of one entry of W^[l] (its mean square, for a constant)."""
 
     @abstractmethod
     def bias_variance(self, n: int, n_prev: int) -> float:
-        """The promised variance of one entry of b^[l]."""
+        """The variance of one entry of b^[l] (its mean square, for a constant)."""
 
 
 class ScaledInitializer(Initializer):
-    """Independent, centred entries: a room says which variance, and nothing else.
+    """Independent entries with mean 0; a subclass defines only their variance.
 
     ::
 
@@ -48,13 +48,13 @@ class ScaledInitializer(Initializer):
         uniform:  W_jk ~ U(-sqrt(3 v), sqrt(3 v))     the same variance v
         biases:   b_j  ~ N(0, sigma_b^2)
 
-    The biases are drawn even where sigma_b = 0, so two scales of one seed differ by a factor and
-    not by their random numbers: comparisons across scales are paired.
+    The biases are drawn even if sigma_b = 0. So two scales with the same seed differ by a factor and not by
+    their random numbers, and comparisons across scales are paired.
     """
 
-    #: standard deviation of a bias; 0 leaves the biases at zero
+    #: standard deviation of a bias; 0 sets the biases to zero
     sigma_b: float | int
-    #: the law of the weights
+    #: the distribution of the weights
     distribution: Distribution
 
     @final
@@ -87,10 +87,10 @@ def normal_bias(
 
 
 def require_distribution(value: str) -> None:
-    """Refuse a law of the weights that is neither normal nor uniform.
+    """Refuse a distribution of the weights that is neither normal nor uniform.
 
     Raises:
-        ConfigurationError: the message lists the two.
+        ConfigurationError: for any other value.
     """
     if value not in ("normal", "uniform"):
         raise ConfigurationError(

@@ -1,27 +1,27 @@
-"""A number with its interval: what every verdict is made of."""
+"""A number with its interval, the basis of every verdict."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: fewer seeds than this decide nothing: the bounds of two are the two themselves, and miss the truth
-#: every other time
+#: smallest number of seeds for a decision: with two, the bounds are the two values themselves, and miss
+#: the true value half of the time
 DECIDING = 3
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate over seeds, its lower and upper bound, and how many seeds stand behind it.
+    """An estimate over seeds, its lower and upper bound, and the number of seeds.
 
-    Too few seeds give no interval (one for a mean, five for a median): both bounds are then NaN, and
-    the text says so.
+    With too few seeds (one for a mean, five for a median) there is no interval: both bounds are then NaN,
+    and the text says so.
 
     Args:
         value: the estimate.
         low: lower bound.
         high: upper bound.
         seeds: number of finite values used.
-        left_out: number of values that were not finite and could not be used.
+        left_out: number of values that were not used because they are not finite.
 
     Example:
         >>> print(Interval(0.912, 0.9012, 0.9233, 10))
@@ -37,7 +37,7 @@ class Interval:
     left_out: int = 0
 
     def map(self, f: Callable[[float], float]) -> "Interval":
-        """Send all three numbers through a monotone ``f``; a falling one swaps the bounds.
+        """Apply a monotone ``f`` to all three numbers; a decreasing ``f`` swaps the bounds.
 
         >>> print(Interval(-2.0, -3.0, -1.0, 5).map(lambda x: 10 ** -x))
         100 [10, 1e+03]
@@ -48,18 +48,18 @@ class Interval:
 
     @property
     def known(self) -> bool:
-        """Whether there are bounds at all."""
+        """Whether there are bounds."""
         return not (math.isnan(self.low) or math.isnan(self.high))
 
     @property
     def decides(self) -> bool:
-        """Whether there are bounds, from enough seeds to go by."""
+        """Whether there are bounds from enough seeds for a decision."""
         return self.known and self.seeds >= DECIDING
 
     def within(self, low: float, high: float) -> bool | None:
         """Whether the whole interval lies inside (True) or outside (False) of [low, high].
 
-        None where it straddles an end, and where there are no bounds or fewer than three seeds.
+        None if it contains an end of [low, high], or if there are no bounds or fewer than three seeds.
 
         >>> x = Interval(1.0, 0.9, 1.1, 10)
         >>> x.within(0.5, 2.0), x.within(2.0, 3.0), x.within(1.0, 3.0)

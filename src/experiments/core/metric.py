@@ -1,6 +1,6 @@
-r"""Contract of a metric: a stack's answers to one whole split in, one number per run out.
+r"""Contract of a metric: one number per run, computed from the answers of a stack to a whole split.
 
-A metric of calibration asks for probabilities, and not every head gives them::
+Metrics of calibration need probabilities, which not every link provides directly::
 
     link       prediction a                  probabilities p, (R, N, K)
     softmax    rows that sum to one          a
@@ -22,14 +22,14 @@ from experiments.core.loss import Loss
 
 @dataclass(frozen=True)
 class Answers:
-    """What a metric may look at: the answers of R runs to the N examples of one split.
+    """The input of a metric: the answers of R runs to the N examples of one split.
 
-    Everything is computed in float64, where a probability of 1e-300 is still a number.
+    Everything is computed in float64, in which a probability of 1e-300 is not 0.
 
     Attributes:
         outputs: raw outputs z^[L], (R, N, n_L).
-        t: the class of every example: an index (N,), or a row (N, n_L) whose largest entry counts.
-        loss: its link makes the prediction, its delta is what a step of training would follow.
+        t: the class of every example: an index (N,), or a row (N, n_L) with the largest entry at the class.
+        loss: its link gives the prediction, and its delta the gradient of training.
     """
 
     outputs: Float[Tensor, "runs examples n_out"]
@@ -38,17 +38,17 @@ class Answers:
 
     @cached_property
     def z(self) -> Float64[Tensor, "runs examples n_out"]:
-        """The raw outputs in float64; all NaN for a run of which one is not finite.
+        """The raw outputs in float64; all NaN for a run with an output that is not finite.
 
-        A logit of infinity would otherwise pass for certainty, and a NaN be left out of a mean.
+        Otherwise an infinite logit would count as certainty, and a NaN could drop out of a comparison.
         """
         z = self.outputs.double()
-        known = z.isfinite().flatten(1).all(1)
-        return torch.where(known[:, None, None], z, torch.nan)
+        finite = z.isfinite().flatten(1).all(1)
+        return torch.where(finite[:, None, None], z, torch.nan)
 
     @cached_property
     def target(self) -> Tensor:
-        """The targets as the loss takes them, values in float64."""
+        """The targets in the form that the loss accepts, values in float64."""
         return self.t.double() if self.t.is_floating_point() else self.t
 
     @cached_property
@@ -73,24 +73,24 @@ class Answers:
 
     @cached_property
     def confidence(self) -> Float64[Tensor, "runs examples"]:
-        """The probability of the class that is chosen."""
+        """The probability of the predicted class."""
         return self.probabilities.amax(-1)
 
     @cached_property
     def right(self) -> Bool[Tensor, "runs examples"]:
-        """Whether the class that is chosen is the target's."""
+        """Whether the predicted class is correct."""
         return self.loss.correct(self.z, self.target)
 
     @cached_property
     def delta(self) -> Float64[Tensor, "runs examples n_out"]:
-        """delta^[L] of each example's own cost (no 1/N)."""
+        """delta^[L] of the cost of each example (no 1/N)."""
         return self.loss.delta(self.z, self.target)
 
 
 class Metric(ABC):
-    """One number worth knowing of a classifier: a pure function of its answers, on their device.
+    """A number that describes a classifier: a pure function of its answers, on their device.
 
-    A mean over no examples is NaN, and so is whatever a run whose outputs are not finite gets.
+    It is NaN for a split without examples, and for a run with outputs that are not finite.
     """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-r"""The normal density and distribution, right to the last digits of float64.
+r"""The normal density and distribution, accurate to the last digits of float64.
 
 ::
 
@@ -6,8 +6,8 @@ r"""The normal density and distribution, right to the last digits of float64.
     Phi(z) = erfc(-z/sqrt 2) / 2
     R(t)   = Phi(-t) / phi(t) = 1/(t + 1/(t + 2/(t + 3/(t + ...))))        (Mills' ratio)
 
-In the tail the relative rounding error of z^2 or of z/sqrt 2 comes back z^2 times as large, so both are
-kept in two parts.
+In the tail a relative rounding error of z^2 or of z/sqrt 2 is amplified by z^2, so both are represented by
+two floats.
 
 References:
     Laplace's continued fraction: Abramowitz & Stegun (1964), 26.2.14.
@@ -21,10 +21,10 @@ from torch import Tensor
 
 Vector = Float64[Tensor, "*n"]
 
-# ln(2^304 / sqrt(2 pi)), the first part short enough for an exact sum with z^2: the power of 2 keeps
-# e^(-z^2/2) a normal number until the last, exact product
+# ln(2^304 / sqrt(2 pi)) in two parts, the first short enough that its sum with z^2 is exact; the factor
+# 2^304 keeps e^(-z^2/2) a normal number until the last product, which is exact
 SHIFT, SHIFT_REST, UNSHIFT = 209.79780435562134, 1.3973634304332352e-09, 2.0**-304
-# 1/sqrt 2 = HEAD + REST, the head short enough for an exact product
+# 1/sqrt 2 = HEAD + REST, with HEAD short enough that its product with z is exact
 HEAD, REST = 0.7071067811921239, -5.576365522251341e-12
 
 
@@ -36,7 +36,7 @@ def _two_parts(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def times_density(factor: Vector, z: Vector) -> Vector:
-    """factor phi(z), right also where phi(z) alone would be subnormal.
+    """factor phi(z), accurate even where phi(z) itself would be subnormal.
 
     Example:
         >>> z = torch.tensor([0.0, -38.0], dtype=torch.float64)
@@ -50,7 +50,7 @@ def times_density(factor: Vector, z: Vector) -> Vector:
 
 
 def distribution(z: Vector) -> Vector:
-    """Phi(z), for z from -12.
+    """Phi(z), for z >= -12.
 
     Example:
         >>> distribution(torch.tensor([0.0, -10.0], dtype=torch.float64))
@@ -64,7 +64,7 @@ def distribution(z: Vector) -> Vector:
 
 
 def mills_ratio(t: Vector) -> Vector:
-    """R(t), for t from 12; every term is positive, so nothing cancels.
+    """R(t), for t >= 12; every term is positive, so nothing cancels.
 
     Example:
         >>> mills_ratio(torch.tensor([12.0], dtype=torch.float64))
@@ -82,7 +82,7 @@ def density_series(center: Decimal, height: Decimal, terms: int) -> list[Decimal
     Args:
         center: the point of expansion.
         height: phi(center).
-        terms: how many coefficients.
+        terms: number of coefficients.
 
     Example:
         >>> [float(c) for c in density_series(Decimal(0), Decimal(1), terms=5)]

@@ -1,4 +1,4 @@
-"""One tensor (R, ...) for every layer, and its reductions to one number per layer and run."""
+"""One tensor (R, ...) per layer, and its reductions to one number per layer and run."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,18 +13,17 @@ from torch import Tensor
 from experiments.core.operations import quiet
 from experiments.core.reductions import means, norms, variances
 
-#: how much of the mean square the squared mean may be for their difference to keep all its bits but
-#: one
+#: largest ratio of squared mean to mean square at which their difference loses at most one bit
 NO_CANCELLATION = 0.5
 
 
 @final
 @dataclass(frozen=True)
 class Block:
-    """Layers of one shape, behind each other along the run axis.
+    """Layers of the same shape, concatenated along the run axis.
 
     Attributes:
-        layers: which, as list entries from 0 (layer l = 2).
+        layers: their indices, counted from 0 (layer l = 2).
         tensor: (layers * R, ...), layer by layer.
     """
 
@@ -39,14 +38,14 @@ class Block:
 
 @final
 class PerLayer:
-    """What a step left in every layer: z, or the gradient of the weights.
+    """One quantity in every layer at one step, such as z or the gradient of the weights.
 
-    Layers of one shape are reduced together, so a deep network of one width costs a handful of
-    operations; what several quantities read is read once. Reductions are float64 tensors
+    Layers of the same shape are reduced together, so a deep network of constant width needs only a few
+    operations. Reductions that several quantities use are computed once. They are float64 tensors
     (layers, R) on the device.
 
     Args:
-        blocks: every layer in one of them.
+        blocks: blocks that together contain every layer once.
 
     Example:
         >>> two_layers_of_two_runs = torch.tensor([[3.0, 4], [0, 0], [5, 12], [1, 1]])
@@ -64,31 +63,31 @@ class PerLayer:
 
     @property
     def is_cpu(self) -> bool:
-        """Whether the numbers are at hand, with no device to wait for."""
+        """Whether the numbers are on the CPU, so that reading them does not wait for a device."""
         return self.blocks[0].tensor.is_cpu
 
     def __getitem__(self, layer: int) -> Tensor:
         """The tensor of one layer, (R, ...)."""
         for block in self.blocks:
             if layer in block.layers:
-                own: Tensor = block.tensor.unflatten(0, (len(block.layers), -1))
-                return own[block.layers.index(layer)]
+                by_layer: Tensor = block.tensor.unflatten(0, (len(block.layers), -1))
+                return by_layer[block.layers.index(layer)]
         raise IndexError(layer)
 
-    def assembled(self, found: Sequence[Tensor]) -> Tensor:
-        """One tensor (layers of the block * R,) per block as (layers, R), float64, first to last."""
+    def assembled(self, parts: Sequence[Tensor]) -> Tensor:
+        """Join one tensor (layers * R,) per block to (layers, R), float64, in the order of the layers."""
         if self._in_order and self.is_cpu:
-            numbers = np.concatenate([part.numpy() for part in found], dtype=np.float64)
+            numbers = np.concatenate([part.numpy() for part in parts], dtype=np.float64)
             return torch.from_numpy(numbers).view(self._layers, -1)
         if self._in_order:
-            return torch.cat(list(found)).double().view(self._layers, -1)
+            return torch.cat(list(parts)).double().view(self._layers, -1)
         rows: dict[int, Tensor] = {}
-        for block, part in zip(self.blocks, found, strict=True):
+        for block, part in zip(self.blocks, parts, strict=True):
             rows.update(zip(block.layers, part.view(len(block.layers), -1), strict=True))
         return torch.stack([rows[layer] for layer in sorted(rows)]).double()
 
     def reduced(self, reduction: Callable[[Tensor], Tensor]) -> Tensor:
-        """Every row (n,) to one number, by a function of the rows of a block, (rows, n)."""
+        """Reduce every row to one number with a function of all rows of a block, (rows, n) -> (rows,)."""
         return self.assembled([reduction(block.rows) for block in self.blocks])
 
     @cached_property
@@ -102,9 +101,9 @@ class PerLayer:
 
     @cached_property
     def rms(self) -> Tensor:
-        """Roots of the means of the squares."""
+        """Root mean squares."""
         pairs = zip(self._norms, self.blocks, strict=True)
-        return self.assembled([found / math.sqrt(block.rows.shape[1]) for found, block in pairs])
+        return self.assembled([norm / math.sqrt(block.rows.shape[1]) for norm, block in pairs])
 
     @cached_property
     def mean(self) -> Tensor:
@@ -118,9 +117,9 @@ class PerLayer:
             return self.reduced(variances)
         with quiet():
             squared_mean, mean_square = np.square(self.mean.numpy()), np.square(self.rms.numpy())
-            quick = mean_square - squared_mean
-        # where units agree, as in deep layers, a difference of squares has no digits
-        kept = (squared_mean <= NO_CANCELLATION * mean_square) & np.isfinite(quick)
-        if kept.all():
-            return torch.from_numpy(quick)
-        return torch.from_numpy(np.where(kept, quick, self.reduced(variances).numpy()))
+            difference = mean_square - squared_mean
+        # if all units are similar, as in deep layers, the difference loses its digits
+        accurate = (squared_mean <= NO_CANCELLATION * mean_square) & np.isfinite(difference)
+        if accurate.all():
+            return torch.from_numpy(difference)
+        return torch.from_numpy(np.where(accurate, difference, self.reduced(variances).numpy()))

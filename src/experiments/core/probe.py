@@ -1,4 +1,4 @@
-"""Contract of a probe: what a step left in every layer in, named numbers out, per layer and run."""
+"""Contract of a ledger quantity: named numbers per layer and run, computed from one training step."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from experiments.core.per_layer import PerLayer
 
 @dataclass(frozen=True)
 class StepPass:
-    """What a quantity may look at: every layer of a stack of R runs, at one step.
+    """The input of a quantity: every layer of a stack of R runs at one step.
 
     Attributes:
         z: z^[l], (R, batch, n).
         a: a^[l], (R, batch, n).
         delta: dC/dz^[l] of the mean cost C (1/batch included), (R, batch, n).
-        derivative: sigma'(z^[l]), (R, batch, n); the layers of a block have one max_derivative.
+        derivative: sigma'(z^[l]), (R, batch, n); all layers of a block have the same max_derivative.
         weight: W^[l] before the update, (R, n, n_prev).
         bias: b^[l] before the update, (R, n).
         weight_gradient: dC/dW^[l], (R, n, n_prev).
         bias_gradient: dC/db^[l], (R, n).
-        update: the change of W^[l] by the optimiser's step that follows, (R, n, n_prev); None where
-            no step follows.
-        max_derivative: the activation's bound on |sigma'|, of every layer.
+        update: the change of W^[l] in the optimiser step that follows, (R, n, n_prev); None if no step
+            follows.
+        max_derivative: the bound on |sigma'| of the activation of every layer.
     """
 
     z: PerLayer
@@ -40,9 +40,9 @@ class StepPass:
 
 
 class Quantity(ABC):
-    """One idea worth recording per layer: a pure function of a pass, reduced on the device."""
+    """A quantity that is recorded per layer: a pure function of a step, reduced on the device."""
 
-    #: the ledger columns it fills, in order
+    #: names of the ledger columns, in the order of the result
     columns: ClassVar[tuple[str, ...]]
 
     @abstractmethod

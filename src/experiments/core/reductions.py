@@ -1,11 +1,11 @@
-"""Reductions of rows (R, n) to one number each, (R,) in float64, in few quick passes over memory.
+"""Reductions of rows (R, n) to one number each, (R,) in float64, in few fast passes over memory.
 
-A row's number depends on that row alone. On a CPU float64 sums cost three times what float32 sums
-cost, so float64 comes in only where it changes the result. NumPy's products of rows take half the
-time of torch's norm, and its comparisons write a byte where torch's write four or are eight times as
-slow. Between two records the processor forgets all code, so that the first call of every kind of
-operation takes six times as long as the second: few kinds are better than the right one for each
-purpose.
+The result of a row depends on that row alone. On a CPU float64 sums take three times as long as float32
+sums, so float64 is used only where it changes the result. NumPy's products of rows take half the time of
+torch's norm, and its comparisons write one byte per entry where torch's write four or are eight times as
+slow. Between two records the code drops out of the processor's caches, and the first call of each
+operation takes six times as long as the second. So it is better to use few different operations than the
+most specific one for each purpose.
 """
 
 import math
@@ -19,68 +19,66 @@ from torch import Tensor
 
 from experiments.core.operations import SMALL_SUM, VECTORISED, quiet
 
-#: squares of entries within these norms neither underflow nor overflow
+#: range of norms in which squares of entries neither underflow nor overflow
 SAFE = {torch.float32: (1e-14, 1e18), torch.float64: (1e-140, 1e150)}
 
 
 class _Memory(threading.local):
-    """By device and type; large temporaries would be fetched from the system, and zeroed, anew."""
+    """Scratch memory by device and type; the system would have to zero large temporaries every time."""
 
     def __init__(self) -> None:
-        self.held: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self.buffers: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
 
 _MEMORY = _Memory()
 
 
 def scratch(like: Tensor, dtype: torch.dtype) -> Tensor:
-    """Memory of the shape of ``like`` until this thread's next call: it is always the same."""
+    """Scratch memory in the shape of ``like``, valid until the next call in this thread reuses it."""
     key = (like.device, dtype)
-    held = _MEMORY.held
-    if key not in held or held[key].numel() < like.numel():
-        with torch.inference_mode(False):  # it outlives the mode of this call
-            held[key] = torch.empty(like.numel(), dtype=dtype, device=like.device)
-    return held[key][: like.numel()].view(like.shape)
+    buffers = _MEMORY.buffers
+    if key not in buffers or buffers[key].numel() < like.numel():
+        with torch.inference_mode(False):  # the memory outlives the mode of this call
+            buffers[key] = torch.empty(like.numel(), dtype=dtype, device=like.device)
+    return buffers[key][: like.numel()].view(like.shape)
 
 
 def norms(rows: Tensor) -> Tensor:
-    """Euclidean norms, whose squares neither underflow nor overflow."""
+    """Euclidean norms, without underflow or overflow of the squares."""
     if not (rows.is_cpu and rows.dtype in SAFE):
         return _wide_norms(rows)
-    found = np.sqrt(_totals(rows.numpy(), lambda part: np.vecdot(part, part)))
+    result = np.sqrt(_totals(rows.numpy(), lambda part: np.vecdot(part, part)))
     low, high = SAFE[rows.dtype]
-    unsafe = ~((low < found) & (found < high))
+    unsafe = ~((low < result) & (result < high))
     if unsafe.any():
-        doubtful = rows[torch.from_numpy(unsafe)]
-        if bool(doubtful.any()):  # not just rows of zeros, as a dead layer leaves them
-            found[unsafe] = _wide_norms(doubtful).numpy()
-    return torch.from_numpy(found)
+        unsafe_rows = rows[torch.from_numpy(unsafe)]
+        if bool(unsafe_rows.any()):  # rows of zeros, as of a dead layer, are right already
+            result[unsafe] = _wide_norms(unsafe_rows).numpy()
+    return torch.from_numpy(result)
 
 
 def means(rows: Tensor) -> Tensor:
-    """Means, added up in the type of the rows, but never in half precision."""
+    """Means; summed in the type of the rows, but in float32 for half precision."""
     if not (rows.is_cpu and rows.dtype in VECTORISED):
-        return (
-            rows.sum(1, dtype=torch.promote_types(rows.dtype, torch.float32)).double()
-            / rows.shape[1]
-        )
-    at = rows.numpy()
-    ones = np.ones(min(at.shape[1], SMALL_SUM), at.dtype)
-    found = _totals(at, lambda part: np.vecdot(part, ones[: part.shape[-1]])) / at.shape[1]
-    unsafe = ~np.isfinite(found)
-    if unsafe.any():  # entries that are not finite, or a sum beyond their type
-        found[unsafe] = rows[torch.from_numpy(unsafe)].double().mean(1).numpy()
-    return torch.from_numpy(found)
+        wide = torch.promote_types(rows.dtype, torch.float32)
+        return rows.sum(1, dtype=wide).double() / rows.shape[1]
+    array = rows.numpy()
+    ones = np.ones(min(array.shape[1], SMALL_SUM), array.dtype)
+    result = _totals(array, lambda part: np.vecdot(part, ones[: part.shape[-1]])) / array.shape[1]
+    unsafe = ~np.isfinite(result)
+    if unsafe.any():  # entries that are not finite, or a sum that overflows their type
+        result[unsafe] = rows[torch.from_numpy(unsafe)].double().mean(1).numpy()
+    return torch.from_numpy(result)
 
 
 def variances(rows: Tensor) -> Tensor:
-    """Population variances; centred first, so that entries that agree keep their digits."""
+    """Population variances; rows are centred first, so that almost equal entries keep their digits."""
     rows = rows.float() if rows.element_size() < 4 else rows
-    about = means(rows).to(rows.dtype)
-    centred = torch.sub(rows, about[:, None], out=scratch(rows, rows.dtype))
-    spread, left = norms(centred) / math.sqrt(rows.shape[1]), means(centred).abs()
-    # less what rounding has left of the mean
-    return ((spread - left) * (spread + left)).clamp(min=0.0)
+    mean = means(rows).to(rows.dtype)
+    centred = torch.sub(rows, mean[:, None], out=scratch(rows, rows.dtype))
+    rms, residual_mean = norms(centred) / math.sqrt(rows.shape[1]), means(centred).abs()
+    # rms^2 - residual_mean^2: rounding of the mean leaves a small residual
+    return ((rms - residual_mean) * (rms + residual_mean)).clamp(min=0.0)
 
 
 def shares_below(rows: Tensor, bound: float) -> Tensor:
@@ -102,30 +100,30 @@ def _shares(ufunc: Any, operator: Callable[..., Tensor], rows: Tensor, value: fl
         return torch.zeros(len(rows), dtype=torch.float64)
     if rows.shape[1] % 8:
         counts = np.count_nonzero(flags, axis=1)
-    else:  # eight flags in every word
+    else:  # count the bits of eight flags at once
         counts = np.bitwise_count(flags.view(np.uint64)).sum(1, dtype=np.int64)
     return torch.from_numpy(counts / rows.shape[1])
 
 
-def _totals(rows: np.ndarray, added: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Rows added up by a product of their last axis, in float64.
+def _totals(rows: np.ndarray, summed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Sums of the rows in float64, by a function that sums along the last axis.
 
-    In pieces that NumPy's BLAS adds on the calling thread, and in which float32 keeps its digits.
+    It is applied to pieces that NumPy's BLAS sums on one thread, and in which float32 keeps its digits.
     """
-    whole = rows.shape[1] - rows.shape[1] % SMALL_SUM
+    split = rows.shape[1] - rows.shape[1] % SMALL_SUM
     with quiet():
-        found = added(rows[:, whole:]).astype(np.float64)
-        if whole:
-            pieces = rows[:, :whole].reshape(len(rows), -1, SMALL_SUM)
-            found += added(pieces).sum(-1, dtype=np.float64)
-    return found
+        total = summed(rows[:, split:]).astype(np.float64)
+        if split:
+            pieces = rows[:, :split].reshape(len(rows), -1, SMALL_SUM)
+            total += summed(pieces).sum(-1, dtype=np.float64)
+    return total
 
 
 def _wide_norms(rows: Tensor) -> Tensor:
-    """Euclidean norms of rows of any size."""
-    if rows.dtype != torch.float64:  # whose range has room for all other squares
-        found: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-        return found
+    """Euclidean norms of rows whose squares may be outside of the range of their type."""
+    if rows.dtype != torch.float64:  # float64 can represent the squares of every narrower type
+        result: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        return result
     largest = rows.abs().amax(1)
     scale = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
     scaled: Tensor = torch.linalg.vector_norm(rows / scale[:, None], dim=1) * scale

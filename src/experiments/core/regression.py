@@ -1,4 +1,4 @@
-"""What every generated regression set shares: three parts drawn afresh, noise on the training targets."""
+"""The common part of generated regression data sets: three independent parts, noise in training."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from experiments.core.whole import whole
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionDataset(Dataset):
-    """Real targets from a formula: t = f(x) + noise e, e ~ N(0, 1), noise in the training part only.
+    """Targets from a formula: t = f(x) + noise e, e ~ N(0, 1), with noise in the training part only.
 
-    Validation and test targets are exact, so their mean squared error is the risk of the fit and
-    not the variance of the noise.
+    Validation and test targets are exact, so their mean squared error measures the fit and does not
+    include the variance of the noise.
 
     Args:
-        seed: of every draw on the data; each part has its own stream, so a longer validation part
-            does not change the training part.
-        train_examples: examples of the training part, from 1.
-        validation: examples of the validation part, from 0.
-        test: examples of the test part, from 0.
-        noise: standard deviation of the noise on the training targets, from 0.
+        seed: seed of all random numbers of the data; each part has its own stream, so the size of the
+            validation part does not change the training part.
+        train_examples: number of examples in the training part, >= 1.
+        validation: number of examples in the validation part, >= 0.
+        test: number of examples in the test part, >= 0.
+        noise: standard deviation of the noise of the training targets, >= 0.
 
     Raises:
         ConfigurationError: for a setting outside its range.
@@ -59,7 +59,7 @@ class RegressionDataset(Dataset):
 
     @final
     def load(self) -> Splits:
-        """The three parts; equal settings share one copy in memory, so nobody may write to it."""
+        """The three parts; equal settings share one copy in memory, which must not be modified."""
         with torch.device("cpu"):
             return _drawn(self)
 

@@ -1,7 +1,7 @@
-"""The one place that seeds.
+"""Random streams: all random numbers of the project come from generators that are made here.
 
-One seed, several independent streams: drawing more weights never moves the order of the batches.
-A stream is a CPU generator, so a network starts the same on every device.
+One seed gives several independent streams, so that drawing more weights does not change the order of the
+batches. A stream is a CPU generator, so that a network starts with the same numbers on every device.
 """
 
 import zlib
@@ -14,7 +14,7 @@ import torch
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.whole import whole
 
-#: one seed, or one per run; NumPy's and torch's integers are as good as Python's
+#: one seed, or one per run, as integers of Python, NumPy or torch
 Seeds = SupportsIndex | Sequence[SupportsIndex] | np.ndarray | torch.Tensor
 
 INITIALISATION = "initialisation"
@@ -23,14 +23,14 @@ SHUFFLING = "shuffling"
 
 
 def stream(seed: SupportsIndex, name: str) -> torch.Generator:
-    """A generator for one purpose, independent of every other purpose of the same seed.
+    """A generator for one purpose, independent of the generators of the same seed for other purposes.
 
     Args:
-        seed: any integer from 0; 0 is a seed like any other.
-        name: what the numbers are for, one of the constants of this module.
+        seed: any integer >= 0; 0 is a seed like any other.
+        name: the purpose, one of the constants of this module.
 
     Raises:
-        ConfigurationError: for a seed that is negative or no integer.
+        ConfigurationError: for a seed that is negative or not an integer.
 
     Example:
         >>> a, b = stream(0, INITIALISATION), stream(0, SHUFFLING)
@@ -45,29 +45,28 @@ def stream(seed: SupportsIndex, name: str) -> torch.Generator:
 
 
 def run_seeds(seed: Seeds, runs: SupportsIndex | None) -> list[int]:
-    """The seed of every run: a sequence as it is, one number s as s .. s + R - 1.
+    """The seed of every run: a sequence as it is, a single s as s, ..., s + R - 1.
 
     Args:
         seed: one seed, or one per run.
         runs: number of runs R, or None for a single network (one seed).
 
     Raises:
-        ConfigurationError: if a sequence does not hold exactly one seed per run, or something is not an
-            integer from 0.
+        ConfigurationError: if a sequence does not have exactly one seed per run, or a seed is not an
+            integer >= 0.
 
     Example:
         >>> run_seeds(3, 4), run_seeds([7, 9], 2), run_seeds(0, None)
         ([3, 4, 5, 6], [7, 9], [0])
     """
     count = 1 if runs is None else whole("runs", runs, 1)
-    given = seed.tolist() if isinstance(seed, np.ndarray | torch.Tensor) else seed
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        first = whole("seed", given, 0)
+    seeds = seed.tolist() if isinstance(seed, np.ndarray | torch.Tensor) else seed
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence):
+        first = whole("seed", seeds, 0)
         return [first + r for r in range(count)]
-    if len(given) != count:
+    if len(seeds) != count:
+        remedy = f"give one seed, or {count} of them"
         raise ConfigurationError(
-            describe(
-                f"{len(given)} seeds", f"{count}, one for each run", "give one seed or R of them"
-            )
+            describe(f"{len(seeds)} seeds", f"{count}, one for each run", remedy)
         )
-    return [whole("seed", s, 0) for s in given]
+    return [whole("seed", s, 0) for s in seeds]

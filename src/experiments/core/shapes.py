@@ -1,8 +1,8 @@
-"""The axis names used in annotations, with their meaning.
+"""The names of axes in annotations, and of layers in logs and figures.
 
-Annotations are jaxtyping strings, checked at run time by the tests::
+Annotations are jaxtyping strings, which the tests check at run time::
 
-    runs      independent networks of one stack; optional, always the leading axis.
+    runs      independent networks of one stack; optional, always the first axis.
               ``*runs`` is () for one network and (R,) for a stack
     batch     examples, one per row (the notes write one example as a column)
     n         neurons of this layer, n_l
@@ -11,15 +11,15 @@ Annotations are jaxtyping strings, checked at run time by the tests::
     n_in      input features, n_1
     n_out     neurons of the output layer, n_L
 
-The notes' L counts the input: L = depth + 2, where ``depth`` is the number of *hidden* layers.
-Lists run over the layers with weights: entry k belongs to the notes' layer l = k + 2.
+L in the notes counts the input, too: L = depth + 2, where ``depth`` is the number of *hidden* layers.
+Lists have one entry per layer with weights: entry k belongs to layer l = k + 2 of the notes.
 """
 
 FIRST_WEIGHT_LAYER = 2
 
 
 def layer_name(k: int) -> str:
-    """The notes' layer number of list entry ``k``, as logs and figures write it.
+    """The name of list entry ``k`` in logs and figures, with the layer number of the notes.
 
     >>> layer_name(0)
     'layer_02'

@@ -1,8 +1,8 @@
-"""Parts of a labelled pool: held-out examples, thinned classes, flipped labels, standardised inputs.
+"""Preparing a labelled pool: holding out examples, thinning classes, flipping labels, standardising.
 
-Every draw is a permutation of which a leading piece is taken. So labels that are wrong at 10 % noise are
-wrong at 40 % too, and a smaller training set is contained in a larger one of the same seed (but for
-single examples, where the count of a class is rounded up in the smaller set and down in the larger).
+Every random choice takes the first elements of a permutation. So labels that are wrong at 10 % noise are also
+wrong at 40 %, and a smaller training set is contained in a larger one of the same seed (except for single
+examples, if the count of a class is rounded up in the smaller set and down in the larger one).
 """
 
 import math
@@ -26,27 +26,27 @@ def take(part: Split, index: Int64[Tensor, " chosen"]) -> Split:
 
 
 def is_size(size: Any) -> bool:
-    """Whether a part can have this size: a whole number from 0, or a share from 0 to below 1.
+    """Whether this is a valid size of a part: a whole number >= 0, or a share in [0, 1).
 
     >>> is_size(30), is_size(0.25), is_size(1), is_size(1.0), is_size("30")
     (True, True, True, False, False)
     """
-    number = isinstance(size, Real) and not isinstance(size, bool)
-    return is_whole(size, 0) or bool(number and 0 <= size < 1)
+    is_number = isinstance(size, Real) and not isinstance(size, bool)
+    return is_whole(size, 0) or bool(is_number and 0 <= size < 1)
 
 
 def examples_for(name: str, size: float | int, total: int) -> int:
-    """How many examples a setting means: an integer counts, a float is a share of ``total``.
+    """The number of examples that a size stands for: an integer itself, a float a share of ``total``.
 
     Raises:
-        DataError: for a size that is negative, or not below all examples.
+        DataError: for a size that is negative, or not smaller than ``total``.
 
     Example:
         >>> examples_for("test", 0.25, total=200), examples_for("test", 30, total=200)
         (50, 30)
     """
-    counted = is_whole(size, 0)
-    if not is_size(size) or (counted and size >= total):
+    is_count = is_whole(size, 0)
+    if not is_size(size) or (is_count and size >= total):
         raise DataError(
             describe(
                 f"{name}={size!r}",
@@ -54,27 +54,27 @@ def examples_for(name: str, size: float | int, total: int) -> int:
                 f"give {name}=0.15, say",
             )
         )
-    return int(size) if counted else round(size * total)
+    return int(size) if is_count else round(size * total)
 
 
-def apportion(wanted: int, shares: Tensor) -> list[int]:
-    """Whole numbers that add up to ``wanted``, in proportion to ``shares``: largest remainders.
+def apportion(total: int, shares: Tensor) -> list[int]:
+    """Whole numbers with sum ``total`` in proportion to ``shares``, by the largest-remainder method.
 
     >>> apportion(10, torch.tensor([1.0, 1.0, 1.0]))
     [4, 3, 3]
     """
-    exact = wanted * shares.double() / shares.double().sum()
+    exact = total * shares.double() / shares.double().sum()
     counts = exact.floor()
     remainders = torch.argsort(exact - counts, descending=True, stable=True)
-    counts[remainders[: wanted - int(counts.sum())]] += 1
+    counts[remainders[: total - int(counts.sum())]] += 1
     return [int(c) for c in counts]
 
 
 def hold_out(pool: Split, count: int, generator: torch.Generator) -> tuple[Split, Split]:
-    """Divide a pool into (rest, held out), each with the class shares of the pool.
+    """Split a pool into (rest, held out), each with the class shares of the pool.
 
     Raises:
-        DataError: if nothing would be left.
+        DataError: if no example would be left in the rest.
     """
     if count >= len(pool):
         raise DataError(
@@ -86,34 +86,34 @@ def hold_out(pool: Split, count: int, generator: torch.Generator) -> tuple[Split
         )
     members = _members(pool.t, generator)
     sizes = torch.tensor([len(m) for m in members])
-    held = apportion(count, sizes)
-    out = torch.cat([m[:h] for m, h in zip(members, held, strict=True)])
-    rest = torch.cat([m[h:] for m, h in zip(members, held, strict=True)])
-    return take(pool, rest.sort().values), take(pool, out.sort().values)
+    counts = apportion(count, sizes)
+    held_out = torch.cat([m[:n] for m, n in zip(members, counts, strict=True)])
+    rest = torch.cat([m[n:] for m, n in zip(members, counts, strict=True)])
+    return take(pool, rest.sort().values), take(pool, held_out.sort().values)
 
 
 def thin(
     part: Split, examples: int | None, imbalance: float | int, generator: torch.Generator
 ) -> Split:
-    """Keep ``examples`` examples (None: as many as possible), class c in proportion to its weight.
+    """Keep ``examples`` examples (None: as many as possible), with this imbalance between classes.
 
     Formula, for classes 0 .. K-1 of N_c examples each::
 
         n_c  proportional to  N_c imbalance^(-c / (K - 1))
 
-    so where all N_c are equal ``imbalance`` is the ratio of the largest class to the smallest (the
-    long-tailed profile of Cui et al., 2019); 1 leaves the class shares as they are.
+    If all N_c are equal, ``imbalance`` is the ratio of the largest class to the smallest (the long-tailed
+    profile of Cui et al., 2019); 1 leaves the class shares unchanged.
 
     Raises:
-        DataError: if there are not that many examples, or fewer than one for each class.
+        DataError: if a class does not have enough examples, or would keep none.
     """
     if examples is None and imbalance == 1:
         return part
     members = _members(part.t, generator)
     sizes = torch.tensor([len(m) for m in members], dtype=torch.float64)
     classes = len(members)
-    place = torch.arange(classes, dtype=torch.float64) / max(classes - 1, 1)
-    shares = sizes * float(imbalance) ** -place
+    position = torch.arange(classes, dtype=torch.float64) / max(classes - 1, 1)
+    shares = sizes * float(imbalance) ** -position
     if examples is None:
         counts = [max(1, math.floor(s + 1e-9)) for s in shares]
     else:
@@ -123,15 +123,15 @@ def thin(
             describe(
                 f"train_examples={examples} with imbalance={imbalance}, which is {counts} per class",
                 f"from 1 to {[len(m) for m in members]} examples per class",
-                "change train_examples, or leave it null to take as many as there are",
+                "change train_examples, or set it to null to take as many as possible",
             )
         )
-    kept = torch.cat([m[:n] for m, n in zip(members, counts, strict=True)])
-    return take(part, kept.sort().values)
+    chosen = torch.cat([m[:n] for m, n in zip(members, counts, strict=True)])
+    return take(part, chosen.sort().values)
 
 
 def flip_labels(part: Split, share: float | int, classes: int, generator: torch.Generator) -> Split:
-    """Symmetric label noise: a share of the labels becomes, uniformly, one of the other classes.
+    """Symmetric label noise: a share of the labels is replaced by one of the other classes, uniformly.
 
     Formula: round(share * N) labels t are replaced by (t + s) mod K, s uniform on 1 .. K-1.
 
@@ -149,9 +149,9 @@ def flip_labels(part: Split, share: float | int, classes: int, generator: torch.
 def standardized(splits: Splits, how: Standardize) -> Splits:
     """x -> (x - m) / s, with m and s of the training part alone.
 
-    ``per_feature``: one m and s per feature, a constant feature only centred (s = 1); ``global``: one m
-    and s over all entries, which keeps the picture of an image; ``none``: x as it is. s is the
-    root of the mean square deviation (no Bessel correction).
+    ``per_feature``: one m and s per feature; a constant feature is only centred (s = 1). ``global``: one m
+    and s for all entries, which preserves the structure of images. ``none``: x unchanged. s is the root of
+    the mean square deviation (no Bessel correction).
     """
     if how == "none":
         return splits
@@ -166,6 +166,6 @@ def standardized(splits: Splits, how: Standardize) -> Splits:
 
 
 def _members(t: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """The positions of each class, shuffled."""
+    """The indices of the examples of each class, shuffled."""
     order = torch.randperm(len(t), generator=generator)
     return [order[t[order] == c] for c in t.unique()]

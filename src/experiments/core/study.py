@@ -1,4 +1,4 @@
-"""Contract of a study: one question, what would refute its claim, and findings read from cells."""
+"""Contract of a study: a question, a claim with what would refute it, and findings from cells."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Outcome = Literal["confirmed", "refuted", "undecided", "measured"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence of the answer. It names its numbers with their intervals."""
+    """One sentence of the answer, which states its numbers with their intervals."""
 
     sentence: str
     outcome: Outcome
@@ -21,7 +21,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report: what it shows, and its rows."""
+    """A table of the report, with title, caption and rows."""
 
     title: str
     caption: str
@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of the report, as SVG that stands alone; the caption can be read without the text."""
+    """A figure of the report, as self-contained SVG; its caption can be understood without the text."""
 
     title: str
     caption: str
@@ -39,7 +39,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study found: the verdict first, then what it rests on."""
+    """The results of a study: the verdicts, and the tables and figures that support them."""
 
     verdicts: tuple[Verdict, ...]
     tables: tuple[Table, ...] = ()
@@ -49,22 +49,22 @@ class Findings:
 class Study(ABC):
     """One question put to a folder of cells.
 
-    A study trains nothing: it reads what is there. It may ask theory for predictions and may read
-    more of the folder (histories, checkpoints) than the two tables hold. It has to cope with whatever
-    it is given: cells that failed, diverged or are missing, axes narrowed to one value, one seed. What
-    it cannot decide it calls undecided, and says what is missing.
+    A study does not train; it reads results. It may compute predictions from theory, and may read files in
+    the folder (histories, checkpoints) besides the two tables. It must accept any results: cells that
+    failed, diverged or are missing, axes with a single value, a single seed. If it cannot decide, the
+    outcome is undecided, and the sentence says what is missing.
     """
 
-    #: what is asked, as a question
+    #: the question
     question: ClassVar[str]
-    #: what is expected, as a sentence that could be false; empty where a study only measures
+    #: the expected answer, as a sentence that could be false; empty if the study only measures
     claim: ClassVar[str]
     #: the observation that would show the claim false
     refuted_by: ClassVar[str]
 
     @abstractmethod
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
-        """Answer from the tables of one sweep.
+        """Answer the question from the tables of one sweep.
 
         Args:
             results: one row per cell, as results.parquet holds them.

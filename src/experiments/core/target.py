@@ -1,4 +1,4 @@
-"""Targets: what the losses accept, and the two forms they compute with.
+"""Targets: the forms that losses accept, and the two canonical forms that they compute with.
 
 ===========================  =================================  =============================
 given                        shape                              canonical form
@@ -9,13 +9,13 @@ values (floats)              (batch, n_L) or (R, batch, n_L)    the outputs' dty
 values (integers, booleans)  (batch, n_L) or (R, batch, n_L)    the outputs' dtype, same shape
 ===========================  =================================  =============================
 
-Targets without the run axis are shared by all runs. Nothing else broadcasts: a (batch,) float target
-against (batch, 1) outputs would silently become a (batch, batch) residual.
+Targets without the run axis are shared by all runs. Nothing else is broadcast: a (batch,) float target
+and (batch, 1) outputs would silently give a (batch, batch) residual.
 
-Shapes and dtypes are checked on every call. Values are checked on every call too where looking is
-cheap, on the CPU (about 5 us for indices, a tenth to a third of the delta itself for rows that must
-sum to one); never on an accelerator, where the program would wait for the device, nor inside a
-traced or vmapped function, where there are no values. ``Loss.check_targets`` looks at them anywhere.
+Shapes and dtypes are checked at every call. On the CPU values are checked at every call, too, because this
+is cheap (about 5 us for indices, a tenth to a third of the time of delta for rows that must sum to one).
+They are not checked on an accelerator, where the program would wait for the device, nor inside a traced or
+vmapped function, where there are no values. ``Loss.check_targets`` checks them on any device.
 """
 
 from typing import Literal
@@ -37,8 +37,8 @@ def canonical(
     """Check ``t`` against the outputs and bring it to the form of the table.
 
     Raises:
-        ConfigurationError: no tensor, a shape that does not fit, a complex dtype, a target that requires a
-            gradient (it would get none, silently), or values that ``kind`` excludes.
+        ConfigurationError: for a target that is not a tensor, has a wrong shape or a complex dtype, requires
+            a gradient (which it would silently not get), or has values that ``kind`` excludes.
     """
     if not isinstance(t, Tensor):
         raise ConfigurationError(
@@ -48,28 +48,28 @@ def canonical(
         raise ConfigurationError(
             describe("targets that require a gradient", "constants", "pass t.detach()")
         )
-    whole, integral = outputs.shape, not (t.is_floating_point() or t.is_complex())
-    indices = integral and t.shape in (whole[:-1], whole[-2:-1])
-    if t.is_complex() or not (indices or t.shape in (whole, whole[-2:])):
+    shape, integral = outputs.shape, not (t.is_floating_point() or t.is_complex())
+    indices = integral and t.shape in (shape[:-1], shape[-2:-1])
+    if t.is_complex() or not (indices or t.shape in (shape, shape[-2:])):
         raise ConfigurationError(
             describe(
-                f"targets {t.dtype} of shape {tuple(t.shape)} for outputs of shape {tuple(whole)}",
-                f"class indices of shape {tuple(whole[:-1])} or values of shape {tuple(whole)}, "
-                "the run axis left out where all runs share them",
-                _remedy(t, whole),
+                f"targets {t.dtype} of shape {tuple(t.shape)} for outputs of shape {tuple(shape)}",
+                f"class indices of shape {tuple(shape[:-1])} or values of shape {tuple(shape)}, "
+                "without the run axis if all runs share them",
+                _remedy(t, shape),
             )
         )
-    if indices and whole[-1] > 1:
-        t = t.long()  # not every integer type can be searched for its extremes
+    if indices and shape[-1] > 1:
+        t = t.long()  # aminmax does not support every integer type
         if readable(t):
-            if t.shape == whole[-2:]:
+            if t.shape == shape[-2:]:
                 _require_no_rows(t)
-            check_values(t, whole[-1], kind)
-        return t.unsqueeze(-1).expand(*whole[:-1], 1)
+            check_values(t, shape[-1], kind)
+        return t.unsqueeze(-1).expand(*shape[:-1], 1)
     values = (t.unsqueeze(-1) if indices else t).to(outputs.dtype)
     if kind != "value" and readable(t):
-        # in the dtype given: a row of float32 sums to one within float32, whatever the outputs are
-        check_values(t if t.is_floating_point() else values, whole[-1], kind)
+        # in the dtype of the targets: a float32 row sums to one only up to float32 rounding
+        check_values(t if t.is_floating_point() else values, shape[-1], kind)
     return values
 
 
@@ -82,14 +82,14 @@ def _remedy(t: Shaped[Tensor, "..."], outputs: torch.Size) -> str:
 
 
 def _require_no_rows(t: Shaped[Tensor, "R R"]) -> None:
-    """As many runs as examples and outputs: class indices of every run, or rows that all share?"""
+    """Refuse integer targets (R, R) that may be class indices of every run or shared one-hot rows."""
     if bool(((t == 0) | (t == 1)).all() & (t.sum(-1) == 1).all()):
         raise ConfigurationError(
             describe(
                 f"integer targets {tuple(t.shape)}, each row with a single 1, for as many runs, "
                 "examples and outputs",
-                "class indices of every run, or one-hot rows that all runs share: which?",
-                "give rows that all share as t.float(), class indices as F.one_hot(t, n_L)",
+                "either class indices of every run or one-hot rows that all runs share",
+                "give shared rows as t.float(), class indices as F.one_hot(t, n_L)",
             )
         )
 
@@ -98,9 +98,9 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
     """Check class indices (integers) or values (floats, last axis n_L).
 
     Raises:
-        ConfigurationError: an index outside 0 .. n_L - 1, a value that is not finite, a share outside
-            [0, 1], a row that does not sum to one where a distribution is needed, a soft row where a
-            class is.
+        ConfigurationError: for an index outside 0 .. n_L - 1, a value that is not finite, a share outside
+            [0, 1], a row that does not sum to one if ``kind`` is a distribution or class, or a soft row
+            if ``kind`` is a class.
     """
     if t.numel() == 0:
         return
@@ -111,7 +111,7 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
                 describe(
                     f"class indices from {low:.0f} to {high:.0f}",
                     f"0 to {n_out - 1}, for {n_out} outputs",
-                    "number the classes from 0, and give the network one output for each",
+                    "number the classes from 0, and give the network one output per class",
                 )
             )
         return
@@ -127,7 +127,7 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
         )
     if kind in ("distribution", "class") and n_out > 1:
         worst = float((t.sum(-1) - 1).abs().max())
-        # at least float32's tolerance: float64 rows have often been float32 before
+        # with at least the tolerance of float32, because float64 rows are often converted from it
         if worst > max(torch.finfo(t.dtype).eps, torch.finfo(torch.float32).eps) ** 0.5:
             raise ConfigurationError(
                 describe(
@@ -139,13 +139,13 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
     if kind == "class" and bool(((t != 0) & (t != 1)).any()):
         raise ConfigurationError(
             describe(
-                "soft target rows", "one class an example", "give class indices or one-hot rows"
+                "soft target rows", "one class per example", "give class indices or one-hot rows"
             )
         )
 
 
 def readable(t: Tensor) -> bool:
-    """Whether looking at values costs next to nothing: on the CPU, not compiled, in no transform."""
+    """Whether values can be read cheaply: on the CPU, not compiled and not in a torch.func transform."""
     return (
         t.device.type == "cpu"
         and not torch.compiler.is_compiling()

@@ -24,7 +24,7 @@ def is_whole(value: Any, low: int) -> bool:
 
 
 def whole(name: str, value: Any, low: int) -> int:
-    """The value as Python's own integer.
+    """The value as a Python integer.
 
     Raises:
         ConfigurationError: if the value is not an integer of at least ``low``, or is a boolean.
