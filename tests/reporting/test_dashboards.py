@@ -26,10 +26,10 @@ def test_one_run_a_configuration_with_bands_over_its_seeds(sweep: Path) -> None:
     collection = collect(sweep)
     runs = write_dashboards(sweep)
     assert len(runs) == 2 * 3
-    assert {run.name for run in runs} >= {"relu-depth_2", "sigmoid-depth_10"}
+    assert {run.name for run in runs} >= {"relu-depth_02", "sigmoid-depth_10"}
     rows = collection.results.query("activation == 'relu' and `model.depth` == 5")
     _, values = histories(sweep, list(rows["cell"]), ["val/accuracy"])["val/accuracy"]
-    events = _read(sweep / "tensorboard" / "relu-depth_5")
+    events = _read(sweep / "tensorboard" / "relu-depth_05")
     for edge, expected in {
         "mean": values.mean(axis=0), "lo": np.quantile(values, 0.1, axis=0),
         "hi": np.quantile(values, 0.9, axis=0),
@@ -68,9 +68,9 @@ def test_writing_again_replaces_what_was_there(sweep: Path) -> None:
     collect(sweep)
     write_dashboards(sweep)
     write_dashboards(sweep)
-    events = _read(sweep / "tensorboard" / "relu-depth_2")
+    events = _read(sweep / "tensorboard" / "relu-depth_02")
     assert len(events.Scalars("seeds/val/loss/mean")) == 3
-    assert len(list((sweep / "tensorboard" / "relu-depth_2").glob("events*"))) <= 2
+    assert len(list((sweep / "tensorboard" / "relu-depth_02").glob("events*"))) <= 2
 
 
 def test_values_that_are_not_finite_do_not_crash(tmp_path: Path) -> None:

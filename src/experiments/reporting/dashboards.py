@@ -6,7 +6,7 @@ marks them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from experiments.reporting.configurations import (
     Configuration,
     configurations,
     headings,
+    text,
     varying_axes,
 )
 from experiments.reporting.figures.canvas import to_pixels
@@ -60,9 +61,10 @@ def write_dashboards(folder: Path) -> list[Path]:
         old.unlink(missing_ok=True)  # another process may be making the same report
     by_cell = dict(list(collection.ledger.groupby("cell", sort=False)))
     written = []
-    for group in configurations(results[results["status"] != "failed"], axes):
+    groups = configurations(results[results["status"] != "failed"], axes)
+    for group, name in zip(groups, _run_names(groups, axes), strict=True):
         ledgers = [by_cell[cell] for cell in group.rows["cell"] if cell in by_cell]
-        run = target / (_slug(group.label) or "all")
+        run = target / name
         with closing(EventFile(run)) as events:
             events.add(custom_scalars(LAYOUT))
             _bands(events, folder, group)
@@ -147,10 +149,23 @@ def _setting(value: Any) -> str | float | int | bool:
     return value if isinstance(value, str | float | int | bool) else value.item()
 
 
-def _slug(label: str) -> str:
-    """A configuration's name as the name of a folder.
+def _run_names(groups: Sequence[Configuration], axes: Sequence[str]) -> list[str]:
+    """Names of folders; an axis's whole numbers get equally many digits, so that TensorBoard sorts them.
 
-    >>> _slug("half squared error · depth 20")
-    'half_squared_error-depth_20'
+    >>> sweep = DataFrame({"activation": ["relu", "elu"], "model.depth": [2, 10]})
+    >>> _run_names(configurations(sweep, list(sweep)), list(sweep))
+    ['elu-depth_10', 'relu-depth_02']
     """
-    return re.sub(r"[^\w.+=-]+", "_", label.replace(" · ", "-")).strip("_")
+    if not axes:
+        return ["all"] * len(groups)
+    columns = []
+    for k, heading in enumerate(headings(axes)):
+        values = [group.values[k] for group in groups]
+        written = [text(value) for value in values]
+        digits = max((len(number) for number in written if number.isdigit()), default=0)
+        columns.append([
+            word if isinstance(value, str) else f"{heading} {word.zfill(digits)}"
+            for value, word in zip(values, written, strict=True)
+        ])  # fmt: skip
+    labels = ["-".join(words) for words in zip(*columns, strict=True)]
+    return [re.sub(r"[^\w.+=-]+", "_", label).strip("_") for label in labels]
