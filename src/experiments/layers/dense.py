@@ -103,9 +103,8 @@ class Dense(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         device = rows.device.type
-        if device != "meta" and torch.is_autocast_enabled(
-            device
-        ):  # "meta" does not support autocast
+        # the meta device has no autocast, and raises when asked
+        if device != "meta" and torch.is_autocast_enabled(device):
             # cast outside the Function, because its backward may run outside the autocast region
             dtype = torch.get_autocast_dtype(device)
             rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
