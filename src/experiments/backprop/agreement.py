@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import require_input, require_single_output
+from experiments.backprop.checks import require_input, require_single_output
 from experiments.backprop.cost import multiply_adds
 from experiments.backprop.forward import forward_pass
 from experiments.backprop.jacobian import forward_products

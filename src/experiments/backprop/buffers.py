@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from experiments.activations import Identity
-from experiments.backprop.admission import Layer, layers_of, require_shape
+from experiments.backprop.checks import Layer, layers_of, require_shape
 from experiments.backprop.gradients import Backpropagation
 from experiments.core.errors import describe
 from experiments.core.loss import Loss

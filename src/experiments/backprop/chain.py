@@ -31,7 +31,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from experiments.backprop.admission import require_activation, require_numbers
+from experiments.backprop.checks import require_activation, require_numbers
 from experiments.core.activation import Activation
 from experiments.core.errors import describe
 

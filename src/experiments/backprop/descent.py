@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import (
+from experiments.backprop.buffers import BackpropagationBuffers
+from experiments.backprop.checks import (
     layers_of,
     require_input,
     require_loss,
     require_targets,
     require_tensor,
 )
-from experiments.backprop.buffers import BackpropagationBuffers
 from experiments.backprop.examples import batch_of, drawn, gathered
 from experiments.backprop.flattening import FlatNetwork, flattened
 from experiments.backprop.forward import stored_pass

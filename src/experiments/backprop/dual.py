@@ -13,7 +13,7 @@ References:
 from collections.abc import Callable, Sequence
 from typing import final
 
-from experiments.backprop.admission import require_numbers
+from experiments.backprop.checks import require_numbers
 from experiments.backprop.elementary import Elementary, Real, Traced
 from experiments.core.errors import describe
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float64, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import (
+from experiments.backprop.checks import (
     Layer,
     layers_of,
     require_input,

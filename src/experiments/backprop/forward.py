@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import Layer, layers_of, require_input
+from experiments.backprop.checks import Layer, layers_of, require_input
 from experiments.models import MLP
 
 
@@ -39,7 +39,7 @@ def forward_pass(net: MLP, x: Shaped[Tensor, "..."]) -> ForwardPass:
         Tensors without an autograd graph.
 
     Raises:
-        ValueError: for input that does not fit the network (``experiments.backprop.admission``).
+        ValueError: for input that does not fit the network (``experiments.backprop.checks``).
 
     Example:
         >>> from experiments.activations import ReLU

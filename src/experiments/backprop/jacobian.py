@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import Layer, layers_of, require_input
+from experiments.backprop.checks import Layer, layers_of, require_input
 from experiments.backprop.exponents import LOG10_2, normalised
 from experiments.models import MLP
 

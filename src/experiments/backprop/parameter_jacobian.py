@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import layers_of, require_input
+from experiments.backprop.checks import layers_of, require_input
 from experiments.models import MLP
 
 

@@ -4,14 +4,14 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import (
+from experiments.backprop.buffers import BackpropagationBuffers
+from experiments.backprop.checks import (
     Layer,
     layers_of,
     require_input,
     require_loss,
     require_targets,
 )
-from experiments.backprop.buffers import BackpropagationBuffers
 from experiments.backprop.gradients import Backpropagation
 from experiments.core.errors import describe
 from experiments.core.loss import Loss

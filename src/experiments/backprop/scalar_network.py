@@ -7,7 +7,7 @@ Deliberately slow: every multiplication becomes one line of the trace table.
 
 import torch
 
-from experiments.backprop.admission import Layer, layers_of, require_network
+from experiments.backprop.checks import Layer, layers_of, require_network
 from experiments.backprop.elementary import Elementary, Real, Traced, evaluate
 from experiments.core.errors import describe
 from experiments.models import MLP

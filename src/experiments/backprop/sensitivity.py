@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.backprop.admission import Layer, layers_of, require_input, require_single_output
+from experiments.backprop.checks import Layer, layers_of, require_input, require_single_output
 from experiments.core.errors import ConfigurationError, describe
 from experiments.models import MLP
 

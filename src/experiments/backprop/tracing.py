@@ -12,7 +12,7 @@ References:
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from experiments.backprop.admission import require_numbers
+from experiments.backprop.checks import require_numbers
 from experiments.backprop.dual import Dual
 from experiments.backprop.elementary import Real, Traced
 from experiments.backprop.tape import Node, Tape

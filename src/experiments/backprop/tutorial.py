@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from experiments.activations import Sigmoid
-from experiments.backprop.admission import require_loss, require_shape
+from experiments.backprop.checks import require_loss, require_shape
 from experiments.backprop.cost import multiply_adds
 from experiments.backprop.recursion import backpropagate
 from experiments.backprop.scalar_network import ScalarNetwork

@@ -22,11 +22,11 @@ References:
 
 from typing import final
 
-from experiments.core.squared_distance import SquaredDistance
+from experiments.core.squared_loss import SquaredLoss
 
 
 @final
-class HalfSquaredError(SquaredDistance):
+class HalfSquaredError(SquaredLoss):
     """C_d = 1/2 sum_j (a_j - t_j)^2.
 
     Args:

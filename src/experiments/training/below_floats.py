@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.backprop.admission import layers_of
+from experiments.backprop.checks import layers_of
 from experiments.backprop.scaling import scaled_norms
 from experiments.core.loss import Loss
 from experiments.core.probe import StepPass

@@ -1,4 +1,4 @@
-"""What the doors refuse: every message names what was found, what was expected, and the remedy."""
+"""Arguments that are refused: every message names what was found, what was expected, and the remedy."""
 
 import subprocess
 import sys

@@ -23,7 +23,7 @@ from experiments.core.target import TargetKind
 Terms = tuple[LinkedOutput, Tensor]
 
 
-class SquaredDistance(Loss):
+class SquaredLoss(Loss):
     """c sum_j (a_j - t_j)^2 behind a link."""
 
     links: ClassVar[tuple[str, ...]] = ("identity", "sigmoid", "softmax")
