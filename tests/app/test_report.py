@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -42,6 +43,25 @@ def test_figures_can_be_had_as_files(tmp_path: Path) -> None:
         assert tree.getroot().tag == "{http://www.w3.org/2000/svg}svg"
         assert "currentColor" not in file.read_text()
     assert "validation-accuracy-against-depth.svg" in {file.name for file in files}
+
+
+def test_a_report_that_cannot_be_written_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file in the way of the figures, then a folder that may only be read; nothing is written."""
+    fabricate(tmp_path / "sweep", {("relu", "he"): 0.9}, depths=(2,), seeds=1)
+    (tmp_path / "mine").write_text("mine")
+    assert main([str(tmp_path / "sweep"), "--figures", str(tmp_path / "mine")]) == 2
+    assert f"found a file at {tmp_path / 'mine'}; expected" in capsys.readouterr().err
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)  # root may write anywhere
+    assert main([str(tmp_path / "sweep")]) == 2
+    said = capsys.readouterr().err
+    assert "where no folder can be made (PermissionError: Permission denied); expected" in said
+    assert {path.name for path in (tmp_path / "sweep").iterdir()} <= {"cells", "study.json"}
 
 
 def test_a_small_sweep_shows_the_profile_in_every_cell(tmp_path: Path) -> None:

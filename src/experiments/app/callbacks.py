@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.app.place import unwritable
+from experiments.app.place import require_place
 from experiments.app.refusal import one_message
 from experiments.app.report import study_of
 from experiments.app.schema import FrontPage
@@ -63,7 +63,7 @@ def _enter(config: DictConfig) -> None:
     with one_message():
         _require_whole(config)
         _require_size(config.hydra.runtime.choices)
-        _require_place(folder)
+        require_place(folder, "set runs_dir or name to another place")
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
     started.append(Started(SweepFolder(folder), config.study, plain, time.time()))
@@ -97,18 +97,6 @@ def _require_size(choices: Mapping[str, str | None]) -> None:
                 f"size={size} with study={study}", expected, "leave size out, or write the file"
             )
         )
-
-
-def _require_place(folder: Path) -> None:
-    if reason := unwritable(folder):
-        remedy = "set runs_dir and name to a folder that may be written"
-        raise ConfigurationError(describe(reason, "a place where results can be written", remedy))
-    for path in (folder, *folder.parents):
-        if path.exists() and not path.is_dir():
-            remedy = "set runs_dir or name to another place, or move the file away"
-            raise ConfigurationError(
-                describe(f"a file at {path}", "a folder, or nothing yet", remedy)
-            )
 
 
 def require_one_folder(cells: Sequence[CellFolder]) -> None:

@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+from experiments.core.errors import ConfigurationError, describe
+
 
 def standing(folder: Path) -> Path:
     """The folder itself, or its nearest parent that exists."""
@@ -21,3 +23,18 @@ def unwritable(folder: Path) -> str | None:
         why = f"{type(error).__name__}: {error.strerror}"
         return f"{place}, where no folder can be made ({why})"
     return None
+
+
+def require_place(folder: Path, remedy: str) -> None:
+    """Refuse a folder that results cannot be written to.
+
+    Raises:
+        ConfigurationError: if a file is in its place or in that of a parent, or it may not be written.
+    """
+    if reason := unwritable(folder):
+        raise ConfigurationError(describe(reason, "a place where results can be written", remedy))
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise ConfigurationError(
+                describe(f"a file at {path}", "a folder, or nothing yet", remedy)
+            )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.app.imports import uncollected
+from experiments.app.place import require_place
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         cell_folders(folder)
+        require_place(folder, "copy the folder to another place")
+        if asked.figures is not None:
+            require_place(asked.figures, "set --figures to another place")
         return report(folder, asked.figures)
     except ConfigurationError as error:
         print(f"Error: {error}", file=sys.stderr)
