@@ -40,7 +40,7 @@ class Answers:
     def z(self) -> Float64[Tensor, "runs examples n_out"]:
         """The raw outputs in float64; all NaN for a run with an output that is not finite.
 
-        Otherwise an infinite logit would count as certainty, and a NaN could drop out of a comparison.
+        Otherwise an infinite logit would count as certainty, and a NaN be left out of a mean.
         """
         z = self.outputs.double()
         finite = z.isfinite().flatten(1).all(1)

@@ -1,6 +1,6 @@
-"""Random streams: all random numbers of the project come from generators that are made here.
+"""Random streams for initialisation, data and shuffling, all made from one seed.
 
-One seed gives several independent streams, so that drawing more weights does not change the order of the
+The streams of a seed are independent, so that drawing more weights does not change the order of the
 batches. A stream is a CPU generator, so that a network starts with the same numbers on every device.
 """
 
