@@ -76,13 +76,8 @@ class MLP(nn.Module):
         self.skip = skip
         self.normalize = normalize
         self.seeds = run_seeds(seed, runs)
-        hidden = self._hidden_activations(activation)
+        sigmas = [*self._hidden_activations(activation), _output_activation(output_activation)]
         generators = [stream(s, INITIALISATION) for s in self.seeds]
-        output = output_activation if output_activation is not None else Identity()
-        if not isinstance(output, Activation):
-            raise ConfigurationError(
-                describe(f"output_activation={output!r}", "an Activation, or None", _REMEDY)
-            )
         self.layers = nn.ModuleList(
             Dense(
                 n_prev,
@@ -94,7 +89,7 @@ class MLP(nn.Module):
                 normalize=normalize and k < self.depth,
             )
             for k, (n_prev, n, sigma) in enumerate(
-                zip(self.widths[:-1], self.widths[1:], [*hidden, output], strict=True)
+                zip(self.widths[:-1], self.widths[1:], sigmas, strict=True)
             )
         )
 
@@ -187,3 +182,14 @@ class MLP(nn.Module):
                 )
             )
         return list(activation)
+
+
+def _output_activation(activation: object) -> Activation:
+    """The activation of the output layer; None is the identity."""
+    if activation is None:
+        return Identity()
+    if not isinstance(activation, Activation):
+        raise ConfigurationError(
+            describe(f"output_activation={activation!r}", "an Activation, or None", _REMEDY)
+        )
+    return activation
