@@ -249,6 +249,19 @@ def test_a_failure_leaves_its_traceback_until_the_cell_finishes(tmp_path) -> Non
     assert one.is_over()
 
 
+def test_a_failure_takes_away_what_an_earlier_success_left(tmp_path) -> None:
+    """Trained anew for another file and failed: the ledger would give a failed cell rows."""
+    one = finished(tmp_path)
+    assert one.folder.checkpoint.exists()
+    one.folder.ledger.write_bytes(b"rows")
+    write_failure(one, MemoryError("too large"), 0.5)
+    assert {path.name for path in one.folder.path.iterdir()} == {
+        "config.yaml",
+        "record.json",
+        "traceback.txt",
+    }
+
+
 def test_a_checkpoint_holds_the_final_weights(tmp_path) -> None:
     """Named as in an MLP of this run alone, whose strict loading takes them."""
     one = finished(tmp_path)

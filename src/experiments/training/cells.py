@@ -165,8 +165,10 @@ def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dic
 
 
 def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str, Any]:
-    """Record that a cell failed, with its traceback."""
+    """Record that a cell failed, with its traceback in place of what an earlier success left."""
     write_config(cell)
+    for earlier in (cell.folder.ledger, cell.folder.checkpoint):
+        earlier.unlink(missing_ok=True)
     cell.folder.traceback.write_text("".join(tracebacks.format_exception(error)))
     line = f"{type(error).__name__}: {error}".splitlines()[0]
     return write_record(
