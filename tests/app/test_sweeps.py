@@ -285,6 +285,24 @@ def test_a_cell_that_owes_a_file_is_trained_again(what) -> None:
     assert (folder(after) / places.get(what, what)).exists()
 
 
+def test_a_cell_that_owes_a_file_and_is_killed_is_trained_once_more(monkeypatch) -> None:
+    """Its curves were begun: beside the record of the first time they would count as whole."""
+    assert train(*TINY).status == 0
+
+    def killed(stack, writers):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "train", killed)
+        assert train(*TINY, "logger=tensorboard").status == 130
+    assert list(Path("runs").glob("default/cells/*/tensorboard"))
+    assert train(*TINY, "logger=tensorboard").status == 0
+    (events,) = Path("runs").glob("default/cells/*/tensorboard")
+    curves = EventAccumulator(str(events))
+    curves.Reload()
+    assert [point.step for point in curves.Scalars("train/loss")] == [0, 2, 4]
+
+
 def test_the_sizes_in_the_table_are_the_network_s() -> None:
     """model.hidden overrides depth and width, model.parameters the width, in table and identity."""
     assert sweep("model.hidden=[5,5]", "model.depth=2,4").status == 0

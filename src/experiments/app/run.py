@@ -12,7 +12,13 @@ from experiments.app.build import group_key, loggers_of, stack_of
 from experiments.app.workers import in_order_of_completion, workers_for
 from experiments.core.cell import Status
 from experiments.core.errors import ConfigurationError
-from experiments.training.cells import Cell, write_config, write_failure, write_outcome
+from experiments.training.cells import (
+    Cell,
+    withdraw_record,
+    write_config,
+    write_failure,
+    write_outcome,
+)
 from experiments.training.stack import chunked
 from experiments.training.train import train
 
@@ -68,6 +74,7 @@ def run_stack(cells: list[Cell]) -> Ends:
             stack = stack_of(cells)
             for cell in cells:
                 write_config(cell)
+                withdraw_record(cell)
             writers = [
                 [
                     files.enter_context(closing(logger.open(cell.folder.path)))

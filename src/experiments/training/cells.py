@@ -137,6 +137,16 @@ def write_config(cell: Cell) -> None:
         temporary.write_text(yaml.dump(dict(cell.config), Dumper=DUMPER, sort_keys=False))
 
 
+def withdraw_record(cell: Cell) -> None:
+    """Remove the record of a cell that is not over and is about to be trained again.
+
+    It may be finished and only lack files it is now asked for. A kill in between would leave these
+    cut short beside a record that calls the cell finished.
+    """
+    if not cell.is_over():
+        cell.folder.record.unlink(missing_ok=True)
+
+
 def write_outcome(cell: Cell, outcome: Outcome, columns: tuple[str, ...]) -> dict[str, Any]:
     """Write all files of a cell; the record comes last and marks the cell as over."""
     folder = cell.folder
