@@ -15,8 +15,8 @@ from tests.reporting.fabricated import write_cell
 from experiments.core.study import Findings
 from experiments.reporting.collect import collect
 from experiments.studies import BestDepth, Remedies, TrainableDepth
-from experiments.studies.reading import variants
-from experiments.studies.trainable_depth import reaches
+from experiments.studies.reading.remedy import variants_of
+from experiments.studies.trainable_depth import reaches_of
 from experiments.studies.trainable_figures import rule_of
 
 #: what a made-up network has in common with all others
@@ -207,7 +207,7 @@ def test_rates_do_not_add_seeds_to_the_gradient(tmp_path: Path) -> None:
     found = _remedies(tmp_path, AS_CLAIMED)
     assert found.verdicts[0].outcome == "confirmed"
     collection = collect(tmp_path)
-    assert {v.gradient.seeds for v in variants(collection.results, collection.ledger)} == {3}
+    assert {v.gradient.seeds for v in variants_of(collection.results, collection.ledger)} == {3}
 
 
 def test_one_network_under_two_names_is_counted_once(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_the_rule_is_drawn_as_it_bends() -> None:
          "model.depth": depth, "seed": 0, "train/accuracy": 1.0}
         for ratio in (0.568, 2.27) for depth in (10, 50)
     ])  # fmt: skip
-    at, rule = rule_of(reaches(rows))
+    at, rule = rule_of(reaches_of(rows))
     assert at[[0, -1]] == pytest.approx([1.0, 4.0], abs=0.01)
     assert rule[[0, -1]] == pytest.approx([21.8, 41.9], rel=0.01)
     assert rule.max() > 100

@@ -10,7 +10,7 @@ from tests.app.composing import cell, vary
 from experiments.app.run import run_cells
 from experiments.reporting.collect import Collection, collect
 from experiments.studies import Sweep
-from experiments.studies.reading import Symptom, diagnose
+from experiments.studies.reading.diagnosis import Symptom, diagnose
 
 SMALL = ("probe=ledger", "model.width=16", "model.depth=2", "trainer.max_steps=300")
 ADAM = ("optimizer=adam", "optimizer.lr=0.01")

@@ -12,7 +12,7 @@ from pandas import DataFrame
 from experiments.activations import ReLU, Tanh
 from experiments.core.study import Findings
 from experiments.studies import ExplodingGradient
-from experiments.studies.exploding_growth import explosions, independent
+from experiments.studies.exploding_growth import explosions_of, independent
 from experiments.studies.reading.one_example import kept_by_one, log_variance
 
 DEPTHS = (5, 20, 80, 95, 112, 125, 160)
@@ -93,7 +93,7 @@ def test_what_width_takes_is_said_and_refutes_mean_field_alone() -> None:
 def test_scales_of_a_homogeneous_activation_are_one_experiment() -> None:
     """relu(c z) = c relu(z): two scales count once; two of tanh count twice."""
     factors = {(name, s): s / 1.45 for name in ("relu", "tanh") for s in (4.0, 10.0)}
-    groups = independent(explosions(*_tables(factors)))
+    groups = independent(explosions_of(*_tables(factors)))
     assert [len(group) for group in groups] == [2, 1, 1]
     found = _findings({("relu", s): s / math.sqrt(2) for s in (4.0, 10.0)})
     assert "1 of 1 independent" in found.verdicts[0].sentence

@@ -9,7 +9,8 @@ from tests.app.command import train
 from experiments.core.study import Findings
 from experiments.reporting.collect import collect
 from experiments.studies import InputGradient
-from experiments.studies.reading import dataset_of, network_of
+from experiments.studies.reading.network import network_of
+from experiments.studies.reading.rooms import dataset_of
 
 
 @pytest.fixture(scope="module")

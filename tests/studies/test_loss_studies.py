@@ -33,7 +33,10 @@ from experiments.studies import (
     calibration_after_temperature,
     mse_figures,
 )
-from experiments.studies.contest import Contest, answers_of, ece_by_chance, edges
+from experiments.studies.contest.answers import answers_of
+from experiments.studies.contest.chance import ece_by_chance
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.edges import edges
 
 HEADS = {
     "ce": ("cross_entropy", "softmax"),

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from experiments.core.errors import ConfigurationError
-from experiments.studies.reading import (
-    activation_of,
-    dataset_of,
-    initializer_of,
-    loss_of,
-    predict,
-)
+from experiments.studies.reading.prediction import predict
+from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of, loss_of
 
 ROW = {"activation": "tanh", "initializer": "glorot", "data": "digits", "loss": "cross_entropy",
        "model.width": 64, "trainer.batch_size": 64}  # fmt: skip

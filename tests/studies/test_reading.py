@@ -13,20 +13,19 @@ from experiments.activations import Tanh
 from experiments.initializers import He
 from experiments.models import MLP
 from experiments.studies.layer_speeds import LayerSpeeds
-from experiments.studies.reading import (
-    Ladder,
-    depth_at_level,
-    drawn,
+from experiments.studies.reading.drawn import drawn, widths_of
+from experiments.studies.reading.ladder import Ladder
+from experiments.studies.reading.reach import depth_at_level
+from experiments.studies.reading.spread import (
     law_of,
     per_seed,
-    spreads,
-    start_of,
-    tuned,
+    spreads_of,
     variance_interval,
     variance_over_seeds,
     variance_ratio,
-    widths_of,
 )
+from experiments.studies.reading.start import start_of
+from experiments.studies.reading.tuning import tuned
 
 ROW = {
     "activation": "tanh",
@@ -181,7 +180,7 @@ def test_every_gain_knows_its_seed() -> None:
          "activation_mean": 1.0, "activation_variance": 0.0}
         for c, (_, g) in gains.items() if c != "lost" for layer in (2, 3, 4)
     ])  # fmt: skip
-    (found,) = spreads(results, ledger)
+    (found,) = spreads_of(results, ledger)
     order = np.argsort(found.seeds)
     assert found.seeds[order].tolist() == [0, 1, 2]
     assert found.gradient[order] == pytest.approx(2 * math.log(10) * np.array([1.0, 2.0, 3.0]))

@@ -11,7 +11,7 @@ from experiments.app.cells import cell_of
 from experiments.core.study import Findings
 from experiments.reporting.collect import collect
 from experiments.studies import Higham, HighamLeastSquares, LayerSpeeds
-from experiments.studies.reading import median_interval
+from experiments.studies.reading.medians import median_interval
 
 
 def _findings(study: type, folder: Path, *overrides: str) -> Findings:

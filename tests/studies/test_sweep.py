@@ -25,7 +25,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
         return Figure(title, caption, "<svg/>")
 
     monkeypatch.setattr(sweep, "against_axis", noted)
-    monkeypatch.setattr(sweep, "histories", lambda *_: {})
+    monkeypatch.setattr(sweep, "learning_curve", lambda *_: None)
     return found
 
 

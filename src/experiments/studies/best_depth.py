@@ -19,17 +19,12 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.best_figures import figures
-from experiments.studies.reading import (
-    CHOSEN_BY,
-    NOTHING,
-    Ladder,
-    activation_of,
-    decided,
-    ladders,
-    listed,
-    over,
-    widths_of,
-)
+from experiments.studies.reading.drawn import widths_of
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.ladder import Ladder, ladders_of
+from experiments.studies.reading.rooms import activation_of
+from experiments.studies.reading.tuning import CHOSEN_BY
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.theory import finite_width
 
 #: the claim: no more hidden layers than this are best
@@ -57,29 +52,27 @@ class BestDepth(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = ladders(rows)
-        judged = [ladder for ladder in found if ladder.best is not None]
+        ladders = ladders_of(rows)
+        judged = [ladder for ladder in ladders if ladder.best is not None]
         if not judged:
-            missing = "No cell has a finite validation loss, so no depth can be called best."
-            return Findings((Verdict(missing, "undecided"),))
-        verdicts = [_best(judged, price) for price in dict.fromkeys(x.price for x in judged)]
+            return unanswered(
+                "No cell has a finite validation loss, so no depth can be called best."
+            )
+        verdicts = [
+            _best(price, mine) for price, mine in grouped(judged, lambda x: x.price).items()
+        ]
         verdicts += [*_travel(judged), *_starts(judged), *_gain(judged), *_edges(judged)]
-        return Findings(tuple(verdicts), (_answers(found), _rungs(found)), figures(judged))
+        return Findings(tuple(verdicts), (_answers(ladders), _rungs(ladders)), figures(judged))
 
 
 # -- verdicts --------------------------------------------------------------------------------------
 
 
-def _best(found: Sequence[Ladder], price: str) -> Verdict:
+def _best(price: str, mine: Sequence[Ladder]) -> Verdict:
     """The best depth of every family at one price, and the depths that cannot be told apart from it."""
-    mine = [ladder for ladder in found if ladder.price == price]
-    parts: list[str] = []
-    known: list[bool | None] = []
-    for ladder in mine:
-        parts.append(f"{ladder.label} {ladder.best}{_ties(ladder)}")
-        known.append(_as_claimed(ladder))
-    sentence = f"At {price} the best number of hidden layers is: {'; '.join(parts)}"
-    return Verdict(sentence + ".", decided(*known))
+    parts = "; ".join(f"{ladder.label} {ladder.best}{_ties(ladder)}" for ladder in mine)
+    sentence = f"At {price} the best number of hidden layers is: {parts}."
+    return Verdict(sentence, decided(*(_as_claimed(ladder) for ladder in mine)))
 
 
 def _ties(ladder: Ladder) -> str:
@@ -106,17 +99,15 @@ def _enough(ladder: Ladder) -> bool:
     )
 
 
-def _travel(found: Sequence[Ladder]) -> list[Verdict]:
+def _travel(ladders: Sequence[Ladder]) -> list[Verdict]:
     """The greatest depth that is as good as the best: tanh against sigmoid, start by start."""
     parts: list[str] = []
     known: list[bool | None] = []
-    for ladder in found:
-        name, *rest = ladder.label.split(" · ")
-        wanted = " · ".join(["tanh", *rest])
-        other = next((x for x in found if (x.label, x.price) == (wanted, ladder.price)), None)
-        if name != "sigmoid" or other is None or not (_enough(ladder) and _enough(other)):
+    for ladder in (ladder for ladder in ladders if ladder.activation == "sigmoid"):
+        other = _counterpart(ladder, ladders, "tanh", ladder.start)
+        if other is None:
             continue
-        place = " · ".join([*rest, ladder.price.split(" (")[0]])
+        place = f"{ladder.start} · {ladder.price.split(' (')[0]}"
         parts.append(f"{_range(ladder)} against {_range(other)} ({place})")
         known.append(max(other.tied) > max(ladder.tied))
     if not parts:
@@ -125,16 +116,26 @@ def _travel(found: Sequence[Ladder]) -> list[Verdict]:
     return [Verdict(sentence + ".", decided(*known))]
 
 
-def _starts(found: Sequence[Ladder]) -> list[Verdict]:
-    """What a critical start does, price by price: the depths as good as the best, and the deepest's loss."""
+def _counterpart(
+    ladder: Ladder, ladders: Sequence[Ladder], activation: str, start: str
+) -> Ladder | None:
+    """The ladder of that activation and start at the same price, if both have enough seeds."""
+    wanted = (activation, start, ladder.price)
+    other = next((x for x in ladders if (x.activation, x.start, x.price) == wanted), None)
+    return other if other is not None and _enough(ladder) and _enough(other) else None
+
+
+def _starts(ladders: Sequence[Ladder]) -> list[Verdict]:
+    """What a critical start changes: the depths as good as the best, and the loss of the deepest."""
     parts: dict[str, list[str]] = {}
-    for ladder in found:
-        name, *rest = ladder.label.split(" · ")
-        wanted = " · ".join([name, *("glorot" if part == "critical" else part for part in rest)])
-        other = next((x for x in found if (x.label, x.price) == (wanted, ladder.price)), None)
-        if "critical" not in rest or other is None or not (_enough(ladder) and _enough(other)):
+    for ladder in ladders:
+        initializer, *further = ladder.start.split(" · ")
+        if initializer != "critical":
             continue
-        place = " · ".join([name, *(part for part in rest if part != "critical")])
+        other = _counterpart(ladder, ladders, ladder.activation, " · ".join(["glorot", *further]))
+        if other is None:
+            continue
+        place = " · ".join([ladder.activation, *further])
         deepest = max(ladder.depths)
         ends = [mean_interval(x.test(deepest)).value for x in (other, ladder)]
         parts.setdefault(ladder.price, []).append(
@@ -155,21 +156,21 @@ def _range(ladder: Ladder) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _gain(found: Sequence[Ladder]) -> list[Verdict]:
+def _gain(ladders: Sequence[Ladder]) -> list[Verdict]:
     """What depth buys: the best network of all by validation loss, and what other depths of it lose."""
     scores = {
         k: mean_interval(ladder.rungs[ladder.best].at_best(CHOSEN_BY)).value
-        for k, ladder in enumerate(found)
+        for k, ladder in enumerate(ladders)
         if ladder.best is not None
     }
     scores = {k: score for k, score in scores.items() if np.isfinite(score)}
     if not scores:
         return []
-    ladder = found[min(scores, key=lambda k: scores[k])]
+    ladder = ladders[min(scores, key=lambda k: scores[k])]
     best = ladder.best or 0
     sentence = (
         f"The least validation loss of all has {ladder.label} at {ladder.price} with {best} hidden "
-        f"layer{'s' * (best != 1)}: test loss {mean_interval(ladder.test(best))}, accuracy "
+        f"layer{'' if best == 1 else 's'}: test loss {mean_interval(ladder.test(best))}, accuracy "
         f"{mean_interval(ladder.rungs[best].at_best('test/accuracy'))}"
     )
     for depth, which in ((min(ladder.depths), "fewest"), (max(ladder.depths), "most")):
@@ -178,12 +179,12 @@ def _gain(found: Sequence[Ladder]) -> list[Verdict]:
     return [Verdict(sentence + ".", "measured")]
 
 
-def _edges(found: Sequence[Ladder]) -> list[Verdict]:
+def _edges(ladders: Sequence[Ladder]) -> list[Verdict]:
     """Where the best rate is the last one tried: a better one may lie beyond."""
-    total = sum(len(ladder.rungs) for ladder in found)
+    total = sum(len(ladder.rungs) for ladder in ladders)
     edges = [
         f"{ladder.label}, depth {depth} ({rung.edge} rate {rung.rate:g})"
-        for ladder in found
+        for ladder in ladders
         for depth, rung in ladder.rungs.items()
         if rung.edge and depth in ladder.tied
     ]
@@ -199,9 +200,9 @@ def _edges(found: Sequence[Ladder]) -> list[Verdict]:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def _answers(found: Sequence[Ladder]) -> Table:
+def _answers(ladders: Sequence[Ladder]) -> Table:
     rows = []
-    for ladder in found:
+    for ladder in ladders:
         best = ladder.best
         loss = mean_interval(np.empty(0) if best is None else ladder.test(best))
         rows.append({
@@ -209,7 +210,7 @@ def _answers(found: Sequence[Ladder]) -> Table:
             "best depth": "none" if best is None else best,
             "not told apart": listed([str(d) for d in ladder.tied], most=12) or "–",
             "test loss": loss.value, "95 %": bounds(loss),
-            "rate": "–" if best is None else f"{ladder.rungs[best].rate:g}",
+            "rate": "–" if best is None else ladder.rungs[best].written_rate,
             "theory's L*": _theory(ladder),
         })  # fmt: skip
     caption = (
@@ -235,9 +236,9 @@ def _theory(ladder: Ladder) -> str:
     return f"{widths[1] * finite_width.optimal_aspect_ratio(widths[-1], nu):.2g}"
 
 
-def _rungs(found: Sequence[Ladder]) -> Table:
+def _rungs(ladders: Sequence[Ladder]) -> Table:
     rows = []
-    for ladder in found:
+    for ladder in ladders:
         for depth, rung in ladder.rungs.items():
             losses = {
                 part: mean_interval(rung.at_best(f"{part}/loss"))
@@ -248,7 +249,7 @@ def _rungs(found: Sequence[Ladder]) -> Table:
                 "networks": ladder.label, "price": ladder.price, "depth": depth,
                 "test loss": losses["test"].value, "over the best": gap.value, "95 %": bounds(gap),
                 "accuracy": mean_interval(rung.at_best("test/accuracy")).value,
-                "rate": "–" if rung.rate != rung.rate else f"{rung.rate:g}", "edge": rung.edge or "–",
+                "rate": rung.written_rate, "edge": rung.edge or "–",
                 "validation loss": losses["val"].value, "95 % ": bounds(losses["val"]),
                 "training loss": losses["train"].value, "seeds": len(rung.rows),
             })  # fmt: skip

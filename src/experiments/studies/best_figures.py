@@ -1,7 +1,6 @@
 """The figures of the best-depth study: losses against depth, and the learning rate that each depth wants."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,10 @@ from numpy import ndarray
 from experiments.core.study import Figure
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis
 from experiments.reporting.figures.canvas import COLOURS, INK, WIDTH, sheet, style, to_svg
-from experiments.studies.reading import Ladder, capitalised
+from experiments.studies.reading.curves import without_seeds
+from experiments.studies.reading.grouping import grouped, present
+from experiments.studies.reading.ladder import Ladder
+from experiments.studies.reading.verdicts import capitalised
 
 HIDDEN = Axis("depth (hidden layers)", logarithmic=True)
 #: which column, its name, and what its caption says
@@ -40,18 +42,16 @@ MARKS: dict[str, dict[str, Any]] = {
 }
 
 
-def figures(found: Sequence[Ladder]) -> tuple[Figure, ...]:
+def figures(ladders: Sequence[Ladder]) -> tuple[Figure, ...]:
     """All of them; those with nothing to draw are left out."""
-    drawn: list[Figure | None] = [_answer(found), *(_losses(found, *loss) for loss in LOSSES)]
-    drawn.append(_rates(found))
-    return tuple(figure for figure in drawn if figure is not None)
+    return present(_answer(ladders), *(_losses(ladders, *loss) for loss in LOSSES), _rates(ladders))
 
 
-def _answer(found: Sequence[Ladder]) -> Figure:
+def _answer(ladders: Sequence[Ladder]) -> Figure:
     """The verdict as a picture: a row for each kind of network, a column for each depth."""
-    prices = list(dict.fromkeys(ladder.price for ladder in found))
-    labels = list(dict.fromkeys(ladder.label for ladder in found))
-    depths = sorted({depth for ladder in found for depth in ladder.depths})
+    prices = list(dict.fromkeys(ladder.price for ladder in ladders))
+    labels = list(dict.fromkeys(ladder.label for ladder in ladders))
+    depths = sorted({depth for ladder in ladders for depth in ladder.depths})
     title = "Which depths are as good as the best"
     with style():
         figure = sheet(min(WIDTH, 1.6 + 3.6 * len(prices)), 1.5 + 0.32 * len(labels))
@@ -61,7 +61,7 @@ def _answer(found: Sequence[Ladder]) -> Figure:
             axes.set_xticks(range(len(depths)), [str(depth) for depth in depths])
             axes.set_xlim(-0.6, len(depths) - 0.4)
             axes.set_xlabel(HIDDEN.label)
-            for ladder in found:
+            for ladder in ladders:
                 for depth in ladder.depths if ladder.price == price else ():
                     axes.plot(
                         depths.index(depth), labels.index(ladder.label), **_mark(ladder, depth)
@@ -82,8 +82,10 @@ def _mark(ladder: Ladder, depth: int) -> dict[str, Any]:
     return best if depth == ladder.best else tied if depth in ladder.tied else worse
 
 
-def _losses(found: Sequence[Ladder], column: str, name: str, caption: str) -> Figure | None:
-    panels = _panels(found, lambda ladder: [rung.at_best(column) for rung in ladder.rungs.values()])
+def _losses(ladders: Sequence[Ladder], column: str, name: str, caption: str) -> Figure | None:
+    panels = _panels(
+        ladders, lambda ladder: [rung.at_best(column) for rung in ladder.rungs.values()]
+    )
     finite = [v for p in panels for c in p.curves for v in c.samples if np.isfinite(v).any()]
     if not finite:
         return None
@@ -92,16 +94,16 @@ def _losses(found: Sequence[Ladder], column: str, name: str, caption: str) -> Fi
     return against_axis(panels, HIDDEN, y, title, caption, _columns(panels))
 
 
-def _rates(found: Sequence[Ladder]) -> Figure | None:
-    rates = [rung.rate for ladder in found for rung in ladder.rungs.values()]
+def _rates(ladders: Sequence[Ladder]) -> Figure | None:
+    rates = [rung.rate for ladder in ladders for rung in ladder.rungs.values()]
     if not np.isfinite(rates).all() or len(set(rates)) < 2:
         return None
-    panels = _panels(found, lambda ladder: [np.array([r.rate]) for r in ladder.rungs.values()])
+    panels = _panels(ladders, lambda ladder: [np.array([r.rate]) for r in ladder.rungs.values()])
     caption = "The learning rate with the least validation loss, of those that were tried."
     y = Axis("best learning rate", logarithmic=True)
     title = "The learning rate that each depth wants"
-    figure = against_axis(panels, HIDDEN, y, title, caption, _columns(panels))
-    return replace(figure, caption=caption)  # one rate serves all seeds: no note on seeds
+    # all seeds have the same rate
+    return without_seeds(panels, HIDDEN, y, title, caption, _columns(panels))
 
 
 def _columns(panels: Sequence[Panel]) -> int | None:
@@ -111,19 +113,16 @@ def _columns(panels: Sequence[Panel]) -> int | None:
 
 
 def _panels(
-    found: Sequence[Ladder], samples: Callable[[Ladder], list[Float64[ndarray, "_"]]]
+    ladders: Sequence[Ladder], samples: Callable[[Ladder], list[Float64[ndarray, "_"]]]
 ) -> list[Panel]:
     """One panel a price and activation, one line an initializer."""
     panels = []
-    for price, name in dict.fromkeys((x.price, x.label.split(" · ")[0]) for x in found):
+    for (price, name), mine in grouped(ladders, lambda x: (x.price, x.activation)).items():
         curves = tuple(
             Curve(
-                " · ".join(ladder.label.split(" · ")[1:]) or ladder.label,
-                np.array(ladder.depths, np.float64),
-                samples(ladder),
+                ladder.start or ladder.label, np.array(ladder.depths, np.float64), samples(ladder)
             )
-            for ladder in found
-            if (ladder.price, ladder.label.split(" · ")[0]) == (price, name)
+            for ladder in mine
         )
         panels.append(Panel(f"{name}\n{price}", curves))
     return panels

@@ -8,30 +8,33 @@ References:
     Guo et al. (2017); Greydanus (2020), the MNIST-1D network: 40-100-100-10 ReLU with a skip, Adam 0.01.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
 from pandas import DataFrame, concat
 
-from experiments.core.metric import Metric
+from experiments.core.metric import Answers, Metric
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
-from experiments.probes.metrics import ECE, NLL, Brier, reliability
+from experiments.probes.metrics import ECE, NLL, Brier
 from experiments.reporting.figures import Reliability, reliability_diagram
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
-from experiments.studies.contest import (
-    Arm,
-    Contest,
+from experiments.studies.contest.answers import (
     answers_of,
     best_temperature,
-    ece_by_chance,
-    edges,
-    seed_means,
+    reliability_sums,
     tempered,
-    values_of,
 )
-from experiments.studies.reading import NOTHING, decided
+from experiments.studies.contest.chance import ece_by_chance
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.duels import seed_means, values_of
+from experiments.studies.contest.edges import edges
+from experiments.studies.contest.tuning import Arm
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
 
 BINS = 15
 METRICS: dict[str, Metric] = {"nll": NLL(), "brier": Brier(), "ece": ECE(BINS)}
@@ -65,46 +68,62 @@ class CalibrationAfterTemperature(Study):
         contest = Contest.of(results)
         if contest is None:
             return NOTHING
-        measured = _measured(contest, folder)
-        if not len(measured):
-            sentence = "No cell kept a checkpoint that can be asked (trainer.checkpoint)."
-            return Findings((Verdict(sentence, "undecided"),))
+        networks = _networks(contest, folder)
+        if not networks:
+            return unanswered("No cell kept a checkpoint that can be asked (trainer.checkpoint).")
+        measured = _measured(networks)
         verdicts = (
             _calibrated(contest, measured), _spread(measured), _nll(contest, measured),
             _accuracy(contest), *edges(contest),
         )  # fmt: skip
         figures = (
-            _diagram(contest, folder, False, "As trained", "Each head's own prediction."),
-            _diagram(
-                contest, folder, True, "After one temperature", "softmax(z / T) for every head."
-            ),
-        )
+            _diagram([(n.head, n.before) for n in networks], contest.heads,
+                     "As trained", "Each head's own prediction."),
+            _diagram([(n.head, n.after) for n in networks], contest.heads,
+                     "After one temperature", "softmax(z / T) for every head."),
+        )  # fmt: skip
         tables = (_table(contest, measured), _elsewhere(contest, measured))
         return Findings(verdicts, tables, figures)
 
 
-def _measured(contest: Contest, folder: Path) -> DataFrame:
-    """One row a network: its temperature, and every metric on test data before and after."""
-    rows = []
+@dataclass(frozen=True)
+class Network:
+    """One trained network: its temperature, and its test answers before and after it."""
+
+    head: str
+    setting: str
+    seed: int
+    temperature: float
+    before: Answers
+    after: Answers
+
+
+def _networks(contest: Contest, folder: Path) -> list[Network]:
+    """Every network that left a checkpoint, with the temperature that its validation answers ask for."""
+    networks = []
     for arm in contest.arms:
-        for row in arm.rows.to_dict("records"):
+        for row in arm.records:
             val, test = (answers_of(row, folder, part) for part in ("val", "test"))
             if val is None or test is None:
                 continue
-            temperature = best_temperature(val)
-            after = tempered(test, temperature)
-            found = {
-                "head": arm.head,
-                "setting": arm.setting,
-                "seed": row["seed"],
-                "T": temperature,
-            }
-            for name, metric in METRICS.items():
-                found[name] = float(metric(test))
-                found[f"{name} after"] = float(metric(after))
-            found["ece by chance"] = ece_by_chance(after, BINS)
-            rows.append(found)
-    return DataFrame(rows)
+            t = best_temperature(val)
+            after = tempered(test, t)
+            networks.append(Network(arm.head, arm.setting, row["seed"], t, test, after))
+    return networks
+
+
+def _measured(networks: Sequence[Network]) -> DataFrame:
+    """One row a network: its temperature, and every metric before and after."""
+    return DataFrame([
+        {
+            "head": network.head, "setting": network.setting, "seed": network.seed,
+            "T": network.temperature,
+            **{name: float(metric(network.before)) for name, metric in METRICS.items()},
+            **{f"{name} after": float(metric(network.after)) for name, metric in METRICS.items()},
+            "ece by chance": ece_by_chance(network.after, BINS),
+        }
+        for network in networks
+    ])  # fmt: skip
 
 
 def _calibrated(contest: Contest, measured: DataFrame) -> Verdict:
@@ -163,8 +182,8 @@ def _table(contest: Contest, measured: DataFrame) -> Table:
         where = {"setting": arm.setting} if arm.setting else {}
         row = {**where, "head": arm.head, "rate": arm.rate, "networks": len(mine)}
         for k, column in enumerate(("T", *(n for m in METRICS for n in (m, f"{m} after")))):
-            found = mean_interval(mine[column].to_numpy(np.float64))
-            row |= {column: found.value, "95 %" + " " * k: bounds(found)}
+            interval = mean_interval(mine[column].to_numpy(np.float64))
+            row |= {column: interval.value, "95 %" + " " * k: bounds(interval)}
         row["ece by chance"] = float(mine["ece by chance"].mean())
         rows.append(row)
     caption = (
@@ -182,10 +201,10 @@ def _elsewhere(contest: Contest, measured: DataFrame) -> Table:
         arms: list[Arm] = [arm for arm in contest.arms if arm.head == head]
         seeds = np.concatenate([np.empty(0), *(values_of(a.rows, "test/accuracy") for a in arms)])
         here = f"{100 * seeds.min():.1f} to {100 * seeds.max():.1f}" if len(seeds) else "–"
-        own = measured.loc[measured["head"] == head, "ece"]
+        ours = measured.loc[measured["head"] == head, "ece"]
         rows.append({
             "head": head, "their accuracy, %": accuracy, "here, %": here,
-            "their ECE": ece, "ECE here": f"{own.min():.2f} to {own.max():.2f}" if len(own) else "–",
+            "their ECE": ece, "ECE here": f"{ours.min():.2f} to {ours.max():.2f}" if len(ours) else "–",
         })  # fmt: skip
     caption = (
         "Theirs: other code, MNIST-1D, three seeds of the same network trained for 6,000 steps on all 4,000 "
@@ -196,19 +215,13 @@ def _elsewhere(contest: Contest, measured: DataFrame) -> Table:
     return Table("Beside another program's numbers", caption, DataFrame(rows))
 
 
-def _diagram(contest: Contest, folder: Path, after: bool, title: str, caption: str) -> Figure:
+def _diagram(
+    answers: Sequence[tuple[str, Answers]], heads: Sequence[str], title: str, caption: str
+) -> Figure:
+    """One panel for every head with answers, one sample for every network."""
+    by_head = grouped(answers, lambda pair: pair[0])
     panels = []
-    for head in contest.heads:
-        counted = []
-        for arm in contest.arms:
-            for row in arm.rows.to_dict("records") if arm.head == head else ():
-                val, test = (answers_of(row, folder, part) for part in ("val", "test"))
-                if val is None or test is None:
-                    continue
-                if after:
-                    test = tempered(test, best_temperature(val))
-                sums = reliability(test.confidence, test.right, BINS)
-                counted.append(np.concatenate([part.numpy() for part in sums]))
-        if counted:
-            panels.append(Reliability(head, *np.stack(counted, axis=1)))
+    for head in (head for head in heads if head in by_head):
+        sums = [reliability_sums(each, BINS) for _, each in by_head[head]]
+        panels.append(Reliability(head, *np.stack(sums, axis=1)))
     return reliability_diagram(panels, title, caption)

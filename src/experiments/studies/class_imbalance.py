@@ -11,8 +11,12 @@ from typing import ClassVar, final
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Verdict
-from experiments.studies.contest import Along, Contest, edges, tie_along
-from experiments.studies.reading import NOTHING
+from experiments.studies.contest.along import Along
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.edges import edges
+from experiments.studies.contest.ties import tie_along
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.verdicts import NOTHING, unanswered
 
 AXIS = "data.imbalance"
 ACCURACY, WORST = "test/accuracy", "test/worst_class"
@@ -40,8 +44,7 @@ class ClassImbalance(Study):
             return NOTHING
         along = Along.of(contest, AXIS)
         if along is None:
-            sentence = f"No cell says how unequal its classes are ({AXIS})."
-            return Findings((Verdict(sentence, "undecided"),))
+            return unanswered(f"No cell says how unequal its classes are ({AXIS}).")
         metrics = [ACCURACY, WORST, "test/nll"]
         figure = along.figure(
             metrics[:2], "imbalance: largest class over smallest", "Accuracy against imbalance",
@@ -57,7 +60,7 @@ class ClassImbalance(Study):
             _at_worst(along),
             *edges(contest),
         )
-        return Findings(verdicts, (table,), () if figure is None else (figure,))
+        return Findings(verdicts, (table,), present(figure))
 
 
 def _suffers(along: Along) -> Verdict:

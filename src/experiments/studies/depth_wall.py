@@ -21,13 +21,17 @@ from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.reporting.figures import Axis, Curve, Panel, depth_profile
 from experiments.reporting.intervals import slope_interval
 from experiments.reporting.profiles import at_step
-from experiments.studies.contest import Along, Contest, seed_means, values_of
-from experiments.studies.reading import DEPTH, NOTHING, decided
+from experiments.studies.contest.along import Along
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.duels import seed_means, values_of
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
 
 ACCURACY = "test/accuracy"
 HIDDEN = "depth (hidden layers)"
 CROSS, SQUARED = "binary cross entropy", "half squared error on sigmoid"
-#: mean test accuracy that the runs of other code lie above (+) or below (-): head, depth, bound
+#: what the claim bounds: head, depth, mean test accuracy, and whether it lies above (+1) or below (-1)
 ACCEPTED = (
     (CROSS, 3, 0.85, +1), (CROSS, 4, 0.4, -1),
     (SQUARED, 1, 0.85, +1), (SQUARED, 2, 0.7, -1), (SQUARED, 3, 0.3, -1),
@@ -74,39 +78,39 @@ class DepthWall(Study):
             return NOTHING
         along = Along.of(contest, DEPTH)
         if along is None:
-            return Findings((Verdict("No cell says how deep it is.", "undecided"),))
-        verdicts = (_walls(along), _factor(along), _one_deeper(along), _others(along))
+            return unanswered("No cell says how deep it is.")
         table = along.table(
             [ACCURACY, "val/accuracy"], "Every depth", "Means over seeds with bootstrap intervals."
         )
-        drawn = (
-            along.figure(
-                [ACCURACY],
-                HIDDEN,
-                "How deep each loss trains",
-                "Test accuracy at the end. Dotted: chance.",
-                levels=(("", contest.chance),),
-            ),
-            _gradients(along),
+        accuracy = along.figure(
+            [ACCURACY],
+            HIDDEN,
+            "How deep each loss trains",
+            "Test accuracy at the end. Dotted: chance.",
+            levels=(("", contest.chance),),
         )
-        known = tuple(verdict for verdict in verdicts if verdict is not None)
-        shown = tuple(figure for figure in drawn if figure is not None)
-        return Findings(known, (_elsewhere(along), table), shown)
+        return Findings(
+            present(_walls(along), _factor(along), _one_deeper(along), _others(along)),
+            (_elsewhere(along), table),
+            present(accuracy, _gradients(along)),
+        )
 
 
 def _walls(along: Along) -> Verdict:
-    known, said = [], {CROSS: "", SQUARED: ""}
+    """The mean accuracies of the claim, each against its bound."""
+    known: list[bool | None] = []
+    parts: dict[str, list[str]] = {}
     for head, depth, bound, side in ACCEPTED:
-        found = along.mean(head, depth, ACCURACY)
+        accuracy = along.mean(head, depth, ACCURACY)
         limits = (bound, np.inf) if side > 0 else (-np.inf, bound)
-        known.append(found.within(*limits))
-        if found.seeds:
-            said[head] += f"{',' if said[head] else ''} {found} with {depth}"
-    if not any(said.values()):
+        known.append(accuracy.within(*limits))
+        if accuracy.seeds:
+            parts.setdefault(head, []).append(f"{accuracy} with {depth}")
+    if not parts:
         return Verdict(f"No {CROSS} or {SQUARED} at the depths of the claim.", "undecided")
-    parts = [f"{head}{found}" for head, found in said.items() if found]
+    heads = "; ".join(f"{head} {', '.join(depths)}" for head, depths in parts.items())
     return Verdict(
-        f"Mean test accuracy by hidden layers (chance {along.contest.chance:.2g}): {'; '.join(parts)}.",
+        f"Mean test accuracy by hidden layers (chance {along.contest.chance:.2g}): {heads}.",
         decided(*known),
     )
 
@@ -131,9 +135,10 @@ def _one_deeper(along: Along) -> Verdict | None:
     """Whether one layer's factor is all that separates the losses once they train."""
     parts = []
     for depth in along.values:
-        own, deeper = along.mean(SQUARED, depth, ACCURACY), along.mean(CROSS, depth + 1, ACCURACY)
-        if own.seeds and deeper.seeds:
-            parts.append(f"{own} with {depth:g} beside {deeper} with {depth + 1:g}")
+        squared = along.mean(SQUARED, depth, ACCURACY)
+        cross = along.mean(CROSS, depth + 1, ACCURACY)
+        if squared.seeds and cross.seeds:
+            parts.append(f"{squared} with {depth:g} beside {cross} with {depth + 1:g}")
     if not parts:
         return None
     return Verdict(
@@ -154,15 +159,15 @@ def _a_layer(along: Along, head: str) -> Interval:
 
 
 def _others(along: Along) -> Verdict | None:
-    """The heads that nobody else has numbers of."""
+    """The heads that the claim does not mention."""
     parts = []
     for head in along.contest.heads:
         if head in (CROSS, SQUARED):
             continue
         means = [(depth, along.mean(head, depth, ACCURACY)) for depth in along.values]
-        found = [f"{mean.value:.3g} with {depth:g}" for depth, mean in means if mean.seeds]
-        if found:
-            parts.append(f"{head} {', '.join(found)}")
+        depths = [f"{mean.value:.3g} with {depth:g}" for depth, mean in means if mean.seeds]
+        if depths:
+            parts.append(f"{head} {', '.join(depths)}")
     if not parts:
         return None
     return Verdict(f"Test accuracy by hidden layers: {'; '.join(parts)}.", "measured")

@@ -1,7 +1,7 @@
 """Are all directions carried through a deep network alike? Orthogonal against Gaussian weights.
 
-chi = 1 keeps the mean squared singular value of the Jacobian at 1, whatever the depth; it says nothing of
-the others. With Gaussian weights their spread grows with depth, so some directions explode and most
+chi = 1 keeps the mean squared singular value of the Jacobian at 1, whatever the depth; it says nothing about
+how far they scatter. With Gaussian weights their spread grows with depth, so some directions explode and most
 vanish. Orthogonal weights keep a linear network's singular values at exactly 1, and a tanh network's
 close together where its units stay nearly linear; ReLU's dead units forbid it (Pennington, Schoenholz &
 Ganguli, 2017). Measured on the drawn networks, before training; and whether it helps training.
@@ -24,23 +24,16 @@ from experiments.reporting.configurations import text
 from experiments.reporting.intervals import mean_interval, paired_difference
 from experiments.reporting.summary import bounds
 from experiments.studies.isometry_figures import figures
-from experiments.studies.reading import (
-    DEPTH,
-    NOTHING,
-    Spectrum,
-    activation_of,
-    dataset_of,
-    decided,
-    listed,
-    over,
-    spectra,
-)
-from experiments.studies.reading.spectra import EXAMPLES
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.rooms import activation_of, dataset_of
+from experiments.studies.reading.spectra import EXAMPLES, Spectrum, spectra_of
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.theory import finite_width
 
 #: measured over predicted spread, mean over seeds
 LOWEST, HIGHEST = 0.75, 1.33
-#: below this the spread is rounding
+#: a spread below this is rounding
 NONE = 1e-6
 #: a spread that is called isometry, at any depth
 ISOMETRY = 1.0
@@ -50,7 +43,7 @@ KINDS = {"gaussian": "Gaussian", "orthogonal": "orthogonal"}
 ZERO = -12.0
 #: a network whose loss stays above this share of that of guessing has hardly trained
 HARDLY = 0.8
-#: a start that changes the predicted spread by less than this share is no matter
+#: starts count as alike if they change the predicted spread by less than this share
 ALIKE = 0.01
 
 
@@ -77,17 +70,16 @@ class DynamicalIsometry(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = spectra(rows)
-        if not found:
-            missing = (
-                "No cell has two hidden layers and options that are rooms: nothing to draw again."
+        spectra = spectra_of(rows)
+        if not spectra:
+            return unanswered(
+                "No cell has two hidden layers and options of this package, so no network can be drawn again."
             )
-            return Findings((Verdict(missing, "undecided"),))
         verdicts = [
-            _predicted(found), *_orthogonal(found), *_starts(found), *_zeros(found),
-            *_training(rows, found),
+            _predicted(spectra), *_orthogonal(spectra), *_starts(spectra), *_zeros(spectra),
+            *_training(rows, spectra),
         ]  # fmt: skip
-        return Findings(tuple(verdicts), (_table(found),), figures(found, rows, folder))
+        return Findings(tuple(verdicts), (_table(spectra),), figures(spectra, rows, folder))
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -105,9 +97,9 @@ def _spread(s: Spectrum) -> str:
     return "0 to rounding" if _is_none(s) else str(mean_interval(s.spread))
 
 
-def _predicted(found: Sequence[Spectrum]) -> Verdict:
+def _predicted(spectra: Sequence[Spectrum]) -> Verdict:
     """Every mean spread against free probability."""
-    judged = [s for s in found if s.spread_predicted > NONE]
+    judged = [s for s in spectra if s.spread_predicted > NONE]
     if not judged:
         return Verdict("No spread is predicted here, so theory cannot be judged.", "undecided")
     ratios = {_place(s): mean_interval(s.spread / s.spread_predicted) for s in judged}
@@ -118,37 +110,33 @@ def _predicted(found: Sequence[Spectrum]) -> Verdict:
         f"{list(known.values()).count(True)} of {len(judged)} intervals are inside "
         f"[{LOWEST:g}, {HIGHEST:g}]"
     )
-    open_ = [f"{place} ({ratios[place]})" for place, inside in known.items() if inside is not True]
-    if open_:
-        sentence += f"; not so: {listed(open_, most=3)}"
+    others = [f"{place} ({ratios[place]})" for place, inside in known.items() if not inside]
+    if others:
+        sentence += f"; not so: {listed(others, most=3)}"
     return Verdict(sentence + ".", decided(*known.values()))
 
 
-def _orthogonal(found: Sequence[Spectrum]) -> list[Verdict]:
+def _orthogonal(spectra: Sequence[Spectrum]) -> list[Verdict]:
     """What orthogonal weights do at the greatest depth, by activation."""
     verdicts = []
-    for name in dict.fromkeys(s.activation for s in found):
-        mine = sorted((s for s in found if s.activation == name), key=lambda s: s.depth)
-        both = {
-            kind: [s for s in mine if s.ensemble == kind] for kind in ("gaussian", "orthogonal")
-        }
-        if not both["orthogonal"]:
+    for name, same in grouped(spectra, lambda s: s.activation).items():
+        mine = sorted(same, key=lambda s: s.depth)
+        gaussian, orthogonal = ([s for s in mine if s.ensemble == kind] for kind in KINDS)
+        if not orthogonal:
             continue
-        first, last = both["orthogonal"][0], both["orthogonal"][-1]
+        first, last = orthogonal[0], orthogonal[-1]
         sentence = f"{text(name)}, orthogonal: the spread is "
-        if all(_is_none(s) for s in both["orthogonal"]):
+        if all(_is_none(s) for s in orthogonal):
             sentence += "0 to rounding at every depth"
         else:
             sentence += f"{_spread(last)} at depth {last.depth}"
             if last.depth > first.depth:
                 sentence += f" and {_spread(first)} at depth {first.depth}"
-        gaussian = next((s for s in both["gaussian"] if s.depth == last.depth), None)
-        if gaussian is not None:
-            sentence += f"; with Gaussian weights {_spread(gaussian)} at depth {gaussian.depth}"
-        verdicts.append(Verdict(sentence + ".", decided(*_as_claimed(name, both["orthogonal"]))))
-    if not verdicts:
-        return [Verdict("No network with orthogonal weights is here.", "undecided")]
-    return verdicts
+        other = next((s for s in gaussian if s.depth == last.depth), None)
+        if other is not None:
+            sentence += f"; with Gaussian weights {_spread(other)} at depth {other.depth}"
+        verdicts.append(Verdict(sentence + ".", decided(*_as_claimed(name, orthogonal))))
+    return verdicts or [Verdict("No network with orthogonal weights is here.", "undecided")]
 
 
 def _as_claimed(name: str, line: Sequence[Spectrum]) -> list[bool | None]:
@@ -163,12 +151,12 @@ def _as_claimed(name: str, line: Sequence[Spectrum]) -> list[bool | None]:
     return [None]
 
 
-def _starts(found: Sequence[Spectrum]) -> list[Verdict]:
+def _starts(spectra: Sequence[Spectrum]) -> list[Verdict]:
     """What the shorter start of orthogonal networks does to their spread, by theory."""
     parts = []
-    for name in dict.fromkeys(s.activation for s in found):
-        deepest = max(s.depth for s in found if s.activation == name)
-        pair = {s.ensemble: s for s in found if (s.activation, s.depth) == (name, deepest)}
+    for name, same in grouped(spectra, lambda s: s.activation).items():
+        deepest = max(s.depth for s in same)
+        pair = {s.ensemble: s for s in same if s.depth == deepest}
         if len(pair) < 2 or any(s.q is None for s in pair.values()):
             continue
         q, mine = pair["gaussian"].q or (), pair["orthogonal"]
@@ -191,12 +179,11 @@ def _starts(found: Sequence[Spectrum]) -> list[Verdict]:
     return [Verdict(sentence, "measured")]
 
 
-def _zeros(found: Sequence[Spectrum]) -> list[Verdict]:
+def _zeros(spectra: Sequence[Spectrum]) -> list[Verdict]:
     """The share of ReLU's singular values that are 0: more than half, at a finite width."""
-    mine = [s for s in found if s.activation == "relu"]
+    mine = sorted((s for s in spectra if s.activation == "relu"), key=lambda s: s.depth)
     parts = []
-    for depth in sorted({s.depth for s in mine}):
-        kinds = [s for s in mine if s.depth == depth]
+    for depth, kinds in grouped(mine, lambda s: s.depth).items():
         shares = [
             f"{(s.log10 < s.log10[..., :1] + ZERO).mean():.3g} ({KINDS[s.ensemble]})" for s in kinds
         ]
@@ -214,24 +201,20 @@ def _zeros(found: Sequence[Spectrum]) -> list[Verdict]:
     return [Verdict(sentence, "measured")]
 
 
-def _training(rows: DataFrame, found: Sequence[Spectrum]) -> list[Verdict]:
+def _training(rows: DataFrame, spectra: Sequence[Spectrum]) -> list[Verdict]:
     """The training loss reached with either kind of weights at the greatest depth, paired by seed."""
     if LOSS not in rows:
         return []
     parts = []
-    kinds = {(s.initializer, s.ensemble) for s in found}
-    for name in dict.fromkeys(s.activation for s in found):
-        deepest = max(s.depth for s in found if s.activation == name)
+    kinds = {(s.initializer, s.ensemble) for s in spectra}
+    for name, same in grouped(spectra, lambda s: s.activation).items():
+        deepest = max(s.depth for s in same)
         mine = rows[(rows["activation"] == name) & (rows[DEPTH] == deepest)]
         both = {
             kind: mine[mine["initializer"].isin([i for i, k in kinds if k == kind])]
             for kind in KINDS
         }
-        said = [part for part in (_saved(both), *_diverged(both)) if part]
-        if said:
-            parts.append(f"{text(name)}: {', '.join(said)}")
-    if not parts:
-        return []
+        parts.append(f"{text(name)}: {', '.join([_saved(both), *_diverged(both)])}")
     sentence = (
         "Training loss that orthogonal weights save at the greatest depth, same seeds and steps. "
         f"{'; '.join(parts)}."
@@ -270,11 +253,11 @@ def _diverged(both: dict[str, DataFrame]) -> list[str]:
 # -- table -----------------------------------------------------------------------------------------
 
 
-def _table(found: Sequence[Spectrum]) -> Table:
+def _table(spectra: Sequence[Spectrum]) -> Table:
     rows = []
-    laws = {(s.initializer, s.ensemble) for s in found}
+    laws = {(s.initializer, s.ensemble) for s in spectra}
     several = len(laws) > len({kind for _, kind in laws})
-    for s in found:
+    for s in spectra:
         spread, top = mean_interval(s.spread), mean_interval(s.largest)
         predicted = s.spread_predicted > NONE
         ratio = f"{spread.value / s.spread_predicted:.3g}" if predicted else "–"

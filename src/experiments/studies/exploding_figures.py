@@ -8,29 +8,31 @@ from experiments.core.study import Figure
 from experiments.reporting.configurations import text
 from experiments.reporting.figures import Axis, Curve, Panel, depth_profile, heat_map
 from experiments.studies.exploding_growth import LARGEST, Explosion
+from experiments.studies.reading.grouping import grouped, present, without_first
 
 HIDDEN = Axis("depth (hidden layers)")
 
 
-def figures(found: Sequence[Explosion]) -> tuple[Figure, ...]:
+def figures(explosions: Sequence[Explosion]) -> tuple[Figure, ...]:
     """All of them; those for which nothing was recorded are left out."""
-    depths = sorted({depth for e in found for depth in e.family.depths})
-    drawn = [_growth(found), _learning(found, depths), _divergence(found, depths)]
-    return tuple(figure for figure in drawn if figure is not None)
+    depths = sorted({depth for e in explosions for depth in e.family.depths})
+    return present(
+        _growth(explosions), _learning(explosions, depths), _divergence(explosions, depths)
+    )
 
 
-def _growth(found: Sequence[Explosion]) -> Figure | None:
+def _growth(explosions: Sequence[Explosion]) -> Figure | None:
     panels = []
-    for name in dict.fromkeys(e.activation for e in found):
+    for name, mine in grouped(explosions, lambda e: e.activation).items():
         curves = tuple(
             Curve(
-                _short(e.label),
+                without_first(e.label, 1) or e.label,  # the panel names the activation
                 np.array(e.family.depths, np.float64),
                 e.family.by_depth("first"),
                 e.family.first_predicted,
             )
-            for e in found
-            if e.activation == name and e.family.depths
+            for e in mine
+            if e.family.depths
         )
         panels.append(Panel(text(name), curves, (("largest float32", LARGEST["float32"]),)))
     if not any(np.isfinite(v).any() for p in panels for c in p.curves for v in c.samples):
@@ -45,45 +47,41 @@ def _growth(found: Sequence[Explosion]) -> Figure | None:
     return depth_profile(panels, title, caption, x=HIDDEN)
 
 
-def _short(label: str) -> str:
-    """A label without its activation, which the panel names."""
-    return " · ".join(label.split(" · ")[1:]) or label
-
-
-def _learning(found: Sequence[Explosion], depths: Sequence[int]) -> Figure | None:
-    values = np.array([[e.learns(depth).value for depth in depths] for e in found])
+def _learning(explosions: Sequence[Explosion], depths: Sequence[int]) -> Figure | None:
+    values = np.array([[e.learns(depth).value for depth in depths] for e in explosions])
     if not np.isfinite(values).any():
         return None
     caption = (
         "Share of seeds whose validation accuracy ends clearly above chance, at the best learning rate "
         "that was tried."
     )
-    words = "share of seeds that learn", "Which of them learn"
-    return _shares(values, found, depths, *words, caption)
+    return _shares(
+        values, explosions, depths, "share of seeds that learn", "Which of them learn", caption
+    )
 
 
-def _divergence(found: Sequence[Explosion], depths: Sequence[int]) -> Figure | None:
-    values = np.array([[e.diverges(depth) for depth in depths] for e in found])
+def _divergence(explosions: Sequence[Explosion], depths: Sequence[int]) -> Figure | None:
+    values = np.array([[e.diverges(depth) for depth in depths] for e in explosions])
     if not np.nansum(values) > 0:
         return None
     caption = (
         "Share of runs, all learning rates together, whose loss was not finite at some step. A bounded "
         "activation keeps the loss finite until the gradient itself overflows."
     )
-    words = "share of runs not finite", "Which of them leave the floats"
-    return _shares(values, found, depths, *words, caption)
+    title = "Which of them leave the floats"
+    return _shares(values, explosions, depths, "share of runs not finite", title, caption)
 
 
 def _shares(
     values: np.ndarray,
-    found: Sequence[Explosion],
+    explosions: Sequence[Explosion],
     depths: Sequence[int],
     measure: str,
     title: str,
     caption: str,
 ) -> Figure:
-    """One row an ending, one column a depth."""
-    rows, columns = [e.label for e in found], [str(depth) for depth in depths]
+    """One row for each combination, one column for each depth."""
+    rows, columns = [e.label for e in explosions], [str(depth) for depth in depths]
     return heat_map(
         values, rows, columns, measure, title, caption, labels=("", HIDDEN.label), limits=(0.0, 1.0)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from experiments.core.interval import Interval
 from experiments.core.study import Findings, Study, Table, Verdict
@@ -20,8 +20,10 @@ from experiments.reporting.intervals import share_interval
 from experiments.reporting.powers import power
 from experiments.reporting.summary import bounds
 from experiments.studies.exploding_figures import figures
-from experiments.studies.exploding_growth import LARGEST, Explosion, explosions, independent
-from experiments.studies.reading import MARGIN, NOTHING, decided, listed, over
+from experiments.studies.exploding_growth import LARGEST, Explosion, explosions_of, independent
+from experiments.studies.reading.family import MARGIN
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.verdicts import NOTHING, counted, decided, listed, over
 
 #: what the seeds scatter: over L = 160 layers of width n = 64 the fitted log factor of a ReLU network has a
 #: standard deviation of about sqrt(5 / n / L) / 2 = 0.011, half of that as a mean of five seeds
@@ -52,20 +54,20 @@ class ExplodingGradient(Study):
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
         if not len(over(results)):
             return NOTHING
-        found = explosions(results, ledger)
+        explosions = explosions_of(results, ledger)
         verdicts = [
-            _growth(found), *_mean_field(found), _overflow(found), *_training(found),
-            *_divergence(found),
+            _growth(explosions), *_mean_field(explosions), _overflow(explosions), *_training(explosions),
+            *_divergence(explosions),
         ]  # fmt: skip
-        return Findings(tuple(verdicts), (_table(found),), figures(found))
+        return Findings(tuple(verdicts), (_table(explosions),), figures(explosions))
 
 
 # -- verdicts --------------------------------------------------------------------------------------
 
 
-def _growth(found: Sequence[Explosion]) -> Verdict:
-    """The fitted factor a layer between one example's at this width and infinite width's."""
-    groups = independent([e for e in found if e.explodes])
+def _growth(explosions: Sequence[Explosion]) -> Verdict:
+    """Whether the fitted factor a layer lies between that of one example and that of mean field."""
+    groups = independent([e for e in explosions if e.explodes])
     if not groups:
         return Verdict("No combination here has χ > 1, so nothing explodes.", "undecided")
     judged = [group[-1] for group in groups]  # of one experiment the steepest
@@ -98,9 +100,9 @@ def _shared(groups: Sequence[Sequence[Explosion]]) -> str:
     )
 
 
-def _mean_field(found: Sequence[Explosion]) -> list[Verdict]:
-    """Whether infinite width is enough: measured over the dashed line's factor, and what adds up."""
-    groups = independent([e for e in found if e.explodes and np.isfinite(e.upper)])
+def _mean_field(explosions: Sequence[Explosion]) -> list[Verdict]:
+    """Whether mean field alone is exact here: the measured factor over its factor a layer."""
+    groups = independent([e for e in explosions if e.explodes and np.isfinite(e.upper)])
     if not groups:
         return []
     judged = [group[-1] for group in groups]
@@ -118,41 +120,41 @@ def _mean_field(found: Sequence[Explosion]) -> list[Verdict]:
     if not off:
         known = same.count(True)
         return [Verdict(f"{sentence}: {known} of {len(same)} intervals hold 1.", decided(*same))]
-    text_ = (
-        f"{sentence} (the dashed line) excludes 1 for {len(off)} of {len(same)} independent "
+    sentence += (
+        f" (the dashed line) excludes 1 for {len(off)} of {len(same)} independent "
         f"combinations: {listed(off)}. In brackets: how far the points lie below the line. The rest is "
         "finite width: depth is not small against width here, the logarithm of a norm drifts below that "
         "of its mean square by up to V/4 a layer, and ReLU, whose examples become parallel, loses all "
         "of it."
     )
-    return [Verdict(text_, decided(*same))]
+    return [Verdict(sentence, decided(*same))]
 
 
-def _overflow(found: Sequence[Explosion]) -> Verdict:
+def _overflow(explosions: Sequence[Explosion]) -> Verdict:
     """The depth at which most seeds leave float32 at initialisation, against mean field's."""
     limit = LARGEST["float32"]
-    wrong, right, open_, lost, count = [], [], [], 0, 0
-    for e in found:
-        at = e.predicted_overflow(limit, e.upper)
-        for depth in e.family.depths:
-            gone, seen = e.lost(depth)
-            count, lost = count + seen, lost + gone
-        if e.bracket is None or np.isnan(at):
+    wrong, right, unsure = [], [], []
+    for e in explosions:
+        predicted = e.predicted_overflow(limit, e.upper)
+        if e.bracket is None or np.isnan(predicted):
             continue
         low, high = e.bracket
-        against = [depth for depth in e.family.depths if _contradicts(e, depth, at)]
+        against = [depth for depth in e.family.depths if _contradicts(e, depth, predicted)]
+        beside = f"{e.label} ({_around(e.bracket)}, predicted {predicted:.3g})"
         if against:
             one = e.predicted_overflow(limit, e.lower)
-            gone, seen = e.lost(against[-1])
+            lost, seeds = e.lost(against[-1])
             wrong.append(
-                f"{e.label} overflows {_around(e.bracket)} (at {against[-1]} in {gone} of {seen} seeds), "
-                f"mean field says {at:.3g}; with the V/4 of one example it would be {one:.3g}"
+                f"{e.label} overflows {_around(e.bracket)} (at {against[-1]} in {lost} of {seeds} seeds), "
+                f"mean field says {predicted:.3g}; with the V/4 of one example it would be {one:.3g}"
             )
-        elif not (low <= at and (high is None or at <= high)):
-            open_.append(f"{e.label} ({_around(e.bracket)}, predicted {at:.3g})")
+        elif predicted < low or (high is not None and predicted > high):
+            unsure.append(beside)
         elif high is not None:
-            right.append(f"{e.label} ({_around(e.bracket)}, predicted {at:.3g})")
-    if not right and not wrong and not open_:
+            right.append(beside)
+    counts = [e.lost(depth) for e in explosions for depth in e.family.depths]
+    lost, count = (sum(numbers) for numbers in zip(*counts, strict=True)) if counts else (0, 0)
+    if not right and not wrong and not unsure:
         return Verdict(
             f"None of {count} first-layer gradients overflows float32 here, or none has a prediction.",
             "undecided",
@@ -165,15 +167,15 @@ def _overflow(found: Sequence[Explosion]) -> Verdict:
         sentence += f"; most seeds overflow where mean field says: {listed(right)}"
     if wrong:
         sentence += f"; not so: {listed(wrong, most=4)}"
-    if open_:
-        sentence += f"; too few seeds to tell: {listed(open_, most=4)}"
-    outcome = decided(*[True] * len(right), *[False] * len(wrong), *[None] * len(open_))
+    if unsure:
+        sentence += f"; too few seeds to tell: {listed(unsure, most=4)}"
+    outcome = decided(*[True] * len(right), *[False] * len(wrong), *[None] * len(unsure))
     return Verdict(sentence + ".", outcome)
 
 
-def _contradicts(e: Explosion, depth: int, at: float) -> bool:
-    """Whether the interval of the share of lost seeds is on the other side of a half than predicted."""
-    expected = (0.5, 1.0) if depth > at else (0.0, 0.5)
+def _contradicts(e: Explosion, depth: int, predicted: float) -> bool:
+    """Whether the share of seeds that overflow is clearly above one half where it should not be, or below."""
+    expected = (0.5, 1.0) if depth > predicted else (0.0, 0.5)
     return share_interval(*e.lost(depth)).within(*expected) is False
 
 
@@ -182,12 +184,12 @@ def _around(bracket: tuple[int, int | None]) -> str:
     return f"beyond {low}" if high is None else f"between {low} and {high}"
 
 
-def _training(found: Sequence[Explosion]) -> list[Verdict]:
+def _training(explosions: Sequence[Explosion]) -> list[Verdict]:
     """How much growth training survives, and that an overflow ends it."""
     survived: list[tuple[float, str]] = []
     lost: list[tuple[float, str]] = []
     broken: list[bool | None] = []
-    for e in found:
+    for e in explosions:
         for depth in e.family.depths:
             share = e.learns(depth)
             growth = e.family.at(depth, "first") - e.family.at(depth, "output")
@@ -213,25 +215,21 @@ def _training(found: Sequence[Explosion]) -> list[Verdict]:
     )
     verdicts = [Verdict(sentence + ".", "measured")]
     if broken:
-        number = f"{len(broken)} pair{'s' * (len(broken) > 1)} of networks and depth"
-        text = f"Where the gradient has left float32 ({number}) "
-        failed = sum(k is True for k in broken)
-        text += (
-            f"{failed} of {len(broken)} have an interval that excludes learning by half the seeds."
+        pairs = counted(len(broken), "pair")
+        sentence = (
+            f"Where the gradient has left float32 ({pairs} of networks and depth) {broken.count(True)} of "
+            f"{len(broken)} have an interval that excludes learning by half the seeds."
         )
-        verdicts.append(Verdict(text, decided(*broken)))
+        verdicts.append(Verdict(sentence, decided(*broken)))
     return verdicts
 
 
-def _divergence(found: Sequence[Explosion]) -> list[Verdict]:
-    """How runs end: by activation, since a bounded activation stays finite."""
+def _divergence(explosions: Sequence[Explosion]) -> list[Verdict]:
+    """How many runs diverged, by activation: a bounded one keeps the loss finite."""
     parts = []
-    names = [text(e.activation) for e in found]
-    for name in dict.fromkeys(names):
-        rows = [e.trained for e, mine in zip(found, names, strict=True) if mine == name]
-        bad = sum(int((part["status"] == "diverged").sum()) for part in rows)
-        total = sum(len(part) for part in rows)
-        parts.append(f"{name} {bad} of {total}")
+    for name, mine in grouped(explosions, lambda e: text(e.activation)).items():
+        endings = concat(e.trained["status"] for e in mine)
+        parts.append(f"{name} {(endings == 'diverged').sum()} of {len(endings)}")
     return [
         Verdict(f"Runs that ended in numbers that are not finite: {listed(parts)}.", "measured")
     ]
@@ -244,9 +242,9 @@ def _known(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "unknown"
 
 
-def _table(found: Sequence[Explosion]) -> Table:
+def _table(explosions: Sequence[Explosion]) -> Table:
     rows = []
-    for e in found:
+    for e in explosions:
         f = e.family
         deepest = [d for d in f.depths if e.learns(d).value >= 0.5]
         limit = LARGEST["float32"]
@@ -259,7 +257,7 @@ def _table(found: Sequence[Explosion]) -> Table:
             **{f"fit passes {name}": _depths(e.overflows_at(log10)) for name, log10 in LARGEST.items()},
             "learns to depth": max(deepest, default=0), "not finite": f"{100 * lost:.0f} %",
         })  # fmt: skip
-    deepest_of_all = max((e.family.depths[-1] for e in found), default=0)
+    deepest_of_all = max((e.family.depths[-1] for e in explosions), default=0)
     caption = (
         "Factor a layer: of the first layer's gradient norm over the output's, fitted over all depths at "
         "initialisation. Float32 predicted: the depth at which mean field, √χ a layer, passes its largest "
@@ -273,7 +271,7 @@ def _table(found: Sequence[Explosion]) -> Table:
 
 
 def _depth(value: float) -> str:
-    """Whole layers, of thousands two digits: a depth that a line foretells is no better known.
+    """An extrapolated depth: whole layers, and above a thousand two digits.
 
     >>> _depth(16841.0), _depth(116.7), _depth(float("inf"))
     ('17,000', '117', 'never')

@@ -1,10 +1,10 @@
-"""What grows in an exploding network, and how it ends: one object for every combination of the sweep.
+"""How a gradient grows in an exploding network, where floats overflow, and how training ends.
 
-The norm of a batch's gradient grows by a factor between two, layer for layer: the one that a single example
-keeps at this width (``reading.one_example``), and mean field's sqrt(chi). For the log of a mean over examples
-is at least the mean of their logs, and on average at most the log of the expectation. Examples that a ReLU
-network makes parallel share one direction and keep the lower end; in the chaos of a tanh network they
-differ, and partly average out.
+Layer for layer the norm of a batch's gradient grows by a factor between two bounds: that of a single example
+at this width (``reading.one_example``), and mean field's sqrt(chi). The log of a mean over examples is at
+least the mean of their logs, and on average at most the log of the expectation. In a ReLU network the
+examples become parallel and the factor is near the lower bound; in a chaotic tanh network they differ, and
+the fluctuations partly average out.
 """
 
 import math
@@ -21,18 +21,13 @@ from pandas import DataFrame
 from experiments.core.errors import ConfigurationError
 from experiments.core.interval import Interval
 from experiments.reporting.intervals import share_interval, slope_interval
-from experiments.studies.reading import (
-    DEPTH,
-    LR,
-    MARGIN,
-    PAIR,
-    Family,
-    activation_of,
-    families,
-    over,
-    start_of,
-)
+from experiments.studies.reading.family import DEPTH, MARGIN, PAIR, Family, families_of
+from experiments.studies.reading.grouping import grouped
 from experiments.studies.reading.one_example import kept_by_one
+from experiments.studies.reading.rooms import activation_of
+from experiments.studies.reading.start import start_of
+from experiments.studies.reading.tuning import LR
+from experiments.studies.reading.verdicts import over
 
 #: log10 of the largest numbers of three formats
 LARGEST = {"float16": math.log10(65504.0), "float32": 38.531839, "float64": 308.254716}
@@ -42,29 +37,34 @@ EXPLODES = 1.01
 
 @dataclass(frozen=True)
 class Explosion:
-    """A family at one learning rate for its gradients, and its rows at all rates for its training."""
+    """One combination of the sweep.
+
+    Args:
+        family: its rows at one learning rate, for the gradients before training.
+        trained: its rows at all learning rates.
+    """
 
     family: Family
     trained: DataFrame
 
     @property
     def label(self) -> str:
-        """The family's, without the plain law of its weights."""
+        """The family's label without "gaussian", the plain choice of its weights."""
         parts = self.family.label.replace("sigma w ", "σ_w ").split(" · ")
         return " · ".join(part for part in parts if part != "gaussian") or self.family.label
 
     @property
     def activation(self) -> str:
-        return str(self.family.rows["activation"].iloc[0])
+        return self.family.activation
 
     @cached_property
     def experiment(self) -> str:
-        """What this shares with all combinations that are the same experiment: see ``independent``."""
+        """The label that all combinations of one experiment share: see ``independent``."""
         row = self.family.rows.iloc[0].to_dict()
         z = torch.linspace(-2.0, 2.0, 9, dtype=torch.float64)
         try:
             activation = activation_of(row)
-        except ConfigurationError:  # no room of the house: nothing is known of it
+        except ConfigurationError:  # not an activation of this package
             return self.label
         scales = torch.equal(activation(2 * z), 2 * activation(z))
         if not scales or row.get("initializer.sigma_b") != 0:
@@ -89,7 +89,7 @@ class Explosion:
 
     @cached_property
     def factor(self) -> Interval:
-        """Of that growth for one more layer, fitted over all depths."""
+        """By how much one more layer multiplies the growth, fitted over all depths."""
         slope = slope_interval(np.array(self.family.depths, np.float64), self.growth)
         return slope.map(lambda rise: float(10.0**rise))
 
@@ -109,7 +109,7 @@ class Explosion:
 
     @cached_property
     def over_mean_field(self) -> Interval:
-        """The factor over that of the same fit through the dashed line; no bounds if unknown."""
+        """The measured factor over that of the same fit through mean field's norms."""
         if self.family.prediction is None or len(self.family.depths) < 2:
             return Interval(math.nan, math.nan, math.nan, 0)
         x = np.array(self.family.depths, np.float64)
@@ -119,19 +119,17 @@ class Explosion:
 
     @property
     def short_of_mean_field(self) -> float:
-        """Decades that the mean over seeds lies below the dashed line at the greatest depth."""
+        """By how many decades the mean over seeds lies below mean field at the greatest depth."""
         if self.family.first_predicted is None:
             return math.nan
-        found = self.family.by_depth("first")[-1]
-        found = found[np.isfinite(found)]
-        return float(self.family.first_predicted[-1] - found.mean()) if len(found) else math.nan
+        return float(self.family.first_predicted[-1]) - _mean(self.family.by_depth("first")[-1])
 
     # -- overflow ----------------------------------------------------------------------------------
 
     def overflows_at(self, largest: float) -> Interval:
         """The depth at which the fit passes a number known by its log10.
 
-        The fit turns about its centre by the factor's interval.
+        The bounds come from turning the fitted line about its centre by the factor's interval.
         """
         y = np.array([_mean(seeds) for seeds in self.family.by_depth("first")])
         known = np.isfinite(y)
@@ -141,27 +139,31 @@ class Explosion:
         return self.factor.map(lambda factor: _passes(x, float(y[known].mean()), factor, largest))
 
     def predicted_overflow(self, largest: float, factor: float) -> float:
-        """The same from theory: the predicted norm at the least depth, and a factor a layer from there."""
+        """The same from theory: from the predicted norm at the least depth, by a given factor a layer."""
         predicted = self.family.first_predicted
         if predicted is None or not np.isfinite(predicted[0]):
             return math.nan
         return _passes(float(self.family.depths[0]), float(predicted[0]), factor, largest)
 
     def lost(self, depth: int) -> tuple[int, int]:
-        """Seeds whose first-layer gradient is not finite in the network's own floats, of how many."""
-        held, true = self.family.at(depth, "first_float"), self.family.at(depth, "first")
-        seen = ~np.isnan(true) | ~np.isnan(held)
-        return int((~np.isfinite(held[seen])).sum()), int(seen.sum())
+        """How many seeds' floats do not hold the first layer's gradient, and the number of seeds."""
+        in_floats, true = self.family.at(depth, "first_float"), self.family.at(depth, "first")
+        recorded = ~np.isnan(true) | ~np.isnan(in_floats)
+        return int((~np.isfinite(in_floats[recorded])).sum()), int(recorded.sum())
 
     @cached_property
     def bracket(self) -> tuple[int, int | None] | None:
-        """The last depth that most seeds survive in their floats, and the next one; None unmeasured."""
+        """The last depth at which most seeds' floats hold the gradient, and the next one.
+
+        The second is None if they do at every depth; the whole is None if nothing was recorded.
+        """
         counts = {depth: self.lost(depth) for depth in self.family.depths}
-        if not any(seen for _, seen in counts.values()):
+        counts = {depth: (lost, seeds) for depth, (lost, seeds) in counts.items() if seeds}
+        if not counts:
             return None
-        gone = [depth for depth, (lost, seen) in counts.items() if seen and 2 * lost >= seen]
-        held = [d for d, (_, seen) in counts.items() if seen and (not gone or d < gone[0])]
-        return max(held, default=0), gone[0] if gone else None
+        overflow = next((d for d, (lost, seeds) in counts.items() if 2 * lost >= seeds), None)
+        below = [d for d in counts if overflow is None or d < overflow]
+        return max(below, default=0), overflow
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -171,9 +173,9 @@ class Explosion:
         rows = self.trained[self.trained[DEPTH] == depth]
         if not chance > 0 or "val/accuracy" not in rows or not len(rows):
             return share_interval(0, 0)
-        good = (rows["val/accuracy"] > chance + MARGIN) & (rows["status"] == "finished")
+        learnt = (rows["val/accuracy"] > chance + MARGIN) & (rows["status"] == "finished")
         rates = rows[LR] if LR in rows else rows["seed"] * 0
-        best = good.groupby(rates).agg(["sum", "size"]).sort_values("sum").iloc[-1]
+        best = learnt.groupby(rates).agg(["sum", "size"]).sort_values("sum").iloc[-1]
         return share_interval(int(best["sum"]), int(best["size"]))
 
     def diverges(self, depth: int) -> float:
@@ -182,33 +184,32 @@ class Explosion:
         return float((rows["status"] == "diverged").mean()) if len(rows) else math.nan
 
 
-def explosions(results: DataFrame, ledger: DataFrame) -> list[Explosion]:
+def explosions_of(results: DataFrame, ledger: DataFrame) -> list[Explosion]:
     """One for every combination of axes other than depth, seed and learning rate."""
     rows = over(results)
-    one = rows
-    if LR in rows and rows[LR].notna().any():  # the initial state does not know the learning rate
-        one = rows.sort_values(LR).drop_duplicates([k for k in _setting(rows) if k != LR])
-    found = []
-    for family in families(one, ledger):
+    one_rate = rows
+    if (
+        LR in rows and rows[LR].notna().any()
+    ):  # the gradient before training is the same at all rates
+        one_rate = rows.sort_values(LR).drop_duplicates([k for k in _setting(rows) if k != LR])
+    explosions = []
+    for family in families_of(one_rate, ledger):
         first = family.rows.iloc[0]
         others = [k for k in _setting(rows) if k not in (LR, DEPTH, "seed")]
         same = np.logical_and.reduce([
             (rows[k] == first[k]) | (rows[k].isna() & (first[k] != first[k])) for k in others
         ])  # fmt: skip
-        found.append(Explosion(family, rows[same]))
-    return found
+        explosions.append(Explosion(family, rows[same]))
+    return explosions
 
 
-def independent(found: Sequence[Explosion]) -> list[list[Explosion]]:
+def independent(explosions: Sequence[Explosion]) -> list[list[Explosion]]:
     """Groups that are one experiment at several scales of the weights.
 
     Where sigma(c z) = c sigma(z) and biases are 0, another sigma_w multiplies every gradient by a known
     power: with the same seeds only delta at the output differs.
     """
-    groups: dict[str, list[Explosion]] = {}
-    for e in found:
-        groups.setdefault(e.experiment, []).append(e)
-    return list(groups.values())
+    return list(grouped(explosions, lambda e: e.experiment).values())
 
 
 def _setting(rows: DataFrame) -> list[str]:

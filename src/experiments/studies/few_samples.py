@@ -10,8 +10,12 @@ from typing import ClassVar, final
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Verdict
-from experiments.studies.contest import Along, Contest, ahead, edges, tie_along
-from experiments.studies.reading import NOTHING, listed
+from experiments.studies.contest.along import Along
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.edges import edges
+from experiments.studies.contest.ties import ahead, tie_along
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.verdicts import NOTHING, listed, unanswered
 
 AXIS = "data.train_examples"
 ACCURACY = "test/accuracy"
@@ -39,8 +43,7 @@ class FewSamples(Study):
             return NOTHING
         along = Along.of(contest, AXIS)
         if along is None:
-            sentence = f"No cell says how many examples it kept ({AXIS})."
-            return Findings((Verdict(sentence, "undecided"),))
+            return unanswered(f"No cell says how many examples it kept ({AXIS}).")
         metrics = [ACCURACY, "test/nll", "test/ece"]
         figure = along.figure(
             [ACCURACY, "test/ece"], "training examples",
@@ -56,11 +59,11 @@ class FewSamples(Study):
             tie_along(along, CROSS, RAW, None, by="examples", at="with"),
             *edges(contest),
         )  # fmt: skip
-        return Findings(verdicts, (table,), () if figure is None else (figure,))
+        return Findings(verdicts, (table,), present(figure))
 
 
 def _where(along: Along) -> Verdict:
-    """The plain answer: who is ahead with how many examples, beyond what seeds explain."""
+    """The numbers of examples at which one of the two is clearly ahead."""
     leads = {value: along.lead(CROSS, SQUARED, value, ACCURACY) for value in along.values}
     better = [f"{value:g}" for value, lead in leads.items() if ahead(lead)]
     worse = [f"{value:g}" for value, lead in leads.items() if ahead(lead) is False]

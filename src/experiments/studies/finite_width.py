@@ -30,18 +30,17 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.finite_width_figures import figures
-from experiments.studies.reading import (
-    NOTHING,
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.spread import (
+    Gain,
     Spread,
-    decided,
-    listed,
-    over,
     per_seed,
-    spreads,
+    spreads_of,
     variance_interval,
     variance_over_seeds,
     variance_ratio,
 )
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 
 #: measured over exact variance: of the signal pooled over all shapes, of the gradient over the widths
 VARIANCE_OFF = 0.2
@@ -76,24 +75,25 @@ class FiniteWidth(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = [s for s in spreads(rows, ledger) if len(s.gradient)]
-        if not found:
-            missing = "No cell with two hidden layers has a ledger, so no gain was measured."
-            return Findings((Verdict(missing, "undecided"),))
-        verdicts = [*_law(found), *_widths(found), *_consequence(found), *_rates(found)]
-        return Findings(tuple(verdicts), (_table(found),), figures(found, rows, ledger))
+        spreads = [s for s in spreads_of(rows, ledger) if len(s.gradient)]
+        if not spreads:
+            return unanswered(
+                "No cell with two hidden layers has a ledger, so no gain was measured."
+            )
+        verdicts = [*_law(spreads), *_widths(spreads), *_consequence(spreads), *_rates(spreads)]
+        return Findings(tuple(verdicts), (_table(spreads),), figures(spreads, rows, ledger))
 
 
 # -- verdicts --------------------------------------------------------------------------------------
 
 
-def _exact(found: Sequence[Spread]) -> list[Spread]:
-    return [s for s in found if s.law is not None and s.law.exact]
+def _exact(spreads: Sequence[Spread]) -> list[Spread]:
+    return [s for s in spreads if s.law is not None and s.law.exact]
 
 
-def _law(found: Sequence[Spread]) -> list[Verdict]:
+def _law(spreads: Sequence[Spread]) -> list[Verdict]:
     """For every kind of network with an exact law: the signal over all shapes, the gradient by depth."""
-    exact = _exact(found)
+    exact = _exact(spreads)
     if not exact:
         return [
             Verdict(
@@ -103,14 +103,13 @@ def _law(found: Sequence[Spread]) -> list[Verdict]:
             )
         ]
     verdicts = []
-    for label in dict.fromkeys(s.label for s in exact):
-        mine = [s for s in exact if s.label == label]
+    for label, mine in grouped(exact, lambda s: s.label).items():
         verdicts += [_signal(label, mine), _gradient(label, mine)]
     return verdicts
 
 
 def _signal(label: str, mine: Sequence[Spread]) -> Verdict:
-    spread, offset = _against_the_law(mine, gradient=False)
+    spread, offset = _against_the_law(mine, "signal")
     sentence = (
         f"{label}, the signal: over {sum(len(s.signal) for s in mine)} networks of {spread.seeds} seeds "
         "(networks of one seed share weights, so it is the seeds that count) the variance of the log "
@@ -121,47 +120,46 @@ def _signal(label: str, mine: Sequence[Spread]) -> Verdict:
 
 
 def _gradient(label: str, mine: Sequence[Spread]) -> Verdict:
-    depths = sorted({s.depth for s in mine})
-    ratios = [_against_the_law([s for s in mine if s.depth == d], gradient=True)[0] for d in depths]
-    parts = [f"{ratio} at depth {depth}" for ratio, depth in zip(ratios, depths, strict=True)]
-    beside = [
+    by_depth = grouped(sorted(mine, key=lambda s: s.depth), lambda s: s.depth)
+    ratios = {depth: _against_the_law(same, "gradient")[0] for depth, same in by_depth.items()}
+    parts = [f"{ratio} at depth {depth}" for depth, ratio in ratios.items()]
+    excluded = [
         str(depth)
-        for ratio, depth in zip(ratios, depths, strict=True)
+        for depth, ratio in ratios.items()
         if ratio.decides and not ratio.low <= 1 <= ratio.high
     ]
     sentence = f"{label}, the gradient: the variance, over the law's, is {listed(parts)}."
-    if beside:
+    if excluded:
         sentence += (
-            f" At depth {listed(beside)} the interval excludes the law. The law is for a δ drawn on its own; "
-            "here δ depends on the output, and what it shares with the signal is the same at every "
+            f" At depth {listed(excluded)} the interval excludes the law. The law is for a δ drawn on its "
+            "own; here δ depends on the output, and what it shares with the signal is the same at every "
             "layer and does not average out."
         )
     dead = sum(int((~np.isfinite(s.gradient)).sum()) for s in mine)
     if dead:
         sentence += f" {dead} networks had died and are left out."
-    return Verdict(
-        sentence, decided(*(r.within(1 - VARIANCE_OFF, 1 + VARIANCE_OFF) for r in ratios))
-    )
+    known = [ratio.within(1 - VARIANCE_OFF, 1 + VARIANCE_OFF) for ratio in ratios.values()]
+    return Verdict(sentence, decided(*known))
 
 
-def _against_the_law(mine: Sequence[Spread], gradient: bool) -> tuple[Interval, Interval]:
+def _against_the_law(mine: Sequence[Spread], gain: Gain) -> tuple[Interval, Interval]:
     """Variance and mean in units of the exact law; shapes pooled, seeds resampled."""
-    values = np.concatenate([s.standardised(gradient) for s in mine])
+    values = np.concatenate([s.standardised(gain) for s in mine])
     seeds = np.concatenate([s.seeds for s in mine])
     return variance_over_seeds(values, seeds), mean_interval(per_seed(values, seeds))
 
 
-def _widths(found: Sequence[Spread]) -> list[Verdict]:
+def _widths(spreads: Sequence[Spread]) -> list[Verdict]:
     """At the greatest depth: the ratio of the gradient's variances at adjacent widths."""
-    exact = _exact(found)
+    exact = _exact(spreads)
     if not exact:
         return []
     deepest = max(s.depth for s in exact)
     mine = sorted((s for s in exact if s.depth == deepest), key=lambda s: s.width)
     verdicts = []
-    for label in dict.fromkeys(s.label for s in mine):
+    for label, same in grouped(mine, lambda s: s.label).items():
         parts, known = [], []
-        for narrow, wide in pairwise(s for s in mine if s.label == label):
+        for narrow, wide in pairwise(same):
             if narrow.law is None or wide.law is None:
                 continue
             ratio = variance_ratio(narrow.gradient, wide.gradient)
@@ -169,7 +167,7 @@ def _widths(found: Sequence[Spread]) -> list[Verdict]:
             parts.append(
                 f"by a factor {ratio} from width {narrow.width} to {wide.width} (exact: {expected:.3g})"
             )
-            known.append(ratio.map(lambda r, e=expected: r / e).within(1 / RATIO_OFF, RATIO_OFF))  # type: ignore[misc]
+            known.append(ratio.within(expected / RATIO_OFF, expected * RATIO_OFF))
         if parts:
             sentence = (
                 f"{label}, depth {deepest}: the variance of the gradient's log gain falls "
@@ -179,9 +177,9 @@ def _widths(found: Sequence[Spread]) -> list[Verdict]:
     return verdicts or [Verdict("One width only: what width does is not known.", "undecided")]
 
 
-def _consequence(found: Sequence[Spread]) -> list[Verdict]:
-    """What the spread means: by which factor the middle nine in ten gradients differ."""
-    known = [s for s in found if np.isfinite(s.gradient).sum() >= 5]
+def _consequence(spreads: Sequence[Spread]) -> list[Verdict]:
+    """By which factor gradient norms vary over seeds, at the greatest and the least depth / width."""
+    known = [s for s in spreads if np.isfinite(s.gradient).sum() >= 5]
     if not known:
         return []
     label = max(known, key=lambda s: s.gradient[np.isfinite(s.gradient)].var()).label
@@ -207,11 +205,10 @@ def _plain(x: float) -> str:
     return f"{float(f'{x:.3g}'):,.0f}" if x >= 100 else f"{x:.3g}"
 
 
-def _rates(found: Sequence[Spread]) -> list[Verdict]:
+def _rates(spreads: Sequence[Spread]) -> list[Verdict]:
     """The rate of other activations: variance over sum 1/n, against the leading order."""
     parts = []
-    for label in dict.fromkeys(s.label for s in found):
-        mine = [s for s in found if s.label == label]
+    for label, mine in grouped(spreads, lambda s: s.label).items():
         if any(s.law is None or s.law.exact for s in mine):
             continue
         units = np.concatenate([
@@ -228,15 +225,19 @@ def _rates(found: Sequence[Spread]) -> list[Verdict]:
     return [Verdict(sentence, "measured")]
 
 
+def _a_step(total: Interval, steps: int) -> Interval:
+    return total.map(lambda value: value / steps)
+
+
 # -- table -----------------------------------------------------------------------------------------
 
 
-def _table(found: Sequence[Spread]) -> Table:
+def _table(spreads: Sequence[Spread]) -> Table:
     rows = []
-    for s in found:
+    for s in spreads:
         steps = s.steps
-        mean, variance = mean_interval(s.gradient), variance_interval(s.gradient)
-        mean, variance = (x.map(lambda v, k=steps: v / k) for x in (mean, variance))  # type: ignore[misc]
+        mean = _a_step(mean_interval(s.gradient), steps)
+        variance = _a_step(variance_interval(s.gradient), steps)
         rows.append({
             "networks": s.label, "width": s.width, "depth": s.depth, "Σ 1/n": s.thinness,
             "seeds": len(s.gradient),

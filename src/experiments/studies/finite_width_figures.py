@@ -15,30 +15,31 @@ from experiments.reporting.figures import Axis, Curve, Panel, against_axis, dept
 from experiments.reporting.figures.curves import BAND
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.profiles import at_step, layers_of
-from experiments.studies.reading import DEPTH, Spread, per_seed, variance_interval
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.grouping import grouped, present
+from experiments.studies.reading.spread import Gain, Spread, per_seed, variance_interval
 
+GAINS: tuple[Gain, ...] = ("gradient", "signal")
 #: bins of the histogram, in standard deviations
 EDGES = np.linspace(-3.5, 3.5, 15)
 
 
-def figures(found: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> tuple[Figure, ...]:
+def figures(spreads: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> tuple[Figure, ...]:
     """All of them; those with nothing to draw are left out."""
-    drawn = [_collapse(found), _law(found), _profiles(found, rows, ledger)]
-    return tuple(figure for figure in drawn if figure is not None)
+    return present(_collapse(spreads), _law(spreads), _profiles(spreads, rows, ledger))
 
 
-def _collapse(found: Sequence[Spread]) -> Figure | None:
+def _collapse(spreads: Sequence[Spread]) -> Figure | None:
     """Variance of the log gain against sum 1/n, a line for each width."""
     panels = []
-    for label in dict.fromkeys(s.label for s in found):
-        mine = [s for s in found if s.label == label]
+    for label, mine in grouped(spreads, lambda s: s.label).items():
         exact = any(s.law is not None and s.law.exact for s in mine)
-        for name in ("gradient", "signal") if exact else ("gradient",):
+        for gain in GAINS if exact else GAINS[:1]:
             curves = []
             for width in sorted({s.width for s in mine}):
                 line = sorted((s for s in mine if s.width == width), key=lambda s: s.depth)
-                curves.append(_line(f"width {width}", line, name))
-            panels.append(Panel(f"{label}\n{name}", tuple(curves)))
+                curves.append(_line(f"width {width}", line, gain))
+            panels.append(Panel(f"{label}\n{gain}", tuple(curves)))
     if not any(np.isfinite(v).all() for p in panels for c in p.curves for v in c.samples):
         return None
     caption = (
@@ -52,8 +53,8 @@ def _collapse(found: Sequence[Spread]) -> Figure | None:
     return against_axis(panels, x, y, "Spread against depth over width", caption)
 
 
-def _line(label: str, line: Sequence[Spread], name: str) -> Curve:
-    values = [variance_interval(s.gradient if name == "gradient" else s.signal) for s in line]
+def _line(label: str, line: Sequence[Spread], gain: Gain) -> Curve:
+    values = [variance_interval(getattr(s, gain)) for s in line]
     laws = [np.nan if s.law is None else s.law.variance for s in line]
     return Curve(
         label,
@@ -64,18 +65,17 @@ def _line(label: str, line: Sequence[Spread], name: str) -> Curve:
     )
 
 
-def _law(found: Sequence[Spread]) -> Figure | None:
+def _law(spreads: Sequence[Spread]) -> Figure | None:
     """All networks with an exact law, in its units, against the normal density."""
     panels = []
-    exact = [s for s in found if s.law is not None and s.law.exact]
-    for label in dict.fromkeys(s.label for s in exact):
-        mine = [s for s in exact if s.label == label]
+    exact = [s for s in spreads if s.law is not None and s.law.exact]
+    for label, mine in grouped(exact, lambda s: s.label).items():
         seeds = np.concatenate([s.seeds for s in mine])
         curves = []
-        for name in ("gradient", "signal"):
-            pooled = np.concatenate([s.standardised(name == "gradient") for s in mine])
+        for gain in GAINS:
+            pooled = np.concatenate([s.standardised(gain) for s in mine])
             if np.isfinite(pooled).sum() >= 30:
-                curves.append(_histogram(name, pooled, seeds))
+                curves.append(_histogram(gain, pooled, seeds))
         if curves:
             count, owners = np.isfinite(pooled).sum(), len(np.unique(seeds))
             panels.append(Panel(f"{label}\n{count} networks of {owners} seeds", tuple(curves)))
@@ -109,16 +109,16 @@ def _histogram(
     )
 
 
-def _profiles(found: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> Figure | None:
+def _profiles(spreads: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> Figure | None:
     """Gradient norm layer by layer at the greatest depth, relative to the last hidden layer.
 
     Where the law is exact, its mean and the middle 80 % of a normal variable with its variance are dashed,
     for the narrowest networks, whose band is the widest.
     """
-    deepest = max(s.depth for s in found)
+    deepest = max(s.depth for s in spreads)
     start = at_step(ledger, 0)
     panels = []
-    for name in dict.fromkeys(s.activation for s in found):
+    for name in dict.fromkeys(s.activation for s in spreads):
         curves = []
         mine = rows[(rows["activation"] == name) & (rows[DEPTH] == deepest)]
         for width, group in mine.groupby("model.width"):
@@ -129,7 +129,7 @@ def _profiles(found: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> Fi
                     Curve(f"width {width}", layers[:-1].astype(np.float64), list(relative.T))
                 )
         if curves:
-            law = _exact_band(found, name, deepest)
+            law = _exact_band(spreads, name, deepest)
             if law is not None:
                 at = curves[0].x
                 curves[0] = replace(
@@ -150,9 +150,9 @@ def _profiles(found: Sequence[Spread], rows: DataFrame, ledger: DataFrame) -> Fi
     return depth_profile(panels, f"Seeds drift apart, depth {deepest}", caption, y=y)
 
 
-def _exact_band(found: Sequence[Spread], activation: str, depth: int) -> list[ndarray] | None:
+def _exact_band(spreads: Sequence[Spread], activation: str, depth: int) -> list[ndarray] | None:
     """Lower end, mean and upper end of log10 of the relative norm, layer by layer; narrowest networks."""
-    mine = [s for s in found if (s.activation, s.depth) == (activation, depth)]
+    mine = [s for s in spreads if (s.activation, s.depth) == (activation, depth)]
     narrow = min(mine, key=lambda s: s.width, default=None)
     if narrow is None or narrow.law is None or not narrow.law.exact:
         return None

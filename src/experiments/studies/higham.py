@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, Series, concat
 
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import share_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.higham_figures import cost_curves, decision_regions
-from experiments.studies.reading import NOTHING, decided, median_interval, over
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.medians import median_interval
 from experiments.studies.reading.starts import Starts, starts_of
+from experiments.studies.reading.verdicts import NOTHING, decided, over, unanswered
 
 SQUARED, ENTROPY = "half_squared_error", "binary_cross_entropy"
 #: read off the published figure, one start
@@ -54,14 +56,14 @@ class Higham(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = starts_of(rows, folder)
-        if not found:
-            missing = "No cell followed the cost of Higham's points (data.watched, metric=squared_distance)."
-            return Findings((Verdict(missing, "undecided"),))
-        verdicts = [v for one in found for v in (*_medians(one), _share(one))] + _lead(found)
-        figures = [cost_curves(found, PUBLISHED), decision_regions(found, folder)]
-        drawn = tuple(figure for figure in figures if figure is not None)
-        return Findings(tuple(verdicts), (_landmarks(found), _ends(found)), drawn)
+        starts = starts_of(rows, folder)
+        if not starts:
+            return unanswered(
+                "No cell followed the cost of Higham's points (data.watched, metric=squared_distance)."
+            )
+        verdicts = [v for one in starts for v in (*_medians(one), _share(one))] + _lead(starts)
+        figures = present(cost_curves(starts, PUBLISHED), decision_regions(starts, folder))
+        return Findings(tuple(verdicts), (_landmarks(starts), _ends(starts)), figures)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -70,10 +72,9 @@ class Higham(Study):
 def _medians(one: Starts) -> list[Verdict]:
     """The median at the published steps; only measured where the setting is another one."""
     verdicts = []
-    steps = [step for step in BANDS if one.at(step) is not None] if one.published else [one.last]
+    steps = [step for step in BANDS if one.measured(step)] if one.published else [one.last]
     for step in steps:
-        median = one.median(step)
-        assert median is not None  # noqa: S101  asked for measured steps only
+        median = median_interval(one.at(step))
         when = f"after {step:,} steps" if step else "before training"
         sentence = f"{one.label}: {when} the median plotted cost is {median}"
         if not one.published:
@@ -99,23 +100,19 @@ def _share(one: Starts) -> Verdict:
     return Verdict(sentence, decided(share.within(SHARE, 1.0)) if one.published else "measured")
 
 
-def _lead(found: Sequence[Starts]) -> list[Verdict]:
+def _lead(starts: Sequence[Starts]) -> list[Verdict]:
     """Start by start, how much lower the cross-entropy's cost is."""
     squared, entropy = (
-        next((one for one in found if one.loss == name), None) for name in (SQUARED, ENTROPY)
+        next((one for one in starts if one.loss == name), None) for name in (SQUARED, ENTROPY)
     )
     if squared is None or entropy is None:
         return []
     step = min(squared.last, entropy.last)
-    costs = []
-    for one in (squared, entropy):
-        cost = one.at(step)
-        if cost is None:
-            return []
-        costs.append(dict(zip(one.rows["seed"], np.log10(cost), strict=True)))
-    seeds = sorted(costs[0].keys() & costs[1].keys())
-    ratios = np.array([costs[0][seed] - costs[1][seed] for seed in seeds], np.float64)
-    ratio = median_interval(ratios).map(lambda decades: float(10.0**decades))
+    if not (squared.measured(step) and entropy.measured(step)):
+        return []
+    costs = (Series(np.log10(one.at(step)), one.rows["seed"]) for one in (squared, entropy))
+    lead = concat(costs, axis=1, join="inner").to_numpy()
+    ratio = median_interval(lead[:, 0] - lead[:, 1]).map(lambda decades: float(10.0**decades))
     sentence = (
         f"After {step:,} steps the cross-entropy's plotted cost is {ratio} times lower than the squared "
         "error's, median over starts (same start, same order of points)."
@@ -127,14 +124,12 @@ def _lead(found: Sequence[Starts]) -> list[Verdict]:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def _landmarks(found: Sequence[Starts]) -> Table:
+def _landmarks(starts: Sequence[Starts]) -> Table:
     rows = []
-    for one in found:
-        for step in sorted({s for s in LANDMARKS if one.at(s) is not None} | {one.last}):
-            cost, median = one.at(step), one.median(step)
-            if cost is None or median is None:
-                continue
-            finite = cost[np.isfinite(cost)]
+    for one in starts:
+        for step in sorted({s for s in LANDMARKS if one.measured(s)} | {one.last}):
+            cost = one.at(step)
+            median, finite = median_interval(cost), cost[np.isfinite(cost)]
             low, high = np.quantile(finite, (0.1, 0.9)) if len(finite) else (np.nan, np.nan)
             rows.append({
                 "training": one.label, "step": step, "seeds": median.seeds,
@@ -150,9 +145,9 @@ def _landmarks(found: Sequence[Starts]) -> Table:
     return Table("The cost over starts", caption, DataFrame(rows))
 
 
-def _ends(found: Sequence[Starts]) -> Table:
+def _ends(starts: Sequence[Starts]) -> Table:
     rows = []
-    for one in found:
+    for one in starts:
         share = share_interval(int(one.right.sum()), len(one.right))
         stuck = one.cost[~one.right, -1]
         rows.append({

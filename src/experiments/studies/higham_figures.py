@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from numpy import ndarray
 
 from experiments.core.study import Figure
 from experiments.reporting.figures.canvas import COLOURS, INK, sheet, style, to_svg
-from experiments.studies.reading import dataset_of, network_of
+from experiments.studies.reading.network import network_of
+from experiments.studies.reading.rooms import dataset_of
 from experiments.studies.reading.starts import Starts
 
 #: points of a curve that are drawn, evenly in log10 of the step
@@ -22,9 +24,9 @@ QUANTILES = (("best start", 0.0), ("median", 0.5), ("90 %", 0.9), ("worst start"
 GRID = 200
 
 
-def cost_curves(found: Sequence[Starts], published: Mapping[int, float]) -> Figure | None:
+def cost_curves(starts: Sequence[Starts], published: Mapping[int, float]) -> Figure | None:
     """Every start, their median, and the published curve's values; both axes by decades."""
-    moving = [one for one in found if (one.steps > 0).sum() > 1]
+    moving = [one for one in starts if (one.steps > 0).sum() > 1]
     if not moving:
         return None
     with style():
@@ -53,18 +55,18 @@ def cost_curves(found: Sequence[Starts], published: Mapping[int, float]) -> Figu
     return Figure(title, caption, svg)
 
 
-def decision_regions(found: Sequence[Starts], folder: Path) -> Figure | None:
+def decision_regions(starts: Sequence[Starts], folder: Path) -> Figure | None:
     """The unit square, shaded where a_1 > a_2, for starts that ended well and badly."""
     with style():
-        figure = sheet(9.6, 0.4 + 2.5 * len(found))
-        grid = figure.subplots(len(found), len(QUANTILES), sharex=True, sharey=True, squeeze=False)
+        figure = sheet(9.6, 0.4 + 2.5 * len(starts))
+        grid = figure.subplots(len(starts), len(QUANTILES), sharex=True, sharey=True, squeeze=False)
         shown = 0
-        for one, line in zip(found, grid, strict=True):
+        for one, line in zip(starts, grid, strict=True):
             order = np.argsort(one.cost[:, -1], kind="stable")
             for axes, (name, quantile) in zip(line, QUANTILES, strict=True):
                 k = int(order[round(quantile * (len(order) - 1))])
                 axes.set_title(f"{name}: cost {one.cost[k, -1]:.2g}", fontsize=9.5)
-                shown += _region(axes, one.rows.iloc[k], folder)
+                shown += _region(axes, one.rows.iloc[k].to_dict(), folder)
             line[0].set_ylabel(f"{one.label}\nx₂")
         for axes in grid[-1]:
             axes.set_xlabel("x₁")
@@ -79,9 +81,9 @@ def decision_regions(found: Sequence[Starts], folder: Path) -> Figure | None:
     return Figure(title, caption, svg)
 
 
-def _region(axes: Axes, row: object, folder: Path) -> bool:
-    values = row.to_dict()  # type: ignore[attr-defined]  # pandas' Series
-    net = network_of(values, folder)
+def _region(axes: Axes, row: Mapping[str, Any], folder: Path) -> bool:
+    """One start's regions and the points; False where it left no network."""
+    net = network_of(row, folder)
     if net is None:
         return False
     side = torch.linspace(0, 1, GRID, dtype=torch.float64)
@@ -93,7 +95,7 @@ def _region(axes: Axes, row: object, folder: Path) -> bool:
         axes.contourf(
             side.numpy(), side.numpy(), lead, levels=[0.0, np.inf], colors=[COLOURS[0]], alpha=0.3
         )
-    train = dataset_of(values).load().train
+    train = dataset_of(row).load().train
     for label, mark, colour in ((0, "o", COLOURS[1]), (1, "x", INK)):
         x = train.x[train.t == label].numpy()
         axes.plot(x[:, 0], x[:, 1], mark, color=colour, ms=6, mew=1.8, mfc="none")

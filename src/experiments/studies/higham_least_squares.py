@@ -28,18 +28,13 @@ from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.initializers import Constant
 from experiments.models import MLP
 from experiments.reporting.figures import Axis, Curve, Panel
-from experiments.reporting.figures.canvas import to_svg
-from experiments.reporting.figures.curves import draw_panels
 from experiments.reporting.intervals import share_interval
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import (
-    NOTHING,
-    dataset_of,
-    decided,
-    median_interval,
-    network_of,
-    over,
-)
+from experiments.studies.reading.curves import without_seeds
+from experiments.studies.reading.medians import median_interval
+from experiments.studies.reading.network import network_of
+from experiments.studies.reading.rooms import dataset_of
+from experiments.studies.reading.verdicts import NOTHING, decided, over, unanswered
 
 #: a start has succeeded when its plotted cost is below this
 SOLVED = 1e-4
@@ -72,17 +67,25 @@ class HighamLeastSquares(Study):
         if not len(rows):
             return NOTHING
         rows = rows[rows["data"] == "higham"]
-        solved = {name: solutions(rows, folder, form) for name, form in FORMS.items()}
+        solved = {name: solutions_of(rows, folder, form) for name, form in FORMS.items()}
         if not all(solved.values()):
-            missing = "No cell of Higham's points left a checkpoint to start from."
-            return Findings((Verdict(missing, "undecided"),))
-        verdicts = [_share(name, found) for name, found in solved.items()] + [_effort(solved)]
+            return unanswered("No cell of Higham's points left a checkpoint to start from.")
+        verdicts = [_share(name, solutions) for name, solutions in solved.items()] + [
+            _effort(solved)
+        ]
         return Findings(tuple(verdicts), (_table(solved),), (_figure(solved),))
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Where the solver ended: the plotted cost before and after, evaluations, all points right."""
+    """Where the solver ended from one start.
+
+    Args:
+        start: the plotted cost of the start.
+        cost: the plotted cost at the end.
+        evaluations: of the residuals, by the solver.
+        right: whether the end classifies every point correctly.
+    """
 
     start: float
     cost: float
@@ -109,19 +112,18 @@ FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Residuals]] = {
 }
 
 
-def solutions(
+def solutions_of(
     rows: DataFrame, folder: Path, form: Callable[[Tensor, Tensor, Tensor], Residuals]
 ) -> list[Solution]:
     """The solver's end from every cell that left a network with a sigmoid link."""
-    found = []
-    for _, row in rows.iterrows():
-        values = row.to_dict()
-        start = network_of(values, folder) if values.get("loss.link") == "sigmoid" else None
+    solved = []
+    for row in rows.to_dict("records"):
+        start = network_of(row, folder) if row.get("loss.link") == "sigmoid" else None
         if start is not None:
-            train = dataset_of(values).load().train
+            train = dataset_of(row).load().train
             y = torch.nn.functional.one_hot(train.t, start.widths[-1]).double()
-            found.append(solve(start, train.x.double(), y, form))
-    return found
+            solved.append(solve(start, train.x.double(), y, form))
+    return solved
 
 
 def solve(
@@ -137,13 +139,11 @@ def solve(
     """
     hidden = list(start.activations)[:-1]
     net = MLP(start.widths, hidden, Constant(), output_activation=Sigmoid()).double()
-    parts = [p for pair in zip(net.weights, net.biases, strict=True) for p in pair]
-    theta = torch.cat(
-        [p.flatten() for pair in zip(start.weights, start.biases, strict=True) for p in pair]
-    )
+    parameters = _in_order(net)
+    theta = torch.nn.utils.parameters_to_vector(_in_order(start))
 
     def outputs(values: Float64[ndarray, " parameters"]) -> Tensor:
-        torch.nn.utils.vector_to_parameters(torch.from_numpy(values), parts)
+        torch.nn.utils.vector_to_parameters(torch.from_numpy(values), parameters)
         return forward_pass(net, x).a[-1]
 
     def residuals(values: Float64[ndarray, " parameters"]) -> Float64[ndarray, " residuals"]:
@@ -156,21 +156,29 @@ def solve(
         return form(outputs(values), y, parameter_jacobian(net, x))[1]
 
     first = theta.detach().numpy().copy()
-    found: Any = least_squares(
+    solver: Any = least_squares(
         residuals, first, jac=jacobian, xtol=TOLERANCE, ftol=TOLERANCE, gtol=TOLERANCE
     )
-    begin = float((residuals(first) ** 2).sum())
-    a = outputs(found.x)
-    end = float((residuals(found.x) ** 2).sum())
-    return Solution(begin, end, int(found.nfev), bool((a.argmax(-1) == y.argmax(-1)).all()))
+    right = outputs(solver.x).argmax(-1) == y.argmax(-1)
+    return Solution(
+        start=float((residuals(first) ** 2).sum()),
+        cost=float((residuals(solver.x) ** 2).sum()),
+        evaluations=int(solver.nfev),
+        right=bool(right.all()),
+    )
 
 
-def _share(name: str, found: Sequence[Solution]) -> Verdict:
-    solved = sum(one.cost < SOLVED for one in found)
-    share = share_interval(solved, len(found))
-    median = median_interval(_costs(found))
+def _in_order(net: MLP) -> list[Tensor]:
+    """The parameters in the order of the Jacobian's columns: W^[2], b^[2], W^[3], ..."""
+    return [p for pair in zip(net.weights, net.biases, strict=True) for p in pair]
+
+
+def _share(name: str, solutions: Sequence[Solution]) -> Verdict:
+    solved = sum(one.cost < SOLVED for one in solutions)
+    share = share_interval(solved, len(solutions))
+    median = median_interval(_costs(solutions))
     sentence = (
-        f"With {name} as residuals {solved} of {len(found)} starts end below {SOLVED:g} ({share}); the "
+        f"With {name} as residuals {solved} of {len(solutions)} starts end below {SOLVED:g} ({share}); the "
         f"median plotted cost is {median}."
     )
     return Verdict(sentence, decided(share.within(SHARE, 1.0)))
@@ -178,7 +186,7 @@ def _share(name: str, found: Sequence[Solution]) -> Verdict:
 
 def _effort(solved: dict[str, list[Solution]]) -> Verdict:
     """Start by start, how many more evaluations the norms take."""
-    rough, smooth = ([one.evaluations for one in found] for found in solved.values())
+    rough, smooth = ([one.evaluations for one in solutions] for solutions in solved.values())
     ratio = median_interval(np.array(rough, np.float64) / np.array(smooth, np.float64))
     sentence = (
         f"The norms take {ratio} times the evaluations of the components, median over starts."
@@ -188,14 +196,14 @@ def _effort(solved: dict[str, list[Solution]]) -> Verdict:
 
 def _table(solved: dict[str, list[Solution]]) -> Table:
     rows = []
-    for name, found in solved.items():
-        low, median, high = np.quantile(_costs(found), (0.25, 0.5, 0.75))
-        right = share_interval(sum(one.right for one in found), len(found))
+    for name, solutions in solved.items():
+        low, median, high = np.quantile(_costs(solutions), (0.25, 0.5, 0.75))
+        right = share_interval(sum(one.right for one in solutions), len(solutions))
         rows.append({
-            "residuals": name, "starts": len(found), "lower quartile": low, "median cost": median,
-            "upper quartile": high, "worst": float(_costs(found).max()),
+            "residuals": name, "starts": len(solutions), "lower quartile": low, "median cost": median,
+            "upper quartile": high, "worst": float(_costs(solutions).max()),
             "all points right": right.value, "95 %": bounds(right),
-            "median evaluations": float(np.median([one.evaluations for one in found])),
+            "median evaluations": float(np.median([one.evaluations for one in solutions])),
         })  # fmt: skip
     caption = (
         "The plotted cost, sum over the points of ‖y − a‖², where a trust region stops (relative "
@@ -207,18 +215,15 @@ def _table(solved: dict[str, list[Solution]]) -> Table:
 def _figure(solved: dict[str, list[Solution]]) -> Figure:
     """The costs of all starts in order, one line a form."""
     curves = []
-    for name, found in solved.items():
-        ordered = np.log10(np.maximum(np.sort(_costs(found)), 1e-300))
-        share = np.arange(1, len(found) + 1) / len(found)
+    for name, solutions in solved.items():
+        ordered = np.log10(np.maximum(np.sort(_costs(solutions)), 1e-300))
+        share = np.arange(1, len(solutions) + 1) / len(solutions)
         curves.append(Curve(name, share, list(ordered[:, None])))
     panel = Panel("", tuple(curves), ((f"solved: {SOLVED:g}", float(np.log10(SOLVED))),))
-    drawn = draw_panels(
-        [panel], Axis("share of the starts"), Axis("final plotted cost", decades=True)
-    )
-    title = "Where each start ends"
     caption = "The plotted cost of every start, in order: which share of them ends below what."
-    return Figure(title, caption, to_svg(drawn, title))
+    x, y = Axis("share of the starts"), Axis("final plotted cost", decades=True)
+    return without_seeds([panel], x, y, "Where each start ends", caption)
 
 
-def _costs(found: Sequence[Solution]) -> Float64[ndarray, " starts"]:
-    return np.array([one.cost for one in found], np.float64)
+def _costs(solutions: Sequence[Solution]) -> Float64[ndarray, " starts"]:
+    return np.array([one.cost for one in solutions], np.float64)

@@ -37,18 +37,14 @@ from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.reporting.configurations import text
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis
 from experiments.studies.input_gradient_notes import cost_figures, notes_figures, notes_tables
-from experiments.studies.reading import (
-    NOTHING,
-    dataset_of,
-    decided,
-    listed,
-    network_of,
-    over,
-)
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.network import network_of
+from experiments.studies.reading.rooms import dataset_of
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 
-#: examples of the training split that are looked at
+#: training examples at which the gradient is computed
 EXAMPLES = 4
-#: relative differences: of ways that only round differently, and what makes a quotient useless
+#: relative differences: below the first, ways only round differently; above the second, one is useless
 ALIKE, USELESS = 1e-10, 0.01
 LAYER = Axis("layer l")
 
@@ -72,23 +68,26 @@ class InputGradient(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = examined(rows, folder)
-        if not found:
-            missing = "No cell left a network with one output neuron and its data."
-            return Findings((Verdict(missing, "undecided"),), notes_tables(), notes_figures())
-        verdicts = (_alike(found), _cheapest(found), _quotients(found))
-        figures = (_sizes(found), _stretched(found), *cost_figures(), *notes_figures())
-        return Findings(verdicts, (_table(found), *notes_tables()), figures)
+        networks = examine(rows, folder)
+        if not networks:
+            return unanswered(
+                "No cell left a network with one output neuron and its data.",
+                notes_tables(),
+                notes_figures(),
+            )
+        verdicts = (_alike(networks), _cheapest(networks), _quotients(networks))
+        figures = (_sizes(networks), _stretched(networks), *cost_figures(), *notes_figures())
+        return Findings(verdicts, (_table(networks), *notes_tables()), figures)
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One network: its ways, the size of its gradient, and the ends of its partial products.
+    """What was computed of one network.
 
     Attributes:
-        activation: as the table names it.
-        depth: hidden layers.
-        ways: by name.
+        activation: option name.
+        depth: number of hidden layers.
+        ways: the ways to compute its input gradient, by name.
         log10_norm: of the gradient, mean over the examples.
         layers: l of the partial products.
         log10_ends: of the largest singular value by layer, and of the smallest that stands above the
@@ -103,16 +102,15 @@ class Examined:
     log10_ends: Float64[ndarray, "2 layers"]
 
 
-def examined(rows: DataFrame, folder: Path) -> list[Examined]:
+def examine(rows: DataFrame, folder: Path) -> list[Examined]:
     """Every network with one output whose checkpoint and data can be read."""
-    found = []
-    for _, row in rows.iterrows():
-        values = row.to_dict()
-        net = network_of(values, folder)
+    networks = []
+    for row in rows.to_dict("records"):
+        net = network_of(row, folder)
         if net is None or net.widths[-1] != 1:
             continue
         try:
-            x = dataset_of(values).load().train.x[:EXAMPLES].double()
+            x = dataset_of(row).load().train.x[:EXAMPLES].double()
         except ConfigurationError:
             continue
         if x.shape[-1] != net.widths[0]:
@@ -120,9 +118,9 @@ def examined(rows: DataFrame, folder: Path) -> list[Examined]:
         gradient = input_gradient(net, x)
         products = partial_products(net, x)
         products = products[:-1] or products  # one output has one singular value
-        found.append(
+        networks.append(
             Examined(
-                activation=str(values["activation"]),
+                activation=str(row["activation"]),
                 depth=len(net.widths) - 2,
                 ways={way.name: way for way in gradient_agreement(net, x)},
                 log10_norm=float(gradient.norm(dim=-1).log10().mean()),
@@ -130,28 +128,30 @@ def examined(rows: DataFrame, folder: Path) -> list[Examined]:
                 log10_ends=np.array([_ends(product) for product in products], np.float64).T,
             )
         )
-    return found
+    return networks
 
 
 def _ends(product: PartialProduct) -> tuple[float, float]:
+    """log10 of the largest and of the smallest resolved singular value, mean over examples."""
     values, resolved = product.log10_singular_values, product.resolved
     smallest = values.where(resolved, values.new_tensor(math.inf)).amin(-1)
     return float(values[..., 0].mean()), float(smallest.mean())
 
 
-def _alike(found: Sequence[Examined]) -> Verdict:
-    worst = max(one.ways[name].difference for one in found for name in ("row", "forward mode"))
+def _alike(networks: Sequence[Examined]) -> Verdict:
+    worst = max(one.ways[name].difference for one in networks for name in ("row", "forward mode"))
     sentence = (
-        f"In {len(found)} networks reverse order, row order and forward mode differ by {worst:.1e} of "
+        f"In {len(networks)} networks reverse order, row order and forward mode differ by {worst:.1e} of "
         "the gradient's norm at most."
     )
     return Verdict(sentence, decided(worst <= ALIKE))
 
 
-def _cheapest(found: Sequence[Examined]) -> Verdict:
-    deepest = max(found, key=lambda one: one.depth)
+def _cheapest(networks: Sequence[Examined]) -> Verdict:
+    deepest = max(networks, key=lambda one: one.depth)
     least = all(
-        min(one.ways.values(), key=lambda way: way.multiply_adds).name == "reverse" for one in found
+        min(one.ways.values(), key=lambda way: way.multiply_adds).name == "reverse"
+        for one in networks
     )
     reverse = deepest.ways["reverse"].multiply_adds
     ratios = [
@@ -166,25 +166,25 @@ def _cheapest(found: Sequence[Examined]) -> Verdict:
     return Verdict(sentence, decided(least))
 
 
-def _quotients(found: Sequence[Examined]) -> Verdict:
-    lost = [one for one in found if not one.ways["finite differences"].difference < USELESS]
+def _quotients(networks: Sequence[Examined]) -> Verdict:
+    lost = [one for one in networks if not one.ways["finite differences"].difference < USELESS]
     if not lost:
-        worst = max(one.ways["finite differences"].difference for one in found)
+        worst = max(one.ways["finite differences"].difference for one in networks)
         return Verdict(f"Central differences are off by {worst:.1e} at most.", "measured")
     where = sorted({(one.activation, one.depth) for one in lost})
     largest = max(one.log10_norm for one in lost)
     sentence = (
-        f"Central differences are off by more than {USELESS:.0%} in {len(lost)} of {len(found)} networks: "
+        f"Central differences are off by more than {USELESS:.0%} in {len(lost)} of {len(networks)} networks: "
         f"{listed([f'{text(name)} at depth {depth}' for name, depth in where])}; the largest gradient "
         f"among them has norm 1e{largest:.0f}."
     )
     return Verdict(sentence, "measured")
 
 
-def _table(found: Sequence[Examined]) -> Table:
+def _table(networks: Sequence[Examined]) -> Table:
     rows = []
-    for name, depth in sorted({(one.activation, one.depth) for one in found}):
-        mine = [one for one in found if (one.activation, one.depth) == (name, depth)]
+    order = sorted(networks, key=lambda one: (one.activation, one.depth))
+    for (name, depth), mine in grouped(order, lambda one: (one.activation, one.depth)).items():
         worst = {way: max(one.ways[way].difference for one in mine) for way in mine[0].ways}
         rows.append({
             "activation": text(name), "depth": depth, "networks": len(mine),
@@ -201,15 +201,13 @@ def _table(found: Sequence[Examined]) -> Table:
     return Table("Four ways to one gradient", caption, DataFrame(rows))
 
 
-def _sizes(found: Sequence[Examined]) -> Figure:
+def _sizes(networks: Sequence[Examined]) -> Figure:
     curves = []
-    for name in sorted({one.activation for one in found}):
-        depths = sorted({one.depth for one in found if one.activation == name})
-        samples = [
-            np.array([o.log10_norm for o in found if (o.activation, o.depth) == (name, depth)])
-            for depth in depths
-        ]
-        curves.append(Curve(text(name), np.array(depths, np.float64), samples))
+    order = sorted(networks, key=lambda one: (one.activation, one.depth))
+    for name, mine in grouped(order, lambda one: one.activation).items():
+        by_depth = grouped(mine, lambda one: one.depth)
+        samples = [np.array([one.log10_norm for one in same]) for same in by_depth.values()]
+        curves.append(Curve(text(name), np.array(list(by_depth), np.float64), samples))
     caption = "Norm of the gradient of the output with respect to the input, mean over examples."
     return against_axis(
         [Panel("", tuple(curves))], Axis("hidden layers"), Axis("‖grad a(x)‖", decades=True),
@@ -217,17 +215,18 @@ def _sizes(found: Sequence[Examined]) -> Figure:
     )  # fmt: skip
 
 
-def _stretched(found: Sequence[Examined]) -> Figure:
+def _stretched(networks: Sequence[Examined]) -> Figure:
     """The ends of the spectrum along the deepest networks, one panel an activation."""
     panels = []
-    for name in sorted({one.activation for one in found}):
-        mine = [one for one in found if one.activation == name]
-        deepest = [one for one in mine if one.depth == max(other.depth for other in mine)]
+    order = sorted(networks, key=lambda one: one.activation)
+    for name, mine in grouped(order, lambda one: one.activation).items():
+        most = max(one.depth for one in mine)
+        deepest = [one for one in mine if one.depth == most]
         curves = tuple(
             Curve(end, deepest[0].layers, list(np.array([o.log10_ends[k] for o in deepest]).T))
             for k, end in enumerate(("largest", "smallest"))
         )
-        panels.append(Panel(f"{text(name)}, depth {deepest[0].depth}", curves))
+        panels.append(Panel(f"{text(name)}, depth {most}", curves))
     caption = (
         "Singular values of D^[l] W^[l] ... D^[2] W^[2] in the deepest networks: by how much layer l "
         "stretches a small change of the input at most and at least. Values below the rounding of the "

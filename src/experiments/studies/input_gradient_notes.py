@@ -1,4 +1,4 @@
-"""What the report on input gradients shows of the notes themselves, without any cell.
+"""The parts of the report on input gradients that come from the notes and need no cell.
 
 The trace tables of note 003's two programs and of the tutorial's 2-2-3-1 network, the scalar chain
 term by term, and the cost of every way against width and depth.
@@ -26,10 +26,9 @@ from experiments.backprop import (
 from experiments.backprop.elementary import Real, Traced, exp, sqrt
 from experiments.core.study import Figure, Table
 from experiments.reporting.figures import Axis, Curve, Panel
-from experiments.reporting.figures.canvas import to_svg
-from experiments.reporting.figures.curves import draw_panels
+from experiments.studies.reading.curves import without_seeds
 
-#: where the tutorial's network is looked at
+#: the input of the tutorial's network
 POINT = (0.1, 0.5)
 WAYS = ("reverse", "row", "forward_mode", "finite_differences")
 #: layers and weights of the scalar chains that are drawn; 6.89415 has the widest window
@@ -69,16 +68,16 @@ def notes_figures() -> tuple[Figure, ...]:
         layers = np.array([term.layer for term in terms], np.float64)
         label = f"w = {w:g}: factor {terms[-1].factor:.3g} a layer"
         chains.append(Curve(label, layers, _single([term.log10_product for term in terms])))
-    chain = _drawn(
-        tuple(chains), Axis("layer l"), Axis("first l factors of df/dw₁", decades=True),
+    chain = without_seeds(
+        [Panel("", tuple(chains))], Axis("layer l"), Axis("first l factors of df/dw₁", decades=True),
         "The scalar chain",
         "One sigmoid neuron a layer, b = -w/2, so that z = 0 everywhere: the most it can do.",
     )  # fmt: skip
     sizes = np.linspace(3.0, 40.0, 200)
     best, width = widest_window()
-    window = _drawn(
-        (Curve("width", sizes, _single([active_window(float(w)) for w in sizes])),),
-        Axis("|w|"), Axis("width of the window in a"),
+    width_curve = Curve("width", sizes, _single([active_window(float(w)) for w in sizes]))
+    window = without_seeds(
+        [Panel("", (width_curve,))], Axis("|w|"), Axis("width of the window in a"),
         "Where a sigmoid neuron does not shrink the gradient",
         f"Inputs with |w σ'(w a + b)| ≥ 1: none up to |w| = 4; widest, {width:.4f}, at |w| = {best:.3f}.",
     )  # fmt: skip
@@ -92,20 +91,15 @@ def cost_figures() -> tuple[Figure, ...]:
     by_depth = _counts(depths, lambda depth: (32, *[32] * depth, 1))
     count = Axis("multiply-adds for one example", decades=True)
     return (
-        _drawn(
-            by_width, Axis("width n, input included", logarithmic=True), count,
+        without_seeds(
+            [Panel("", by_width)], Axis("width n, input included", logarithmic=True), count,
             "What each way costs, by width", "Networks n-n-n-n-1; the forward pass is included.",
         ),
-        _drawn(
-            by_depth, Axis("hidden layers", logarithmic=True), count,
+        without_seeds(
+            [Panel("", by_depth)], Axis("hidden layers", logarithmic=True), count,
             "What each way costs, by depth", "Networks of width 32 with 32 inputs and one output.",
         ),
     )  # fmt: skip
-
-
-def _drawn(curves: tuple[Curve, ...], x: Axis, y: Axis, title: str, caption: str) -> Figure:
-    """Formulas: without seeds there is nothing to say of bands."""
-    return Figure(title, caption, to_svg(draw_panels([Panel("", curves)], x, y), title))
 
 
 def _counts(values: Sequence[int], widths: Callable[[int], tuple[int, ...]]) -> tuple[Curve, ...]:

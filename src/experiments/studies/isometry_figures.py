@@ -11,7 +11,10 @@ from experiments.core.study import Figure
 from experiments.reporting.configurations import text
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis, learning_curves
 from experiments.reporting.profiles import histories
-from experiments.studies.reading import DEPTH, Spectrum, dataset_of
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.grouping import grouped, present
+from experiments.studies.reading.rooms import dataset_of
+from experiments.studies.reading.spectra import Spectrum
 
 #: the drawn part of the spectrum in decades of s, and its points
 LOW, HIGH, POINTS = -4.0, 1.5, 78
@@ -20,17 +23,16 @@ LOSS = "train/loss"
 KINDS = ("gaussian", "orthogonal")
 
 
-def figures(found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> tuple[Figure, ...]:
+def figures(spectra: Sequence[Spectrum], rows: DataFrame, folder: Path) -> tuple[Figure, ...]:
     """All of them; those with nothing to draw are left out."""
-    drawn = [_spectra(found), _spreads(found), _learning(found, rows, folder)]
-    return tuple(figure for figure in drawn if figure is not None)
+    return present(_spectra(spectra), _spreads(spectra), _learning(spectra, rows, folder))
 
 
-def _spectra(found: Sequence[Spectrum]) -> Figure | None:
+def _spectra(spectra: Sequence[Spectrum]) -> Figure | None:
     """Share of the singular values below s: seeds against free probability."""
     x = np.linspace(LOW, HIGH, POINTS)
     panels = []
-    for key in dict.fromkeys((s.activation, s.ensemble) for s in found):
+    for (name, kind), mine in grouped(spectra, lambda s: (s.activation, s.ensemble)).items():
         curves = [
             Curve(
                 f"depth {s.depth}",
@@ -38,10 +40,9 @@ def _spectra(found: Sequence[Spectrum]) -> Figure | None:
                 [(s.log10 <= at).mean(axis=(1, 2)) for at in x],
                 s.cumulative_predicted(x),
             )
-            for s in found
-            if (s.activation, s.ensemble) == key
+            for s in mine
         ]
-        panels.append(Panel(f"{text(key[0])}, {key[1]}", tuple(curves)))
+        panels.append(Panel(f"{text(name)}, {kind}", tuple(curves)))
     if not panels:
         return None
     caption = (
@@ -57,15 +58,12 @@ def _spectra(found: Sequence[Spectrum]) -> Figure | None:
     return against_axis(panels, *axes, "Spectra of the Jacobian", caption, columns)
 
 
-def _spreads(found: Sequence[Spectrum]) -> Figure | None:
+def _spreads(spectra: Sequence[Spectrum]) -> Figure | None:
     panels = []
-    for name in dict.fromkeys(s.activation for s in found):
+    for name, mine in grouped(spectra, lambda s: s.activation).items():
         curves = []
         for kind in KINDS:
-            line = sorted(
-                (s for s in found if (s.activation, s.ensemble) == (name, kind)),
-                key=lambda s: s.depth,
-            )
+            line = sorted((s for s in mine if s.ensemble == kind), key=lambda s: s.depth)
             # a curve without a point keeps its label's rank, and with it its colour
             shown = [s for s in line if s.spread.mean() > 1e-6]
             curves.append(
@@ -89,14 +87,14 @@ def _spreads(found: Sequence[Spectrum]) -> Figure | None:
     return against_axis(panels, x, y, "Spread of the singular values against depth", caption)
 
 
-def _learning(found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Figure | None:
+def _learning(spectra: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Figure | None:
     panels = []
-    for name in dict.fromkeys(s.activation for s in found):
-        deepest = max(s.depth for s in found if s.activation == name)
-        mine = rows[(rows["activation"] == name) & (rows[DEPTH] == deepest)]
-        curves = tuple(_curve(kind, found, mine, folder) for kind in KINDS)
+    for name, mine in grouped(spectra, lambda s: s.activation).items():
+        deepest = max(s.depth for s in mine)
+        trained = rows[(rows["activation"] == name) & (rows[DEPTH] == deepest)]
+        curves = tuple(_curve(kind, spectra, trained, folder) for kind in KINDS)
         if any(np.isfinite(values).any() for curve in curves for values in curve.samples):
-            panels.append(Panel(f"{text(name)}, depth {deepest}", curves, _guessing(mine)))
+            panels.append(Panel(f"{text(name)}, depth {deepest}", curves, _guessing(trained)))
     if not panels:
         return None
     caption = (
@@ -107,22 +105,20 @@ def _learning(found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Figur
     return learning_curves(panels, "training loss", title, caption, logarithmic=True)
 
 
-def _curve(kind: str, found: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Curve:
-    """The losses of one kind of weights; of a run that left no loss behind, its end."""
-    initializers = {s.initializer for s in found if s.ensemble == kind}
+def _curve(kind: str, spectra: Sequence[Spectrum], rows: DataFrame, folder: Path) -> Curve:
+    """The losses of one kind of weights; where no run recorded any, the step at which the last diverged."""
+    initializers = {s.initializer for s in spectra if s.ensemble == kind}
     chosen = rows[rows["initializer"].isin(initializers)]
-    steps, values = histories(folder, list(chosen["cell"]), [LOSS]).get(
-        LOSS, (np.empty(0), np.empty((len(chosen), 0)))
-    )
+    nothing = np.empty(0), np.empty((len(chosen), 0))
+    steps, values = histories(folder, list(chosen["cell"]), [LOSS]).get(LOSS, nothing)
     if len(steps) < 2 and (chosen["status"] == "diverged").any():
-        last = float(chosen["diverged_at"].max())
-        steps = np.append(steps, last)
+        steps = np.append(steps, float(chosen["diverged_at"].max()))
         values = np.hstack([values, np.full((len(chosen), 1), np.nan)])
     return Curve(kind, steps, list(values.T))
 
 
 def _guessing(rows: DataFrame) -> tuple[tuple[str, float], ...]:
-    """The loss of a network that tells no class from another."""
+    """The loss of a network that gives all classes the same probability."""
     row = rows.iloc[0].to_dict()
     if row["loss"] != "cross_entropy":
         return ()

@@ -21,8 +21,11 @@ import numpy as np
 from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Table, Verdict
-from experiments.studies.contest import Along, Contest, edges
-from experiments.studies.reading import NOTHING, decided
+from experiments.studies.contest.along import Along
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.edges import edges
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
 
 AXIS = "data.label_noise"
 WRONG = "share of wrong labels"
@@ -58,29 +61,28 @@ class LabelNoise(Study):
         contest = Contest.of(results)
         if contest is None:
             return NOTHING
-        own, fixed = Along.of(contest, AXIS), Along.of(contest, AXIS, RATE)
-        if own is None or fixed is None:
-            sentence = f"No cell says how many of its labels are wrong ({AXIS})."
-            return Findings((Verdict(sentence, "undecided"),))
-        verdicts = (_at_the_end(fixed), _tuned(own), _clean(own), *edges(contest))
+        tuned, fixed = Along.of(contest, AXIS), Along.of(contest, AXIS, RATE)
+        if tuned is None or fixed is None:
+            return unanswered(f"No cell says how many of its labels are wrong ({AXIS}).")
+        verdicts = (_at_the_end(fixed), _tuned(tuned), _clean(tuned), *edges(contest))
         drawn = (
             fixed.figure([ACCURACY, "train/accuracy"], WRONG, f"Trained to the end at rate {RATE:g}",
                          "Accuracy on clean test labels, and on the training labels as they are, wrong "
                          "ones included: a head that fits those learns errors by heart."),
-            own.figure([ACCURACY, "train/accuracy"], WRONG,
-                       "Each at the rate that clean validation data choose",
-                       "A small rate stops before the wrong labels are learnt by heart."),
+            tuned.figure([ACCURACY, "train/accuracy"], WRONG,
+                         "Each at the rate that clean validation data choose",
+                         "A small rate stops before the wrong labels are learnt by heart."),
         )  # fmt: skip
         tables = (
             _elsewhere(fixed),
-            own.table([ACCURACY, "test/nll", "test/ece"], "Each at its own rate",
-                      "Means over seeds; every seed draws its own split and its own wrong labels."),
+            tuned.table([ACCURACY, "test/nll", "test/ece"], "Each at its own rate",
+                        "Means over seeds; every seed draws its own split and its own wrong labels."),
         )  # fmt: skip
-        return Findings(verdicts, tables, tuple(figure for figure in drawn if figure is not None))
+        return Findings(verdicts, tables, present(*drawn))
 
 
 def _noise(along: Along) -> float:
-    """The noise that is claimed, or the largest there is."""
+    """The noise of the claim, or the largest measured."""
     return NOISE if NOISE in along.values else max(along.values, default=0.0)
 
 

@@ -29,13 +29,17 @@ from experiments.reporting.figures import Axis, Curve, Panel, depth_profile
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.profiles import at_step, layers_of
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import DEPTH, NOTHING, activation_of, decided, over, start_of
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.grouping import grouped
 from experiments.studies.reading.one_example import kept_by_one
+from experiments.studies.reading.rooms import activation_of
 from experiments.studies.reading.spread import seeds_of
+from experiments.studies.reading.start import start_of
+from experiments.studies.reading.verdicts import NOTHING, decided, over, unanswered
 
 SPEED = "bias_gradient_norm"
 ENTROPY, SQUARED = "binary_cross_entropy", "half_squared_error"
-#: of one draw on MNIST, cross-entropy, first hidden layer first (the program's own output)
+#: by depth: printed by Nielsen's program for one draw on MNIST, cross-entropy, first hidden layer first
 PUBLISHED = {
     2: (0.06574, 0.30922),
     3: (0.01184, 0.05997, 0.28314),
@@ -45,7 +49,7 @@ PUBLISHED = {
 #: ends (sqrt(chi) at the first layer's own length is 0.7 % above that at the fixed point) and 1.5 % for the
 #: draws (their standard error is 0.6 % at 100)
 TOLERANCE = 0.025
-#: where an interval lies
+#: where an interval lies, in words
 WHERE = {True: "lies within", False: "lies outside", None: "straddles an end of"}
 #: speed with cross-entropy over speed with the squared error
 GAP = (4.85, 5.45)
@@ -72,14 +76,13 @@ class LayerSpeeds(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = nets(rows, ledger)
-        if not found:
-            missing = (
+        nets = nets_of(rows, ledger)
+        if not nets:
+            return unanswered(
                 "No ledger holds bias gradients of sigmoid networks of two hidden layers or more."
             )
-            return Findings((Verdict(missing, "undecided"),))
-        verdicts = [*_ratios(found), *_published(found), *_gap(found)]
-        return Findings(tuple(verdicts), (_table(found),), (_figure(found),))
+        verdicts = [*_ratios(nets), *_published(nets), *_gap(nets)]
+        return Findings(tuple(verdicts), (_table(nets),), (_figure(nets),))
 
 
 @dataclass(frozen=True)
@@ -111,34 +114,39 @@ class Net:
         return float(low), float(high)
 
 
-def nets(rows: DataFrame, ledger: DataFrame) -> list[Net]:
+def nets_of(rows: DataFrame, ledger: DataFrame) -> list[Net]:
     """One for every loss and depth, of sigmoid networks with two hidden layers or more."""
     if SPEED not in ledger:
         return []
     start = at_step(ledger, 0)
-    found = []
+    nets = []
     rows = rows[(rows["activation"] == "sigmoid") & (rows[DEPTH] >= 2)]
     for (loss, depth), group in rows.groupby(["loss", DEPTH], sort=True):
         layers, norms = layers_of(start, list(group["cell"]), SPEED)
         if len(layers) == depth + 1:
-            # the others have no logarithm, and are counted
+            # 0 and infinity become NaN, which intervals leave out and count
             known = (norms > 0) & np.isfinite(norms)
             speeds = np.log10(np.where(known, norms, np.nan))[:, :-1]
-            found.append(Net(str(loss), int(depth), group, speeds, seeds_of(start, group)))
-    return found
+            nets.append(Net(str(loss), int(depth), group, speeds, seeds_of(start, group)))
+    return nets
 
 
 @dataclass(frozen=True)
 class Theory:
-    """The predicted factor a layer: ``limit`` = sqrt(chi) at infinite width, ``kept`` at the networks'."""
+    """The predicted factor a layer.
+
+    Args:
+        limit: sqrt(chi), at infinite width.
+        factor: sqrt(chi) exp(-V / 4), at the networks' width.
+    """
 
     limit: float
-    kept: float
+    factor: float
 
 
-def _theory(found: Sequence[Net]) -> Theory | None:
+def _theory(nets: Sequence[Net]) -> Theory | None:
     """At the fixed point of the networks' own initializer; None where there is none."""
-    row = found[0].rows.iloc[0].to_dict()
+    row = nets[0].rows.iloc[0].to_dict()
     start = start_of(row)
     if start is None or start.point.diverges:
         return None
@@ -149,13 +157,11 @@ def _theory(found: Sequence[Net]) -> Theory | None:
 # -- verdicts --------------------------------------------------------------------------------------
 
 
-def _ratios(found: Sequence[Net]) -> list[Verdict]:
-    """One factor a loss: each seed's mean over all neighbouring hidden layers of all its networks."""
+def _ratios(nets: Sequence[Net]) -> list[Verdict]:
+    """For each loss the factor a layer: a seed's mean over all neighbouring hidden layers of its networks."""
     verdicts = []
-    theory = _theory(found)
-    losses = list(dict.fromkeys(net.loss for net in found))
-    for loss in losses:
-        mine = [net for net in found if net.loss == loss]
+    theory = _theory(nets)
+    for loss, mine in grouped(nets, lambda net: net.loss).items():
         steps = [-np.diff(net.speeds, axis=1).mean(1) for net in mine]
         weights = [float(net.depth - 1) for net in mine]
         mean = np.average(_by_seed(mine, steps), axis=1, weights=weights)
@@ -167,25 +173,25 @@ def _ratios(found: Sequence[Net]) -> list[Verdict]:
         if theory is None:
             verdicts.append(Verdict(sentence + "; nothing is predicted here.", "undecided"))
             continue
-        inside = ratio.within((1 - TOLERANCE) * theory.kept, (1 + TOLERANCE) * theory.kept)
+        inside = ratio.within((1 - TOLERANCE) * theory.factor, (1 + TOLERANCE) * theory.factor)
         sentence += (
-            f". Predicted: {theory.kept:.3g} = √χ exp(−V/4), mean field's √χ = {theory.limit:.3g} less "
+            f". Predicted: {theory.factor:.3g} = √χ exp(−V/4), mean field's √χ = {theory.limit:.3g} less "
             f"what this width takes. The interval {WHERE[inside]} {100 * TOLERANCE:g} % of it, "
-            f"{_holds(ratio, theory.kept)} it as it stands, and {_holds(ratio, theory.limit)} √χ."
+            f"{_holds(ratio, theory.factor)} it as it stands, and {_holds(ratio, theory.limit)} √χ."
         )
-        if loss != losses[0]:
+        if loss != nets[0].loss:
             sentence += " The losses share their draws: this is nearly the same measurement."
         verdicts.append(Verdict(sentence, decided(inside)))
     return verdicts
 
 
 def _by_seed(
-    found: Sequence[Net], values: Sequence[Float64[ndarray, " seeds"]]
+    nets: Sequence[Net], values: Sequence[Float64[ndarray, " seeds"]]
 ) -> Float64[ndarray, "seeds nets"]:
-    """One number of each net side by side, for every seed that all of them have."""
+    """One number of each network side by side, for the seeds that all of them have."""
     columns = [
-        Series(own, index=net.seeds).groupby(level=0).mean()
-        for net, own in zip(found, values, strict=True)
+        Series(samples, index=net.seeds).groupby(level=0).mean()
+        for net, samples in zip(nets, values, strict=True)
     ]
     return np.asarray(concat(columns, axis=1, join="inner"), np.float64)
 
@@ -196,10 +202,10 @@ def _holds(interval: Interval, value: float) -> str:
     return "holds" if interval.low <= value <= interval.high else "excludes"
 
 
-def _published(found: Sequence[Net]) -> list[Verdict]:
+def _published(nets: Sequence[Net]) -> list[Verdict]:
     """Is each published speed one that these draws give?"""
     verdicts = []
-    for net in found:
+    for net in nets:
         if net.loss != ENTROPY or net.depth not in PUBLISHED:
             continue
         inside, parts = [], []
@@ -215,12 +221,12 @@ def _published(found: Sequence[Net]) -> list[Verdict]:
     return verdicts
 
 
-def _gap(found: Sequence[Net]) -> list[Verdict]:
+def _gap(nets: Sequence[Net]) -> list[Verdict]:
     """Cross-entropy over squared error, seed by seed, over all layers and depths."""
     pairs = [
         (a, b)
-        for a in found
-        for b in found
+        for a in nets
+        for b in nets
         if (a.loss, b.loss) == (ENTROPY, SQUARED) and a.depth == b.depth
     ]
     if not pairs:
@@ -239,9 +245,9 @@ def _gap(found: Sequence[Net]) -> list[Verdict]:
 # -- table and figure ------------------------------------------------------------------------------
 
 
-def _table(found: Sequence[Net]) -> Table:
+def _table(nets: Sequence[Net]) -> Table:
     rows = []
-    for net in found:
+    for net in nets:
         published = PUBLISHED.get(net.depth, ()) if net.loss == ENTROPY else ()
         for layer in range(1, net.depth + 1):
             speed, (low, high) = net.geometric(layer), net.band(layer)
@@ -258,20 +264,19 @@ def _table(found: Sequence[Net]) -> Table:
     return Table("Speeds of the layers", caption, DataFrame(rows))
 
 
-def _figure(found: Sequence[Net]) -> Figure:
-    theory = _theory(found)
+def _figure(nets: Sequence[Net]) -> Figure:
+    theory = _theory(nets)
     panels = []
-    for loss in dict.fromkeys(net.loss for net in found):
+    for loss, mine in grouped(nets, lambda net: net.loss).items():
         curves = []
-        for net in found:
-            if net.loss == loss:
-                # from the measured top layer downwards by theory's factor
-                x = np.arange(1.0, net.depth + 1)
-                top = net.speeds[np.isfinite(net.speeds[:, -1]), -1]
-                line = None
-                if theory is not None and len(top):
-                    line = top.mean() + np.log10(theory.kept) * (net.depth - x)
-                curves.append(Curve(f"{net.depth} hidden layers", x, list(net.speeds.T), line))
+        for net in mine:
+            # from the measured top layer downwards by theory's factor
+            x = np.arange(1.0, net.depth + 1)
+            top = net.speeds[np.isfinite(net.speeds[:, -1]), -1]
+            line = None
+            if theory is not None and len(top):
+                line = top.mean() + np.log10(theory.factor) * (net.depth - x)
+            curves.append(Curve(f"{net.depth} hidden layers", x, list(net.speeds.T), line))
         panels.append(Panel(text(loss), tuple(curves)))
     caption = (
         "Speed ‖mean over images of δ‖ of every hidden layer before training. Dashed: √χ exp(−V/4) "

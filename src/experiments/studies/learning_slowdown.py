@@ -13,7 +13,9 @@ References:
     w and b by dC/da = 1 / (1 - a), sigma'(z) left out, and ends at .040 and .048, as printed.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -28,12 +30,15 @@ from scipy.special import expit
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis
 from experiments.reporting.figures.learning_curves import STEP
-from experiments.studies.contest import HEAD, median_steps, with_heads, written_steps
-from experiments.studies.reading import LR, NOTHING, decided, loss_of, unanswered
+from experiments.studies.contest.heads import HEAD, with_heads
+from experiments.studies.contest.speed import median_steps, written_steps
+from experiments.studies.reading.rooms import loss_of
+from experiments.studies.reading.tuning import LR
+from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
 
 CROSS, SQUARED = "binary cross entropy", "half squared error on sigmoid"
 START = ["initializer.w", "initializer.b"]
-#: the starting point that is far off, and the rate at which both losses are looked at
+#: the starting point that is far off, and the rate at which both losses are compared
 BAD, RATE = (2.0, 2.0), 0.15
 #: learnt: the output has come below one half
 HALF = 0.5
@@ -73,40 +78,47 @@ class LearningSlowdown(Study):
         if not len(rows):
             return NOTHING
         rows = rows[rows["data"] == "one_point"] if "data" in rows else rows.iloc[:0]
-        paths = {cell: path for cell in rows["cell"] if len((path := _path(ledger, cell))[0])}
-        rows = rows[rows["cell"].isin(list(paths))]
+        tracks = {cell: _track(ledger, cell) for cell in rows["cell"]}
+        rows = rows[[len(tracks[cell].steps) > 0 for cell in rows["cell"]]]
         if not len(rows) or not set(START) <= set(rows):
-            sentence = "No neuron with one example and a ledger of its steps (data=one_point)."
-            return unanswered(sentence)
-        verdicts = (_slowdown(rows, paths), _beside_recomputed(rows, paths))
-        figures = (_outputs(rows, paths), _deltas(rows, ledger))
-        return Findings(verdicts, (_table(rows, paths),), figures)
+            return unanswered(
+                "No neuron with one example and a ledger of its steps (data=one_point)."
+            )
+        verdicts = (_slowdown(rows, tracks), _beside_recomputed(rows, tracks))
+        figures = (_outputs(rows, tracks), _deltas(rows, ledger))
+        return Findings(verdicts, (_table(rows, tracks),), figures)
 
 
-Track = tuple[Float64[ndarray, " steps"], Float64[ndarray, " steps"]]
+@dataclass(frozen=True)
+class Track:
+    """The neuron's z at every recorded step."""
+
+    steps: Float64[ndarray, " steps"]
+    z: Float64[ndarray, " steps"]
+
+    @property
+    def output(self) -> Float64[ndarray, " steps"]:
+        return np.asarray(expit(self.z), np.float64)
+
+    @property
+    def first_below(self) -> float:
+        """The first step at which the output is below one half; infinite if there is none."""
+        below = self.steps[self.output < HALF]
+        return float(below[0]) if len(below) else math.inf
 
 
-def _path(ledger: DataFrame, cell: str) -> Track:
-    """Steps and z of the output neuron."""
+def _track(ledger: DataFrame, cell: str) -> Track:
+    """Of the last layer, which is the one neuron."""
     mine = ledger[ledger["cell"] == cell]
     last = mine[mine["layer"] == mine["layer"].max()]
-    return (
+    return Track(
         last["step"].to_numpy(np.float64),
         last["activation_mean"].to_numpy(np.float64, na_value=np.nan),
     )
 
 
-def _output(z: Float64[ndarray, " steps"]) -> Float64[ndarray, " steps"]:
-    return np.asarray(expit(z), np.float64)
-
-
-def _first_below(track: Track) -> float:
-    steps, z = track
-    below = np.flatnonzero(_output(z) < HALF)
-    return float(steps[below[0]]) if len(below) else float("inf")
-
-
-def _at(rows: DataFrame, head: str, rate: float, start: tuple[float, float]) -> list[str]:
+def _cells(rows: DataFrame, head: str, rate: float, start: tuple[float, float]) -> list[str]:
+    """The cells of one head, rate and starting point, on the book's example."""
     chosen = (rows[HEAD] == head) & (rows[LR] == rate)
     for key, value in zip(START, start, strict=True):
         chosen &= rows[key] == value
@@ -116,39 +128,42 @@ def _at(rows: DataFrame, head: str, rate: float, start: tuple[float, float]) -> 
     return list(rows.loc[chosen, "cell"])
 
 
-def _slowdown(rows: DataFrame, paths: Mapping[str, Track]) -> Verdict:
-    steps = {}
-    for head in (CROSS, SQUARED):
-        cells = _at(rows, head, RATE, BAD)
-        steps[head] = median_steps(np.array([_first_below(paths[cell]) for cell in cells]))
-    if np.isnan(list(steps.values())).any():
+def _slowdown(rows: DataFrame, tracks: Mapping[str, Track]) -> Verdict:
+    """How much longer squared error takes than cross-entropy from the bad start."""
+    squared, cross = (
+        [tracks[cell] for cell in _cells(rows, head, RATE, BAD)] for head in (SQUARED, CROSS)
+    )
+    if not squared or not cross:
         sentence = (
             f"Not both losses start from w = b = 2 at rate {RATE:g}, with x = 1 and the target 0."
         )
         return Verdict(sentence, "undecided")
+    slow, fast = (
+        median_steps(np.array([track.first_below for track in mine])) for mine in (squared, cross)
+    )
     start = f"From w = b = 2 at rate {RATE:g} the output"
-    if np.isinf(list(steps.values())).all():
+    if math.isinf(slow) and math.isinf(fast):
         sentence = f"{start} never falls below one half with either loss: train for more steps."
         return Verdict(sentence, "undecided")
-    # A loss that never arrives takes longer than it was given: the ratio is then a bound.
-    longest = max(float(paths[cell][0][-1]) for cell in _at(rows, SQUARED, RATE, BAD))
-    ratio = min(steps[SQUARED], longest) / steps[CROSS]
-    bounded = np.isinf(steps[SQUARED]) and ratio < SLOWDOWN
-    few = "more than " * bool(np.isinf(steps[SQUARED])) + f"{ratio:.3g}"
-    compared = "" if np.isinf(steps[CROSS]) else f", {few} times as many"
+    # where squared error never arrives the steps it was given are a lower bound
+    given = max(float(track.steps[-1]) for track in squared)
+    ratio = min(slow, given) / fast
+    at_least = "more than " if math.isinf(slow) else ""
+    compared = "" if math.isinf(fast) else f", {at_least}{ratio:.3g} times as many"
     return Verdict(
-        f"{start} falls below one half after {written_steps(steps[SQUARED])} of squared error and "
-        f"{written_steps(steps[CROSS])} of cross-entropy{compared}.",
-        decided(None if bounded else ratio >= SLOWDOWN),
+        f"{start} falls below one half after {written_steps(slow)} of squared error and "
+        f"{written_steps(fast)} of cross-entropy{compared}.",
+        decided(None if math.isinf(slow) and ratio < SLOWDOWN else ratio >= SLOWDOWN),
     )
 
 
-def _beside_recomputed(rows: DataFrame, paths: Mapping[str, Track]) -> Verdict:
+def _beside_recomputed(rows: DataFrame, tracks: Mapping[str, Track]) -> Verdict:
+    """The outputs after 300 steps against those of the stated update."""
     off = []
     for (head, rate, w, b), value in RECOMPUTED.items():
-        for cell in _at(rows, head, rate, (w, b)):
-            steps, z = paths[cell]
-            off += [abs(float(a) - value) for a in _output(z[steps == LENGTH])]
+        for cell in _cells(rows, head, rate, (w, b)):
+            track = tracks[cell]
+            off += [abs(float(a) - value) for a in track.output[track.steps == LENGTH]]
     if not off:
         return Verdict(f"Nothing was recomputed for these cells and {LENGTH} steps.", "undecided")
     return Verdict(
@@ -162,18 +177,19 @@ def _label(row: Mapping[str, Any]) -> str:
     return f"{row[HEAD]}, rate {row[LR]:g}"
 
 
-def _table(rows: DataFrame, paths: Mapping[str, Track]) -> Table:
-    found = []
+def _table(rows: DataFrame, tracks: Mapping[str, Track]) -> Table:
+    lines = []
     for row in rows.sort_values([*START, HEAD, LR]).to_dict("records"):
-        steps, z = paths[row["cell"]]
-        a = _output(z)
+        track = tracks[row["cell"]]
+        a = track.output
+        head, rate = row[HEAD], float(row[LR])
         w, b = (float(row[key]) for key in START)
-        found.append({
-            "w": w, "b": b, "loss": row[HEAD], "rate": float(row[LR]),
+        lines.append({
+            "w": w, "b": b, "loss": head, "rate": rate,
             "output at first": a[0], "half way": a[len(a) // 2], "at last": f"{a[-1]:.10f}",
-            f"first below {HALF:g}": _first_below((steps, z)),
-            "recomputed": RECOMPUTED.get((row[HEAD], float(row[LR]), w, b), np.nan),
-            "printed": PRINTED.get((row[HEAD], float(row[LR]), w, b), np.nan),
+            f"first below {HALF:g}": track.first_below,
+            "recomputed": RECOMPUTED.get((head, rate, w, b), np.nan),
+            "printed": PRINTED.get((head, rate, w, b), np.nan),
             "without σ′": _by_cost_alone(row),
         })  # fmt: skip
     caption = (
@@ -181,7 +197,7 @@ def _table(rows: DataFrame, paths: Mapping[str, Track]) -> Table:
         f"error at rate {RATE:g}. Without σ′: after {LENGTH} steps that move w and b by dC/da = 1 / (1 − a), "
         f"the rule behind the book's curves of the cross-entropy at rate {BOOK_RATE:g}."
     )
-    return Table("Every start", caption, DataFrame(found))
+    return Table("Every start", caption, DataFrame(lines))
 
 
 def _by_cost_alone(row: Mapping[str, Any]) -> float:
@@ -191,16 +207,16 @@ def _by_cost_alone(row: Mapping[str, Any]) -> float:
     >>> f"{_by_cost_alone(book):.10f}"
     '0.0403656680'
     """
-    its_own = row[HEAD] == CROSS and float(row[LR]) == BOOK_RATE
-    if not its_own or any(float(row.get(key, value)) != value for key, value in BOOK_POINT.items()):
-        return float("nan")
+    of_the_book = row[HEAD] == CROSS and float(row[LR]) == BOOK_RATE
+    if not of_the_book or any(float(row.get(k, value)) != value for k, value in BOOK_POINT.items()):
+        return math.nan
     z = sum(float(row[key]) for key in START)
     for _ in range(LENGTH):
         z -= 2 * BOOK_RATE / float(expit(-z))
     return float(expit(z))
 
 
-def _panels(rows: DataFrame, curve: Any) -> list[Panel]:
+def _panels(rows: DataFrame, curve: Callable[[Mapping[str, Any]], Curve]) -> list[Panel]:
     """One panel a starting point, one line a loss and rate."""
     panels = []
     for start, mine in rows.groupby(START, sort=True):
@@ -210,11 +226,11 @@ def _panels(rows: DataFrame, curve: Any) -> list[Panel]:
     return panels
 
 
-def _outputs(rows: DataFrame, paths: Mapping[str, Track]) -> Figure:
+def _outputs(rows: DataFrame, tracks: Mapping[str, Track]) -> Figure:
     def curve(row: Mapping[str, Any]) -> Curve:
-        steps, z = paths[row["cell"]]
-        flow = _output(_gradient_flow(row, steps, float(z[0])))
-        return Curve(_label(row), steps, list(_output(z)[:, None]), flow)
+        track = tracks[row["cell"]]
+        flow = _gradient_flow(row, track.steps, float(track.z[0]))
+        return Curve(_label(row), track.steps, list(track.output[:, None]), flow.output)
 
     caption = "Output a of the neuron; the target is 0. Dashed: gradient flow."
     return against_axis(
@@ -222,7 +238,7 @@ def _outputs(rows: DataFrame, paths: Mapping[str, Track]) -> Figure:
     )
 
 
-def _gradient_flow(row: Mapping[str, Any], steps: Float64[ndarray, " steps"], z: float) -> Any:
+def _gradient_flow(row: Mapping[str, Any], steps: Float64[ndarray, " steps"], z: float) -> Track:
     """z along dz/dstep = -eta (x^2 + 1) delta(z)."""
     loss = loss_of(row)
     x, t = float(row.get("data.x", 1.0)), float(row.get("data.t", 0.0))
@@ -233,7 +249,8 @@ def _gradient_flow(row: Mapping[str, Any], steps: Float64[ndarray, " steps"], z:
         return -scale * loss.delta(outputs, target)[0].numpy()
 
     span = (float(steps[0]), float(steps[-1]))
-    return solve_ivp(slope, span, [z], t_eval=steps, rtol=1e-8, atol=1e-10).y[0]
+    flow = solve_ivp(slope, span, [z], t_eval=steps, rtol=1e-8, atol=1e-10)
+    return Track(steps, flow.y[0])
 
 
 def _deltas(rows: DataFrame, ledger: DataFrame) -> Figure:

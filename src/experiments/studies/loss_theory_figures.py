@@ -1,7 +1,7 @@
-"""What theory says of the heads, on the same axes as what the losses' rooms compute.
+"""What theory says about the losses, beside what their implementations compute.
 
-Lines are the rooms (``Loss.delta`` and ``Loss.hessian``), dashes the formulas of ``theory.loss_geometry`` and
-``theory.loss_confident_error``, which share no code with them.
+Lines are the implementations (``Loss.delta`` and ``Loss.hessian``), dashes the formulas of
+``theory.loss_geometry`` and ``theory.loss_confident_error``, which share no code with them.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,14 @@ from experiments.losses import (
     Focal,
     HalfSquaredError,
 )
-from experiments.reporting.figures import Axis, Curve, Panel, against_axis
+from experiments.reporting.figures import Axis, Curve, Panel
+from experiments.studies.reading.curves import without_seeds
 from experiments.theory import loss_confident_error, loss_geometry, loss_surface
 
 WRONGNESS = np.linspace(-6.0, 10.0, 65)
 MARGIN = np.linspace(-10.0, 20.0, 61)
 CLASSES = 10
-#: points a side of the cost over two weights, and how far they reach
+#: grid points a side of the cost over two weights, and the largest weight
 GRID, REACH = 65, 16.0
 #: a slope of the scaled cost that counts as flat
 FLAT = 0.005
@@ -41,7 +42,7 @@ def theory_figures() -> tuple[Figure, ...]:
 
 
 def _one_logit() -> list[tuple[str, Loss, loss_geometry.Head]]:
-    """The heads of one sigmoid: name, room, formulas."""
+    """The losses on one sigmoid: name, implementation, formulas."""
     return [
         ("cross-entropy", BinaryCrossEntropy(), loss_geometry.cross_entropy_on_sigmoid()),
         (
@@ -83,7 +84,8 @@ def _pull() -> Figure:
         f"{shape.greatest_slope:.6f}, at a logit of {shape.inflection:.4f}, and with less than a hundredth "
         f"of that beyond {gone:.2f}. Lines: the losses; dashes: theory."
     )
-    return _drawn(panel, "logit z (target 0)", "δ = dC/dz", "How hard each head pulls", caption)
+    x, y = Axis("logit z (target 0)"), Axis("δ = dC/dz")
+    return without_seeds([panel], x, y, "How hard each head pulls", caption)
 
 
 def _curvature() -> Figure:
@@ -96,8 +98,8 @@ def _curvature() -> Figure:
         f"and bends down most, {shape.least_curvature:.7f}, at a = {expit(shape.most_concave):.6f}. "
         "Cross-entropy is convex everywhere. Lines: the losses; dashes: theory."
     )
-    title = "Where squared error is not convex"
-    return _drawn(panel, "logit z (target 0)", "curvature d²C/dz²", title, caption)
+    x, y = Axis("logit z (target 0)"), Axis("curvature d²C/dz²")
+    return without_seeds([panel], x, y, "Where squared error is not convex", caption)
 
 
 def _margin() -> Figure:
@@ -105,29 +107,22 @@ def _margin() -> Figure:
     z[:, 0] = torch.from_numpy(MARGIN)
     right = torch.ones(len(MARGIN), dtype=torch.long)
     theory = loss_confident_error.confident_error(MARGIN, CLASSES)
-    rooms: list[tuple[str, Loss, loss_confident_error.Pull]] = [
+    heads: list[tuple[str, Loss, loss_confident_error.Pull]] = [
         ("cross-entropy", CrossEntropy(), theory.cross_entropy),
         ("half squared error", HalfSquaredError("softmax"), theory.half_squared_error),
         ("absolute error", AbsoluteError("softmax"), theory.absolute_error),
     ]
     curves = [
         _curve(name, MARGIN, torch.linalg.vector_norm(loss.delta(z, right), dim=-1), pull.norm)
-        for name, loss, pull in rooms
+        for name, loss, pull in heads
     ]
     caption = (
         f"Norm of δ of a softmax over {CLASSES} classes when a wrong class leads by the margin, all others "
         "level. The surer the error, the less squared and absolute error mind. Lines: the losses; dashes: "
         "theory."
     )
-    return _drawn(
-        Panel("", tuple(curves)), "margin of the wrong class (logits)", "‖δ‖",
-        "The pull on a confident error", caption,
-    )  # fmt: skip
-
-
-def _drawn(panel: Panel, x: str, y: str, title: str, caption: str) -> Figure:
-    figure = against_axis([panel], Axis(x), Axis(y), title, "")
-    return Figure(title, caption, figure.svg)
+    x, y = Axis("margin of the wrong class (logits)"), Axis("‖δ‖")
+    return without_seeds([Panel("", tuple(curves))], x, y, "The pull on a confident error", caption)
 
 
 def _surface() -> Figure:
@@ -150,6 +145,5 @@ def _surface() -> Figure:
         f"of each layer, scaled to run from 0 to 1. Its slope is below {FLAT:g} on {flat[0]:.0%} of the "
         f"square of ±{REACH:g} for cross-entropy, on {flat[1]:.0%} for squared error, which has plateaus."
     )
-    title = "The cost over two weights"
     x, y = Axis("a weight of the second layer"), Axis("cost, scaled")
-    return Figure(title, caption, against_axis(panels, x, y, title, "").svg)
+    return without_seeds(panels, x, y, "The cost over two weights", caption)

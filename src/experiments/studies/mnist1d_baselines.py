@@ -19,8 +19,11 @@ from pandas import DataFrame
 
 from experiments.core.interval import Interval
 from experiments.core.study import Findings, Study, Table, Verdict
-from experiments.studies.contest import Along, Contest, values_of
-from experiments.studies.reading import DEPTH, NOTHING, decided
+from experiments.studies.contest.along import Along
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.duels import values_of
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
 
 TRAIN, TEST, ECE = "train/accuracy", "test/accuracy", "test/ece"
 CROSS, RAW = "cross entropy", "half squared error, raw"
@@ -76,37 +79,37 @@ class MNIST1DBaselines(Study):
             return NOTHING
         along = Along.of(contest, DEPTH)
         if along is None:
-            return Findings((Verdict("No cell says how deep it is.", "undecided"),))
+            return unanswered("No cell says how deep it is.")
         return Findings((_linear(along), _deep(along)), (_beside(along),))
 
 
-def _percent(found: Interval) -> Interval:
-    return found.map(lambda share: 100 * share)
+def _percent(accuracy: Interval) -> Interval:
+    return accuracy.map(lambda share: 100 * share)
 
 
 def _linear(along: Along) -> Verdict:
     parts, known = [], []
     for head, column, number in EXACT:
-        found = _percent(along.mean(head, LINEAR, column))
-        known.append(found.within(number - WALK, number + WALK))
+        accuracy = _percent(along.mean(head, LINEAR, column))
+        known.append(accuracy.within(number - WALK, number + WALK))
         part = "training" if column == TRAIN else "test"
-        if found.seeds:
+        if accuracy.seeds:
             source = "published" if head == CROSS else "other code"
-            parts.append(f"{head} {found} % of the {part} part ({source} {number:g})")
+            parts.append(f"{head} {accuracy} % of the {part} part ({source} {number:g})")
     if not parts:
         return Verdict("No network without hidden layers.", "undecided")
     return Verdict(f"Without hidden layers: {'; '.join(parts)}.", decided(*known))
 
 
 def _deep(along: Along) -> Verdict:
-    found = _percent(along.mean(CROSS, DEEP, TEST))
+    accuracy = _percent(along.mean(CROSS, DEEP, TEST))
     lead = _percent(along.lead(CROSS, RAW, DEEP, TEST))
-    if not found.seeds:
+    if not accuracy.seeds:
         return Verdict(f"No network with {DEEP} hidden layers and {CROSS}.", "undecided")
     return Verdict(
-        f"With two hidden layers {CROSS} comes to {found} % of the test part, {lead} points above raw "
+        f"With two hidden layers {CROSS} comes to {accuracy} % of the test part, {lead} points above raw "
         "squared error at the same rate.",
-        decided(found.within(*DEEP_TEST), lead.within(DEEP_LEAD, np.inf)),
+        decided(accuracy.within(*DEEP_TEST), lead.within(DEEP_LEAD, np.inf)),
     )
 
 

@@ -9,7 +9,6 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from experiments.core.study import Figure
-from experiments.probes.metrics import reliability
 from experiments.reporting.configurations import short, text
 from experiments.reporting.figures import (
     Axis,
@@ -21,11 +20,13 @@ from experiments.reporting.figures import (
     reliability_diagram,
 )
 from experiments.reporting.figures.learning_curves import STEP
-from experiments.reporting.profiles import histories
-from experiments.studies.contest import Arm, Contest, answers_of
+from experiments.studies.contest.answers import answers_of, reliability_sums
+from experiments.studies.contest.contest import Contest
+from experiments.studies.reading.curves import learning_curve
+from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.grouping import present
 
-ACCURACY = "test/accuracy"
-DEPTH = "model.depth"
+ACCURACY, HISTORY = "test/accuracy", "val/accuracy"
 #: settings that get a panel of their own
 PANELS = 4
 BINS = 15
@@ -40,9 +41,12 @@ def figures(contest: Contest, folder: Path, target: float) -> tuple[Figure, ...]
         target: the accuracy that speed is measured to.
     """
     reach = _reach(contest)
-    drawn = [_against_rate(contest), *(_map(contest, rival, reach) for rival in contest.rivals)]
-    drawn += [_learning(contest, folder, target), reliability_of(contest, folder)]
-    return tuple(figure for figure in drawn if figure is not None)
+    return present(
+        _against_rate(contest),
+        *(_map(contest, rival, reach) for rival in contest.rivals),
+        _learning(contest, folder, target),
+        reliability_of(contest, folder),
+    )
 
 
 def _against_rate(contest: Contest) -> Figure | None:
@@ -67,24 +71,24 @@ def _against_rate(contest: Contest) -> Figure | None:
 def _reach(contest: Contest) -> float:
     """The largest difference of any contest: one scale of colours for all maps."""
     duels = [contest.duel(rival, ACCURACY) for rival in contest.rivals]
-    found = [abs(each.at(setting).value) for each in duels for setting in each.differences]
-    return max((value for value in found if np.isfinite(value)), default=1.0)
+    sizes = [abs(duel.at(setting).value) for duel in duels for setting in duel.differences]
+    return max((size for size in sizes if np.isfinite(size)), default=1.0)
 
 
 def _map(contest: Contest, rival: str, reach: float) -> Figure | None:
     """The fair contest, setting by setting: depth across, everything else down."""
-    found = contest.duel(rival, ACCURACY)
+    duel = contest.duel(rival, ACCURACY)
     places = {arm.setting: arm.values for arm in contest.contested if arm.head == rival}
-    if len(found.differences) < 2:
+    if len(duel.differences) < 2:
         return None
     depths = sorted({values[DEPTH] for values in places.values() if DEPTH in values})
     columns = [f"{depth:g}" for depth in depths] or [""]
     rows = sorted({_rest(values) for values in places.values()})
     grid = np.full((len(rows), len(columns)), np.nan)
-    for setting in found.differences:
+    for setting in duel.differences:
         values = places[setting]
         column = depths.index(values[DEPTH]) if DEPTH in values else 0
-        grid[rows.index(_rest(values)), column] = found.at(setting).value
+        grid[rows.index(_rest(values)), column] = duel.at(setting).value
     caption = (
         f"Test accuracy of {contest.baseline} minus that of {rival}, each at its own learning rate, mean "
         "over seeds. Above 0 cross-entropy is ahead. A dash: no head learns there."
@@ -98,6 +102,7 @@ def _map(contest: Contest, rival: str, reach: float) -> Figure | None:
 
 
 def _rest(values: Mapping[str, Any]) -> str:
+    """A setting without its depth, in words."""
     named = [
         text(value) if isinstance(value, str) else f"{short(key)} {text(value)}"
         for key, value in values.items()
@@ -107,7 +112,7 @@ def _rest(values: Mapping[str, Any]) -> str:
 
 
 def _learning(contest: Contest, folder: Path, target: float) -> Figure | None:
-    """Validation accuracy of every head at its own rate, at settings evenly picked."""
+    """Validation accuracy of every head at its own rate, for settings at even distances."""
     settings = list(dict.fromkeys(arm.setting for arm in contest.contested))
     picked = np.unique(np.linspace(0, len(settings) - 1, min(PANELS, len(settings))).round())
     level = () if np.isnan(target) else (("", target),)
@@ -115,9 +120,11 @@ def _learning(contest: Contest, folder: Path, target: float) -> Figure | None:
     for k in picked.astype(int):
         arms = [arm for arm in contest.contested if arm.setting == settings[k]]
         order = sorted(arms, key=lambda arm: contest.heads.index(arm.head))
-        curves = [curve for arm in order if (curve := _history(arm, folder)) is not None]
+        curves = present(
+            *(learning_curve(arm.head, list(arm.rows["cell"]), HISTORY, folder) for arm in order)
+        )
         if curves:
-            panels.append(Panel(settings[k], tuple(curves), level))
+            panels.append(Panel(settings[k], curves, level))
     if not panels:
         return None
     caption = "Each head at its own learning rate."
@@ -129,31 +136,17 @@ def _learning(contest: Contest, folder: Path, target: float) -> Figure | None:
     return against_axis(panels, STEP, Axis("validation accuracy"), title, caption, columns=2)
 
 
-def _history(arm: Arm, folder: Path) -> Curve | None:
-    key = "val/accuracy"
-    found = histories(folder, list(arm.rows["cell"]), [key])
-    if key not in found:
-        return None
-    steps, values = found[key]
-    return Curve(arm.head, steps, list(values.T))
-
-
 def reliability_of(contest: Contest, folder: Path) -> Figure | None:
     """One diagram a head, over all settings, from the test answers of the networks that were kept."""
     panels = []
     for head in contest.heads:
         seeds: dict[int, Float64[ndarray, "3 bins"]] = {}
-        for arm in contest.contested:
-            if arm.head != head:
-                continue
-            for row in arm.rows.to_dict("records"):
-                answers = answers_of(row, folder)
-                if answers is None:
-                    continue
-                sums = reliability(answers.confidence, answers.right, BINS)
-                counted = np.concatenate([part.numpy() for part in sums])
+        rows = [row for arm in contest.contested if arm.head == head for row in arm.records]
+        for row in rows:
+            answers = answers_of(row, folder)
+            if answers is not None:
                 seed = int(row["seed"])
-                seeds[seed] = seeds.get(seed, 0.0) + counted
+                seeds[seed] = seeds.get(seed, 0.0) + reliability_sums(answers, BINS)
         if seeds:
             examples, confidence, right = np.stack(list(seeds.values()), axis=1)
             panels.append(Reliability(head, examples, confidence, right))

@@ -16,20 +16,16 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.configurations import metric_name
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
-from experiments.studies.contest import (
-    Contest,
-    ahead,
-    at_start,
-    ece_lead_by_chance,
-    edges,
-    median_steps,
-    steps_to,
-    values_of,
-    written_steps,
-)
+from experiments.studies.contest.chance import ece_lead_by_chance
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.duels import values_of
+from experiments.studies.contest.edges import edges
+from experiments.studies.contest.speed import at_start, median_steps, steps_to, written_steps
+from experiments.studies.contest.ties import ahead
 from experiments.studies.loss_theory_figures import theory_figures
 from experiments.studies.mse_figures import figures
-from experiments.studies.reading import NOTHING, decided, listed
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, unanswered
 
 #: a difference in accuracy below this is a tie
 TIE = 0.01
@@ -72,18 +68,18 @@ class MSEvsCrossEntropy(Study):
             return NOTHING
         table = _tuned_table(contest, folder)
         if contest.baseline is None or not contest.rivals:
-            sentence = "Cross-entropy and another head are needed for a comparison."
-            return Findings((Verdict(sentence, "undecided"),), (table,))
-        verdicts = (
+            return unanswered(
+                "Cross-entropy and another head are needed for a comparison.", (table,)
+            )
+        verdicts = present(
             _accuracy(contest), _training(contest), _one_rate(contest), _flips(contest),
             *(_calibration(contest, key, folder) for key in CALIBRATION if key in contest.rows),
             _speed(contest, folder), _growth(contest, folder), _confident_errors(contest),
             *edges(contest),
         )  # fmt: skip
         tables = (_fair_table(contest), _unfair_table(contest), table)
-        known = tuple(verdict for verdict in verdicts if verdict is not None)
         drawn = (*figures(contest, folder, contest.target), *theory_figures())
-        return Findings(known, tables, drawn)
+        return Findings(verdicts, tables, drawn)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -95,13 +91,13 @@ def _bounded(head: str) -> bool:
 
 
 def _accuracy(contest: Contest) -> Verdict:
-    """The fair contest, where training itself is no question."""
+    """The fair contest: each at its own rate, where all networks of both train."""
     parts, within = [], []
     for rival in contest.rivals:
-        found = contest.fair_duel(rival, ACCURACY)
-        parts.append(f"{found.overall} against {rival} ({len(found.differences)} settings)")
+        duel = contest.fair_duel(rival, ACCURACY)
+        parts.append(f"{duel.overall} against {rival} ({len(duel.differences)} settings)")
         if _bounded(rival):
-            within.append(found.overall.within(-TIE, TIE))
+            within.append(duel.overall.within(-TIE, TIE))
     sentence = (
         f"Each at its own rate, where all networks of both train: {contest.baseline} minus rival in test "
         f"accuracy is {'; '.join(parts)}."
@@ -110,32 +106,31 @@ def _accuracy(contest: Contest) -> Verdict:
 
 
 def _training(contest: Contest) -> Verdict:
-    """Which networks are lost altogether, seed by seed."""
+    """How many networks learn nothing with each head, seed by seed."""
     least = contest.nothing_learnt
     share = {head: contest.ended_below(head, least) for head in contest.heads}
-    own = share[str(contest.baseline)]
-    if not len(own):
+    baseline = share[str(contest.baseline)]
+    if not len(baseline):
         return Verdict(
             "Which networks learn is not known, for want of a chance level.", "undecided"
         )
     lost = [f"{head} {contest.share_below(head, least)}" for head in contest.heads]
     bar = contest.trained_from
     poor = [f"{head} {contest.share_below(head, bar).value:.3g}" for head in contest.heads]
-    more = [
-        ahead(mean_interval(share[rival] - own))
+    more_lost = [
+        ahead(mean_interval(share[rival] - baseline))
         for rival in contest.rivals
-        if _bounded(rival) and len(share[rival]) == len(own)
+        if _bounded(rival) and len(share[rival]) == len(baseline)
     ]
     return Verdict(
         f"Share of networks that learn nothing{contest.given} (test accuracy below {least:.2f}), each at "
-        f"its own rate: "
-        f"{', '.join(lost)}; that end below {bar:.2f}: {', '.join(poor)}.",
-        decided(*more),
+        f"its own rate: {', '.join(lost)}; that end below {bar:.2f}: {', '.join(poor)}.",
+        decided(*more_lost),
     )
 
 
 def _one_rate(contest: Contest) -> Verdict | None:
-    """At every common rate: how far the verdict moves with a choice that has nothing to do with it."""
+    """How far the difference moves with the learning rate, where both heads have the same one."""
     if len(contest.rates) < 2:
         return None
     parts, moved = [], []
@@ -159,15 +154,15 @@ def _one_rate(contest: Contest) -> Verdict | None:
 
 
 def _flips(contest: Contest) -> Verdict:
-    """Where, with tuned rates, one side is clearly ahead."""
+    """The settings at which, with tuned rates, one side is clearly ahead."""
     parts = []
     for rival in contest.rivals:
-        found = contest.duel(rival, ACCURACY)
-        ahead, behind = found.settings_where(TIE, np.inf), found.settings_where(-np.inf, -TIE)
-        if ahead:
-            parts.append(f"{contest.baseline} beats {rival} at {_places(ahead)}")
-        if behind:
-            parts.append(f"{rival} beats {contest.baseline} at {_places(behind)}")
+        duel = contest.duel(rival, ACCURACY)
+        won, lost = duel.settings_where(TIE, np.inf), duel.settings_where(-np.inf, -TIE)
+        if won:
+            parts.append(f"{contest.baseline} beats {rival} at {_places(won)}")
+        if lost:
+            parts.append(f"{rival} beats {contest.baseline} at {_places(lost)}")
     where = "; ".join(parts) if parts else "nowhere"
     return Verdict(
         f"Where the tuned difference is clearly beyond {TIE:g}, settings one by one: {where}.",
@@ -176,7 +171,7 @@ def _flips(contest: Contest) -> Verdict:
 
 
 def _places(settings: list[str]) -> str:
-    """Where no axis varies there is one setting, and it has no name."""
+    """Settings in words; without a varying axis there is one, and it has no name."""
     return listed([setting or "the only setting" for setting in settings])
 
 
@@ -192,20 +187,21 @@ def _calibration(contest: Contest, key: str, folder: Path) -> Verdict:
 
 
 def _speed(contest: Contest, folder: Path) -> Verdict:
+    """Steps to an accuracy near the best, of each head at its own rate."""
     if np.isnan(contest.target):
         return Verdict("Speed has no target, for want of a chance level.", "undecided")
     parts = []
     for head in contest.heads:
         cells = [c for arm in contest.contested if arm.head == head for c in arm.rows["cell"]]
         steps = steps_to(folder, cells, contest.target)
-        share = np.isfinite(steps).mean() if len(steps) else 0.0
-        parts.append(f"{head} {written_steps(median_steps(steps))} ({share:.0%} arrive)")
+        arrived = np.isfinite(steps).mean() if len(steps) else 0.0
+        parts.append(f"{head} {written_steps(median_steps(steps))} ({arrived:.0%} arrive)")
     sentence = f"Median steps to validation accuracy {contest.target:g}, each at its own rate: "
     return Verdict(sentence + ", ".join(parts) + ".", "measured")
 
 
 def _growth(contest: Contest, folder: Path) -> Verdict | None:
-    """How far training blows the raw outputs up: only a link that saturates lets them grow for ever."""
+    """By how much training scales the raw outputs up; a saturating link lets them grow without end."""
     key, parts = "val/logit_norm", []
     if key not in contest.rows:
         return None
@@ -225,7 +221,7 @@ def _growth(contest: Contest, folder: Path) -> Verdict | None:
 
 
 def _confident_errors(contest: Contest) -> Verdict | None:
-    """Whether the gradient is still there where the answer is wrong and sure."""
+    """The size of the gradient where the answer is wrong and confident."""
     key = "test/confident_error_gradient"
     if key not in contest.rows:
         return None
@@ -250,10 +246,10 @@ def _fair_table(contest: Contest) -> Table:
     rows = []
     for key, name in NAMES.items():
         for rival in contest.rivals if key in contest.rows else ():
-            found = contest.fair_duel(rival, key)
+            duel = contest.fair_duel(rival, key)
             rows.append({
-                "": name, "rival": rival, "difference": found.overall.value,
-                "95 %": bounds(found.overall), "settings": len(found.differences),
+                "": name, "rival": rival, "difference": duel.overall.value,
+                "95 %": bounds(duel.overall), "settings": len(duel.differences),
             })  # fmt: skip
     caption = (
         f"{str(contest.baseline).capitalize()} minus rival on test data, each at its own rate; means over "

@@ -18,17 +18,9 @@ from experiments.reporting.configurations import text
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.powers import power, power_interval
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import (
-    MARGIN,
-    NOTHING,
-    PAIR,
-    Variant,
-    baseline_of,
-    decided,
-    listed,
-    over,
-    variants,
-)
+from experiments.studies.reading.family import MARGIN, PAIR
+from experiments.studies.reading.remedy import NORMALIZE, SKIP, Variant, baseline_of, variants_of
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.studies.remedies_figures import figures
 
 #: the network that does not train
@@ -61,23 +53,26 @@ class Remedies(Study):
         rows = over(results)
         if not len(rows):
             return NOTHING
-        found = variants(rows, ledger)
-        baseline = baseline_of(found, BASELINE)
+        variants = variants_of(rows, ledger)
+        baseline = baseline_of(variants, BASELINE)
         if baseline is None:
-            missing = "No plain network is here, so there is nothing to compare a remedy with."
-            return Findings((Verdict(missing, "undecided"),))
-        single = [v for v in found if len(v.changes(baseline)) == 1 and v.label == baseline.label]
+            return unanswered(
+                "No plain network is here, so there is nothing to compare a remedy with."
+            )
+        single = [
+            v for v in variants if len(v.changes(baseline)) == 1 and v.label == baseline.label
+        ]
         single.sort(
             key=lambda v: [part == baseline.setting[key] for key, part in v.setting.items()]
         )
-        once = distinct(found)
-        verdicts = [_before(baseline), *_single(baseline, single), *_claimed(baseline, found)]
+        once = distinct(variants)
+        verdicts = [_before(baseline), *_single(baseline, single), *_claimed(baseline, variants)]
         verdicts += [*_best(baseline, once), *_gradients(once), *_edges(once)]
         tables = (
             _table(baseline, single, "One change at a time"),
-            _table(baseline, found, "All variants"),
+            _table(baseline, variants, "All variants"),
         )
-        return Findings(tuple(verdicts), tables, figures(baseline, single, found, folder))
+        return Findings(tuple(verdicts), tables, figures(baseline, single, variants, folder))
 
 
 def learns(variant: Variant) -> bool | None:
@@ -85,19 +80,22 @@ def learns(variant: Variant) -> bool | None:
     return mean_interval(variant.accuracy).within(variant.chance + MARGIN, np.inf)
 
 
-def distinct(found: Sequence[Variant]) -> list[Variant]:
-    """Without those that draw another one's weights under another name (ReLU: critical is He's)."""
-    kept: list[Variant] = []
-    for variant in found:
-        if not any(_same(variant, other) for other in kept):
-            kept.append(variant)
-    return kept
+def distinct(variants: Sequence[Variant]) -> list[Variant]:
+    """Each network once: two initialisers can draw the same weights (for ReLU critical is He's)."""
+    first: list[Variant] = []
+    for variant in variants:
+        if not any(_same(variant, other) for other in first):
+            first.append(variant)
+    return first
 
 
 def _same(one: Variant, other: Variant) -> bool:
-    """Same gradient in every layer of every seed, and same end: the same networks."""
-    differ = [key for key in one.setting if one.setting[key] != other.setting[key]]
-    if differ != ["initializer"] or one.label != other.label or not one.profile.size:
+    """Same gradient in every layer of every seed, and same accuracy: the same networks."""
+    if (
+        one.changes(other).keys() != {"initializer"}
+        or one.label != other.label
+        or not one.profile.size
+    ):
         return False
     # seeds stand in the order of their cells' names, so each layer's values are compared in order of size
     mine, its = (np.sort(variant.profile, axis=0) for variant in (one, other))
@@ -133,29 +131,33 @@ def _single(baseline: Variant, single: Sequence[Variant]) -> list[Verdict]:
     parts: dict[bool | None, list[str]] = {True: [], None: [], False: []}
     for variant in single:
         parts[learns(variant)].append(f"{_said(variant, baseline)} ({variant.gain(baseline)})")
-    helps, open_, fails = parts.values()
+    helps, unsure, fails = parts.values()
     if not single:
         return [Verdict("No variant differs from it in one thing alone.", "undecided")]
     sentence = "One change alone, with the test accuracy it adds: "
     sentence += f"it trains with {listed(helps, most=9)}" if helps else "none makes it train"
-    if open_:
-        sentence += f"; undecided with {listed(open_, most=9)}"
+    if unsure:
+        sentence += f"; undecided with {listed(unsure, most=9)}"
     if fails:
         sentence += f"; it does not with {listed(fails, most=9)}"
     return [Verdict(sentence + ".", "measured")]
 
 
-def _claimed(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
-    """The claim's three parts, each on the variants it speaks of."""
-    same = [v for v in distinct(found) if v.label == baseline.label]
-    sigmoid = [v for v in same if _is(v, "sigmoid", skip=False, normalize=False)]
-    skips = [v for v in same if v.changes(baseline) == ["skip"]]
-    other = [v for v in same if _is(v, "sigmoid", skip=True, normalize=False) and v not in skips]
+def _claimed(baseline: Variant, variants: Sequence[Variant]) -> list[Verdict]:
+    """The claim's three parts, and what else was measured of sigmoid networks with skips."""
+    same = [v for v in distinct(variants) if v.label == baseline.label]
+    sigmoid = [v for v in same if v.setting["activation"] == "sigmoid" and v.plain]
+    skips = [v for v in same if v.changes(baseline) == {SKIP: True}]
+    other = [
+        v
+        for v in same
+        if v.setting["activation"] == "sigmoid" and v.added == (True, False) and v not in skips
+    ]
     critical = [
         v
         for name in ("tanh", "elu")
         for v in same
-        if _is(v, name, skip=False, normalize=False) and "critical" in v.setting["initializer"]
+        if v.setting["activation"] == name and v.plain and "critical" in v.setting["initializer"]
     ]
     verdicts = []
     for what, mine, expected in (
@@ -181,26 +183,19 @@ def _claimed(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
 
 def _said(variant: Variant, baseline: Variant) -> str:
     """A single change in words."""
-    key, _, value = variant.changes(baseline)[0].partition("=")
-    words = {"skip": "identity skips", "normalize": "normalisation"}
-    return words.get(key, f"{text(value)}{'' if key == 'activation' else ' initialisation'}")
+    key, value = next(iter(variant.changes(baseline).items()))
+    added = {SKIP: "identity skips", NORMALIZE: "normalisation"}
+    return added.get(key, f"{text(value)}{'' if key == 'activation' else ' initialisation'}")
 
 
-def _is(variant: Variant, activation: str, skip: bool, normalize: bool) -> bool:
-    flags = bool(variant.setting["model.skip"]), bool(variant.setting["model.normalize"])
-    return bool(variant.setting["activation"] == activation and flags == (skip, normalize))
-
-
-def _best(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
+def _best(baseline: Variant, variants: Sequence[Variant]) -> list[Verdict]:
     """The best variant of all, and the best plain one."""
-    known = [v for v in found if np.isfinite(v.accuracy).all() and len(v.accuracy)]
+    known = [v for v in variants if np.isfinite(v.accuracy).all() and len(v.accuracy)]
     if not known:
         return []
     best = max(known, key=lambda v: float(v.accuracy.mean()))
-    sentence = (
-        f"After: the best of {len(found)} variants is {best.name}, {mean_interval(best.accuracy)}"
-    )
-    plain = [v for v in known if not (v.setting["model.skip"] or v.setting["model.normalize"])]
+    sentence = f"After: the best of {len(variants)} variants is {best.name}, {mean_interval(best.accuracy)}"
+    plain = [v for v in known if v.plain]
     if plain:
         top = max(plain, key=lambda v: float(v.accuracy.mean()))
         if top is not best:
@@ -210,9 +205,9 @@ def _best(baseline: Variant, found: Sequence[Variant]) -> list[Verdict]:
     return [Verdict(sentence + ".", "measured")]
 
 
-def _gradients(found: Sequence[Variant]) -> list[Verdict]:
+def _gradients(variants: Sequence[Variant]) -> list[Verdict]:
     """How far from the output's the first layer's gradient may begin and the network still learns."""
-    seen = [v for v in found if v.gradient.seeds]
+    seen = [v for v in variants if v.gradient.seeds]
     by = {kind: [v.gradient.value for v in seen if learns(v) is kind] for kind in (True, False)}
     if not by[True]:
         return []
@@ -228,15 +223,15 @@ def _gradients(found: Sequence[Variant]) -> list[Verdict]:
     unsure = len(seen) - len(by[True]) - len(by[False])
     if unsure:
         sentence += f"; {unsure} more {'are' if unsure > 1 else 'is'} undecided"
-    # A rule for all that train is not shown by one network.
+    # one network does not show what all that train have in common
     holds = max(abs(low), abs(high)) <= 4.0
     outcome = decided(holds if len(by[True]) > 1 or not holds else None)
     return [Verdict(sentence + ".", outcome)]
 
 
-def _edges(found: Sequence[Variant]) -> list[Verdict]:
-    """How many best rates are the last ones tried on a side: those variants may be capable of more."""
-    at = {side: [v for v in found if v.runs.edge == side] for side in ("lowest", "highest")}
+def _edges(variants: Sequence[Variant]) -> list[Verdict]:
+    """How many best rates are the lowest or highest tried: these variants may be capable of more."""
+    at = {side: [v for v in variants if v.runs.edge == side] for side in ("lowest", "highest")}
     if not any(at.values()):
         return []
     parts = []
@@ -248,7 +243,7 @@ def _edges(found: Sequence[Variant]) -> list[Verdict]:
             parts.append(part + (f" and {lost} diverge at every rate tried" if lost else ""))
     sentence = (
         f"The best learning rate lies at an edge of the grid for {sum(map(len, at.values()))} of "
-        f"{len(found)} variants: {'; '.join(parts)}. A rate beyond the grid may suit them better: that "
+        f"{len(variants)} variants: {'; '.join(parts)}. A rate beyond the grid may suit them better: that "
         "one of them does not learn is known of the rates tried alone"
     )
     return [Verdict(sentence + ".", "measured")]
@@ -257,9 +252,9 @@ def _edges(found: Sequence[Variant]) -> list[Verdict]:
 # -- table -----------------------------------------------------------------------------------------
 
 
-def _table(baseline: Variant, found: Sequence[Variant], title: str) -> Table:
+def _table(baseline: Variant, variants: Sequence[Variant], title: str) -> Table:
     rows = []
-    for v in [baseline, *(v for v in found if v is not baseline)]:
+    for v in [baseline, *(v for v in variants if v is not baseline)]:
         accuracy, gain = mean_interval(v.accuracy), v.gain(baseline)
         rows.append({
             "variant": v.name, "learns": ANSWERS[learns(v)],
@@ -268,8 +263,7 @@ def _table(baseline: Variant, found: Sequence[Variant], title: str) -> Table:
             "test accuracy": accuracy.value, "95 %": bounds(accuracy),
             "gain": gain.value, "95 % ": bounds(gain),
             "‖δ‖": power(v.gradient.value) if v.gradient.seeds else "not recorded",
-            "rate": "–" if v.runs.rate != v.runs.rate else f"{v.runs.rate:g}",
-            "edge": v.runs.edge or "–",
+            "rate": v.runs.written_rate, "edge": v.runs.edge or "–",
         })  # fmt: skip
     caption = (
         f"First the network before any change, {baseline.name}; each at the learning rate with the least "
@@ -279,8 +273,8 @@ def _table(baseline: Variant, found: Sequence[Variant], title: str) -> Table:
         "layer with weights over that at the output, before training. Edge: the rate is the lowest or "
         "highest that was tried."
     )
-    once = distinct(found)
-    twins = [v.name for v in found if all(v is not other for other in once)]
+    once = distinct(variants)
+    twins = [v.name for v in variants if all(v is not other for other in once)]
     if twins:
         caption += f" Another row's networks under another name, counted once: {listed(twins)}."
     return Table(title, caption, DataFrame(rows))

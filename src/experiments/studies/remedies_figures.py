@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from experiments.core.study import Figure
-from experiments.reporting.configurations import text
+from experiments.reporting.configurations import short, text
 from experiments.reporting.figures import (
     Axis,
     Curve,
@@ -18,22 +18,28 @@ from experiments.reporting.figures import (
     heat_map,
     learning_curves,
 )
-from experiments.reporting.profiles import histories
-from experiments.studies.reading import Variant, predict
+from experiments.studies.reading.curves import learning_curve
+from experiments.studies.reading.family import PAIR
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.prediction import predict
+from experiments.studies.reading.remedy import Variant
 
-#: columns of the map: skip, normalize
+#: columns of the map: with skips, with normalisation
 ADDED = {(False, False): "plain", (True, False): "skip", (False, True): "normalize",
          (True, True): "skip and\nnormalize"}  # fmt: skip
 HISTORY = "val/accuracy"
 
 
 def figures(
-    baseline: Variant, single: Sequence[Variant], found: Sequence[Variant], folder: Path
+    baseline: Variant, single: Sequence[Variant], variants: Sequence[Variant], folder: Path
 ) -> tuple[Figure, ...]:
     """All of them; those with nothing to draw are left out."""
-    drawn = [_before_and_after(baseline, single), _profiles(baseline, single)]
-    drawn += [_learning(baseline, single, folder), _map(found)]
-    return tuple(figure for figure in drawn if figure is not None)
+    return present(
+        _before_and_after(baseline, single),
+        _profiles(baseline, single),
+        _learning(baseline, single, folder),
+        _map(variants),
+    )
 
 
 def _before_and_after(baseline: Variant, single: Sequence[Variant]) -> Figure | None:
@@ -51,18 +57,20 @@ def _before_and_after(baseline: Variant, single: Sequence[Variant]) -> Figure | 
 
 
 def _said(variant: Variant, baseline: Variant) -> str:
-    changes = variant.changes(baseline)
-    return text(changes[0].split("=")[-1]) if changes else "before"
+    """A single change in a word."""
+    for key, value in variant.changes(baseline).items():
+        return text(value) if key in PAIR else short(key)
+    return "before"
 
 
 def _groups(baseline: Variant, single: Sequence[Variant]) -> list[tuple[str, list[Variant]]]:
     """Single changes by what is changed; the baseline leads every group."""
-    kinds = {
-        "initialiser": [v for v in single if v.changes(baseline)[0].startswith("initializer=")],
-        "activation": [v for v in single if v.changes(baseline)[0].startswith("activation=")],
-        "architecture": [v for v in single if "=" not in v.changes(baseline)[0]],
-    }
-    return [(name, [baseline, *mine]) for name, mine in kinds.items() if mine]
+    names = {"initializer": "initialiser", "activation": "activation"}
+    groups: dict[str, list[Variant]] = {"initialiser": [], "activation": [], "architecture": []}
+    for variant in single:
+        (key,) = variant.changes(baseline)
+        groups[names.get(key, "architecture")].append(variant)
+    return [(name, [baseline, *mine]) for name, mine in groups.items() if mine]
 
 
 def _profiles(baseline: Variant, single: Sequence[Variant]) -> Figure | None:
@@ -87,7 +95,7 @@ def _profiles(baseline: Variant, single: Sequence[Variant]) -> Figure | None:
 
 def _predicted(variant: Variant) -> Float64[ndarray, " layers"] | None:
     """Mean field's profile of a plain network; None where it has none."""
-    if any(_added(variant)):
+    if not variant.plain:
         return None
     depth = len(variant.layers) - 1
     prediction = predict(variant.runs.rows.iloc[0].to_dict(), depth)
@@ -99,10 +107,9 @@ def _learning(baseline: Variant, single: Sequence[Variant], folder: Path) -> Fig
     for name, mine in _groups(baseline, single):
         curves = []
         for v in mine:
-            curve = histories(folder, list(v.runs.rows["cell"]), [HISTORY])
-            if HISTORY in curve and len(curve[HISTORY][0]) > 1:
-                steps, values = curve[HISTORY]
-                curves.append(Curve(_said(v, baseline), steps, list(values.T)))
+            curve = learning_curve(_said(v, baseline), list(v.runs.rows["cell"]), HISTORY, folder)
+            if curve is not None and len(curve.x) > 1:
+                curves.append(curve)
         if curves:
             panels.append(Panel(f"change the {name}", tuple(curves)))
     if not panels:
@@ -111,23 +118,18 @@ def _learning(baseline: Variant, single: Sequence[Variant], folder: Path) -> Fig
     return learning_curves(panels, "validation accuracy", "What a change does to learning", caption)
 
 
-def _map(found: Sequence[Variant]) -> Figure | None:
-    rows = list(
-        dict.fromkeys(
-            (str(v.setting["activation"]), str(v.setting["initializer"]), v.label) for v in found
-        )
-    )
-    columns = [key for key in ADDED if any(_added(v) == key for v in found)]
+def _map(variants: Sequence[Variant]) -> Figure | None:
+    rows = list(dict.fromkeys(v.plain_name for v in variants))
+    columns = [key for key in ADDED if any(v.added == key for v in variants)]
     values = np.full((len(rows), len(columns)), np.nan)
-    for v in found:
-        at = (str(v.setting["activation"]), str(v.setting["initializer"]), v.label)
+    for v in variants:
         if np.isfinite(v.accuracy).any() and not v.diverged:
-            values[rows.index(at), columns.index(_added(v))] = np.nanmean(v.accuracy)
+            values[rows.index(v.plain_name), columns.index(v.added)] = np.nanmean(v.accuracy)
     if not np.isfinite(values).any():
         return None
     return heat_map(
         values,
-        [" · ".join(text(part) for part in row if part) for row in rows],
+        rows,
         [ADDED[key] for key in columns],
         "test accuracy",
         "Every combination",
@@ -135,7 +137,3 @@ def _map(found: Sequence[Variant]) -> Figure | None:
         "skips nor normalisation. –: every seed diverged at every rate tried.",
         limits=(0.0, 1.0),
     )
-
-
-def _added(variant: Variant) -> tuple[bool, bool]:
-    return bool(variant.setting["model.skip"]), bool(variant.setting["model.normalize"])

@@ -18,18 +18,15 @@ from pandas import DataFrame
 
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.configurations import text
-from experiments.studies.contest import (
-    Along,
-    Contest,
-    ahead,
-    at_start,
-    edges,
-    median_steps,
-    steps_to,
-    values_of,
-    written_steps,
-)
-from experiments.studies.reading import NOTHING, decided
+from experiments.studies.contest.along import Along
+from experiments.studies.contest.contest import Contest
+from experiments.studies.contest.duels import values_of
+from experiments.studies.contest.edges import edges
+from experiments.studies.contest.speed import at_start, median_steps, steps_to, written_steps
+from experiments.studies.contest.ties import ahead
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.tuning import LR
+from experiments.studies.reading.verdicts import NOTHING, decided, over, unanswered
 
 AXIS, START = "initializer.sigma_w", "σ_w at the start"
 ACCURACY = "test/accuracy"
@@ -59,8 +56,7 @@ class SaturatedStart(Study):
             return NOTHING
         along = Along.of(contest, AXIS)
         if along is None:
-            sentence = f"No cell says how large its weights started ({AXIS})."
-            return Findings((Verdict(sentence, "undecided"),))
+            return unanswered(f"No cell says how large its weights started ({AXIS}).")
         verdicts = (
             *(_lead(along, *pair) for pair in PAIRS), _starts(along), _speed(along), *edges(contest)
         )  # fmt: skip
@@ -71,19 +67,19 @@ class SaturatedStart(Study):
             along.figure(["test/nll"], START, "How wrong the answers are in the end",
                          "Negative log-likelihood of the test answers, each head at its own rate."),
         )  # fmt: skip
-        shown = tuple(figure for figure in drawn if figure is not None)
-        return Findings(verdicts, (_table(along),), shown)
+        return Findings(verdicts, (_table(along),), present(*drawn))
 
 
 def _with_history(results: DataFrame, folder: Path) -> DataFrame:
-    over = results["status"] != "failed"
-    cells = list(results.loc[over, "cell"])
+    """The rows of cells that are over, with the three columns named above."""
+    rows = over(results)
+    cells = list(rows["cell"])
     columns = {
         STEPS: steps_to(folder, cells, TARGET),
         SURE: at_start(folder, cells, "val/confident_errors"),
         SIZE: at_start(folder, cells, "val/confident_error_gradient"),
     }
-    return results[over].assign(**columns)
+    return rows.assign(**columns)
 
 
 def _lead(along: Along, cross: str, squared: str) -> Verdict:
@@ -135,7 +131,7 @@ def _table(along: Along) -> Table:
             mine = along.at(head, value)
             if not len(mine):
                 continue
-            rates = mine["optimizer.lr"].unique() if "optimizer.lr" in mine else []
+            rates = mine[LR].unique() if LR in mine else []
             rows.append({
                 "σ_w": value, "head": head, "rate": ", ".join(text(rate) for rate in rates),
                 "confident errors before": along.mean(head, value, SURE).value,

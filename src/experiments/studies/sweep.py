@@ -28,15 +28,17 @@ from experiments.reporting.figures import (
 )
 from experiments.reporting.intervals import mean_interval, slope_interval
 from experiments.reporting.powers import power_interval
-from experiments.reporting.profiles import at_step, histories, layers_of
+from experiments.reporting.profiles import at_step, layers_of
 from experiments.reporting.summary import main_metric, metric_interval, seed_values, summarise
-from experiments.studies.reading import capitalised, listed
-from experiments.studies.sweep_diagnosis import as_table, diagnoses, in_words
+from experiments.studies.reading.curves import learning_curve
+from experiments.studies.reading.grouping import present
+from experiments.studies.reading.verdicts import capitalised, counted, listed, over
+from experiments.studies.sweep_diagnosis import as_table, diagnoses_of, in_words
 
 #: a figure with more lines than this cannot be read
 LINES = 8
 PANELS = 4
-#: a setting that is left open, as one writes it in a config
+#: a setting without a value, as a config writes it
 NULL = "null"
 FIRST_LAYER = "log10 ‖δ‖, first layer"
 GAIN = "gain a layer"
@@ -69,10 +71,11 @@ class Sweep(Study):
         )
         figures = [*_profiles(groups, start, first), *_against(results, axes, metric)]
         figures += _histories(groups, folder, metric, first)
-        ails = diagnoses(groups, ledger)
+        symptoms = diagnoses_of(groups, ledger)
+        recorded = len(ledger) > 0
         return Findings(
-            (*_verdicts(results, axes, groups, numbers, metric), *in_words(ails, len(ledger) > 0)),
-            (table, *as_table(ails)),
+            (*_verdicts(results, axes, groups, numbers, metric), *in_words(symptoms, recorded)),
+            (table, *as_table(symptoms)),
             tuple(figures),
         )
 
@@ -100,9 +103,9 @@ def _verdicts(
 ) -> tuple[Verdict, ...]:
     count = results["status"].value_counts()
     endings = ", ".join(f"{n} {status}" for status, n in count.items())
-    cells = "1 cell" if len(results) == 1 else f"{len(results)} cells"
-    sentences = [f"{cells} in {len(groups)} configuration{'s' * (len(groups) > 1)}: {endings}."]
-    sentences += _not_alone(results, axes)
+    cells, settings = counted(len(results), "cell"), counted(len(groups), "configuration")
+    sentences = [f"{cells} in {settings}: {endings}."]
+    sentences += _other_differences(results, axes)
     if metric is not None:
         sentences += _extremes(groups, numbers[metric_name(metric)], metric_name(metric), str)
     if FIRST_LAYER in numbers:
@@ -116,18 +119,18 @@ def _verdicts(
     return tuple(Verdict(sentence, "measured") for sentence in sentences)
 
 
-def _not_alone(results: DataFrame, axes: Sequence[str]) -> list[str]:
-    """Cells of one folder need not be of one sweep."""
-    told = []
+def _other_differences(results: DataFrame, axes: Sequence[str]) -> list[str]:
+    """A warning where settings differ besides the axes: a folder may hold cells of several sweeps."""
+    settings = []
     for key in riders(results, axes):
         values = results[key].drop_duplicates()
         order = values.sort_values() if values.dtype.kind in "if" else values
-        told.append(f"{key} ({', '.join(map(text, order))})")
-    if not told:
+        settings.append(f"{key} ({', '.join(map(text, order))})")
+    if not settings:
         return []
-    differ = "differs" if len(told) == 1 else "differ"
+    differ = "differs" if len(settings) == 1 else "differ"
     return [
-        f"Besides {listed([short(key) for key in axes])}, {listed(told)} {differ} too: what one "
+        f"Besides {listed([short(key) for key in axes])}, {listed(settings)} {differ} too: what one "
         "configuration has over another may come from there. Give a sweep of other settings a name of "
         "its own (name=...)."
     ]
@@ -139,33 +142,36 @@ def _extremes(
     name: str,
     written: Callable[[Interval], str],
 ) -> list[str]:
-    """One sentence: the value, or the range with the configurations at its ends."""
-    known = [(i.value, i, g.label) for i, g in zip(values, groups, strict=True) if i.seeds]
-    if not known:
-        lost = any(i.left_out for i in values)
-        why = "no configuration has a finite value" if lost else "nothing to measure it from"
-        return [f"{capitalised(name)}: {why}."] if groups else []
-    low, high = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
+    """One sentence: the value, or its range and the configurations at both ends."""
     name = capitalised(name)
-    if low[2] == high[2]:
-        return [f"{name}: {written(low[1])}."]
-    return [f"{name} runs from {written(low[1])} ({low[2]}) to {written(high[1])} ({high[2]})."]
+    known = [(value, group) for value, group in zip(values, groups, strict=True) if value.seeds]
+    if not known:
+        lost = any(value.left_out for value in values)
+        why = "no configuration has a finite value" if lost else "nothing to measure it from"
+        return [f"{name}: {why}."] if groups else []
+    least, least_at = min(known, key=lambda pair: pair[0].value)
+    most, most_at = max(known, key=lambda pair: pair[0].value)
+    if least_at is most_at:
+        return [f"{name}: {written(least)}."]
+    ends = f"{written(least)} ({least_at.label}) to {written(most)} ({most_at.label})"
+    return [f"{name} runs from {ends}."]
 
 
 def _chosen(groups: Sequence[Configuration], first: Sequence[Interval]) -> list[Configuration]:
     """At most LINES configurations, evenly spaced from the weakest to the strongest gradient.
 
-    In the order of the table, which the legend then has too.
+    They keep the order of the table, so that the legend has it too.
     """
     order = sorted(range(len(groups)), key=lambda k: np.nan_to_num(first[k].value, nan=-np.inf))
     picked = np.unique(np.linspace(0, len(order) - 1, min(LINES, len(order))).round().astype(int))
     return [groups[k] for k in sorted(order[place] for place in picked)]
 
 
-def _how_many(shown: int, there: int) -> str:
-    if shown == there:
+def _shown(shown: int, total: int) -> str:
+    """A sentence for the caption where not every configuration is drawn."""
+    if shown == total:
         return ""
-    return f" Shown: {shown} of {there} configurations, evenly spaced from weakest to strongest."
+    return f" Shown: {shown} of {total} configurations, evenly spaced from weakest to strongest."
 
 
 def _profiles(
@@ -180,25 +186,25 @@ def _profiles(
     if not curves:
         return []
     caption = "Norm of δ = dC/dz of each layer before training; l = 2 is the first with weights."
-    caption += _how_many(len(chosen), len(groups))
+    caption += _shown(len(chosen), len(groups))
     panels = [Panel("", tuple(curves))]
     return [depth_profile(panels, "Depth profile of the gradient at initialisation", caption)]
 
 
 def _against(results: DataFrame, axes: Sequence[str], metric: str | None) -> list[Figure]:
-    """One figure for every axis along which there is more than one place; null is a place too."""
+    """One figure for every axis with more than one value; null is a value too."""
     if metric is None:
         return []
-    over = results[results["status"] != "failed"]
-    along = [key for key in axes if over[key].nunique(dropna=False) > 1]
-    return [_metric_against(over, axes, key, metric) for key in along]
+    rows = over(results)
+    along = [key for key in axes if rows[key].nunique(dropna=False) > 1]
+    return [_metric_against(rows, axes, key, metric) for key in along]
 
 
 def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: str) -> Figure:
     """The metric along one axis: a line for each value of a second, a panel for each of a third.
 
-    What varies beyond these is pooled, and the caption says so. Where some cells have null, no number
-    says where on the axis they stand: the places then have names, null the last of them.
+    Further axes are pooled, and the caption says so. Where some cells have null, the axis has no
+    numerical scale: its values are then drawn as names, null last.
     """
     others = [other for other in axes if other != key]
     lines = [other for other in others if results[other].nunique(dropna=False) <= LINES][:1]
@@ -244,15 +250,13 @@ def _histories(
     if metric is None:
         return []
     chosen = _chosen(groups, first)
-    curves = []
-    for group in chosen:
-        found = histories(folder, list(group.rows["cell"]), [metric])
-        if metric in found and len(found[metric][0]) > 1:
-            steps, values = found[metric]
-            curves.append(Curve(group.label, steps, list(values.T)))
+    drawn = present(
+        *(learning_curve(group.label, list(group.rows["cell"]), metric, folder) for group in chosen)
+    )
+    curves = tuple(curve for curve in drawn if len(curve.x) > 1)
     if not curves:
         return []
     name = metric_name(metric)
-    caption = f"{capitalised(name)} during training." + _how_many(len(chosen), len(groups))
+    caption = f"{capitalised(name)} during training." + _shown(len(chosen), len(groups))
     title = f"{capitalised(name)} while training"
-    return [learning_curves([Panel("", tuple(curves))], name, title, caption)]
+    return [learning_curves([Panel("", curves)], name, title, caption)]

@@ -1,4 +1,4 @@
-"""What ails the configurations of a sweep, as sentences and as a table."""
+"""The symptoms of trouble in a sweep, as sentences and as a table."""
 
 from collections.abc import Sequence
 
@@ -6,35 +6,36 @@ from pandas import DataFrame
 
 from experiments.core.study import Table, Verdict
 from experiments.reporting.configurations import Configuration
-from experiments.studies.reading import Symptom, capitalised, diagnose, listed, over
+from experiments.studies.reading.diagnosis import Symptom, diagnose
+from experiments.studies.reading.verdicts import capitalised, listed, over
 
 #: every configuration with an ended cell, and its symptoms
 Diagnoses = list[tuple[Configuration, list[Symptom]]]
 
 
-def diagnoses(groups: Sequence[Configuration], ledger: DataFrame) -> Diagnoses:
+def diagnoses_of(groups: Sequence[Configuration], ledger: DataFrame) -> Diagnoses:
     """Symptoms of every configuration; failed cells have none."""
-    ended = [(group, over(group.rows)) for group in groups]
+    ended = ((group, over(group.rows)) for group in groups)
     return [(group, diagnose(rows, ledger)) for group, rows in ended if len(rows)]
 
 
-def in_words(found: Diagnoses, inside: bool) -> list[Verdict]:
-    """One sentence for every symptom.
+def in_words(diagnoses: Diagnoses, recorded: bool) -> list[Verdict]:
+    """One sentence for every symptom, or one that says that there is none.
 
     Args:
-        found: what ails whom.
-        inside: whether anything was recorded inside the networks.
+        diagnoses: the symptoms of every configuration.
+        recorded: whether a probe recorded anything inside the networks.
     """
-    names = dict.fromkeys(symptom.name for _, symptoms in found for symptom in symptoms)
-    sentences = [_sentence(name, found) for name in names]
-    if found and not names:
-        blind = "" if inside else "; nothing was recorded inside the networks (probe=ledger does)"
-        sentences = [f"No symptom of trouble was found{blind}."]
+    names = dict.fromkeys(symptom.name for _, symptoms in diagnoses for symptom in symptoms)
+    sentences = [_sentence(name, diagnoses) for name in names]
+    if diagnoses and not names:
+        limit = "" if recorded else "; nothing was recorded inside the networks (probe=ledger does)"
+        sentences = [f"No symptom of trouble was found{limit}."]
     return [Verdict(sentence, "measured") for sentence in sentences]
 
 
-def as_table(found: Diagnoses) -> list[Table]:
-    """One row for every configuration and symptom; no table without any."""
+def as_table(diagnoses: Diagnoses) -> list[Table]:
+    """One row for every configuration and symptom; no table without symptoms."""
     rows = [
         {
             "configuration": group.label,
@@ -43,23 +44,23 @@ def as_table(found: Diagnoses) -> list[Table]:
             "evidence": symptom.evidence,
             "to try": symptom.remedy,
         }
-        for group, symptoms in found
+        for group, symptoms in diagnoses
         for symptom in symptoms
     ]
     caption = (
         "What is out of the ordinary, by fixed rules (studies/reading/diagnosis.py). A symptom is no "
         "verdict: some networks train in spite of one."
     )
-    frame = DataFrame(rows)
-    return [Table("Diagnosis", caption, frame)] if rows else []
+    return [Table("Diagnosis", caption, DataFrame(rows))] if rows else []
 
 
-def _sentence(name: str, found: Diagnoses) -> str:
-    having = [(group, s) for group, symptoms in found for s in symptoms if s.name == name]
-    symptom = having[0][1]
-    if len(found) == 1:
-        told = f": {symptom.evidence}"
+def _sentence(name: str, diagnoses: Diagnoses) -> str:
+    """Where a symptom was found, and what to try: the evidence for one configuration, labels for several."""
+    affected = [(group, s) for group, symptoms in diagnoses for s in symptoms if s.name == name]
+    symptom = affected[0][1]
+    if len(diagnoses) == 1:
+        where = f": {symptom.evidence}"
     else:
-        labels = listed([group.label for group, _ in having], most=3)
-        told = f" in {len(having)} of {len(found)} configurations: {labels}"
-    return f"{capitalised(name)}{told}. To try: {symptom.remedy}."
+        labels = listed([group.label for group, _ in affected], most=3)
+        where = f" in {len(affected)} of {len(diagnoses)} configurations: {labels}"
+    return f"{capitalised(name)}{where}. To try: {symptom.remedy}."

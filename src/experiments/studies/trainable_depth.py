@@ -19,17 +19,11 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.configurations import configurations, text, varying_axes
 from experiments.reporting.intervals import paired_difference
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import (
-    DEPTH,
-    NOTHING,
-    PAIR,
-    TRAIN_ACCURACY,
-    Reach,
-    decided,
-    listed,
-    over,
-    start_of,
-)
+from experiments.studies.reading.family import DEPTH, PAIR
+from experiments.studies.reading.grouping import grouped
+from experiments.studies.reading.reach import TRAIN_ACCURACY, Reach
+from experiments.studies.reading.start import start_of
+from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.studies.trainable_figures import figures
 
 #: 50 % accuracy is expected between so many xi_c
@@ -67,21 +61,27 @@ class TrainableDepth(Study):
         if not len(rows):
             return NOTHING
         if TRAIN_ACCURACY not in rows or not rows[TRAIN_ACCURACY].notna().any():
-            missing = "No cell has a training accuracy, so where training ends cannot be told."
-            return Findings((Verdict(missing, "undecided"),))
-        found = reaches(rows)
-        verdicts = [*_in_units(found), *_largest(found), *_without_scale(found), _protocol(rows)]
-        return Findings(tuple(verdicts), (_table(found),), figures(found))
+            return unanswered(
+                "No cell has a training accuracy, so where training ends cannot be told."
+            )
+        reaches = reaches_of(rows)
+        verdicts = [
+            *_in_units(reaches),
+            *_largest(reaches),
+            *_without_scale(reaches),
+            _protocol(rows),
+        ]
+        return Findings(tuple(verdicts), (_table(reaches),), figures(reaches))
 
 
-def reaches(rows: DataFrame) -> list[Reach]:
+def reaches_of(rows: DataFrame) -> list[Reach]:
     """One for every combination of the axes other than depth and seed, by activation and sigma_w."""
     others = [key for key in varying_axes(rows) if key not in (*PAIR, DEPTH)]
-    found = [
+    reaches = [
         Reach(group.label, group.rows, start_of(group.rows.iloc[0].to_dict()))
         for group in configurations(rows, [*PAIR, *others])
     ]
-    return sorted(found, key=lambda r: (r.activation, r.sigma_w))
+    return sorted(reaches, key=lambda r: (r.activation, r.sigma_w))
 
 
 def limited(reach: Reach) -> bool:
@@ -92,15 +92,14 @@ def limited(reach: Reach) -> bool:
 # -- verdicts --------------------------------------------------------------------------------------
 
 
-def _in_units(found: Sequence[Reach]) -> list[Verdict]:
+def _in_units(reaches: Sequence[Reach]) -> list[Verdict]:
     """One verdict a family: the end of training in units of xi_c, where 6 xi_c was within reach."""
-    judged = [reach for reach in found if limited(reach)]
+    judged = [reach for reach in reaches if limited(reach)]
     if not judged:
         scale = f"{RULE:g} ξ_c exceeds the depths that were measured, or is not known, throughout"
         return [Verdict(f"The claim in units of ξ_c cannot be judged: {scale}.", "undecided")]
     verdicts = []
-    for name in dict.fromkeys(reach.family for reach in judged):
-        mine = [reach for reach in judged if reach.family == name]
+    for name, mine in grouped(judged, lambda reach: reach.family).items():
         known = [_inside(reach) for reach in mine]
         parts = [
             f"{reach.in_units.value:.2g} {bounds(reach.bracket_in_units)} at {reach.place}"
@@ -116,12 +115,12 @@ def _in_units(found: Sequence[Reach]) -> list[Verdict]:
 
 
 def _inside(reach: Reach) -> bool | None:
-    """Whether the whole bracket is; one that reaches beyond the depths measured is open on that side."""
+    """Whether the whole bracket lies in the claimed range; beyond the depths measured it is open."""
     return reach.bracket_in_units.within(LOWEST, HIGHEST)
 
 
 def _protocol(rows: DataFrame) -> Verdict:
-    """Of what all this was said: the optimiser is part of it."""
+    """The settings of training that all verdicts depend on."""
     parts = [
         f"{word} {', '.join(text(value) for value in rows[key].dropna().unique())}"
         for key, word in PROTOCOL.items()
@@ -131,17 +130,15 @@ def _protocol(rows: DataFrame) -> Verdict:
     return Verdict(sentence + ".", "measured")
 
 
-def _largest(found: Sequence[Reach]) -> list[Verdict]:
+def _largest(reaches: Sequence[Reach]) -> list[Verdict]:
     """One verdict an activation: is the greatest depth reached closest to the critical sigma_w?"""
     verdicts = []
-    for name in dict.fromkeys(reach.activation for reach in found):
-        mine = [r for r in found if r.activation == name and not np.isnan(r.xi)]
+    for name, same in grouped(reaches, lambda reach: reach.activation).items():
+        mine = [r for r in same if not np.isnan(r.xi)]
         away = [r for r in mine if limited(r)]
         near = max(mine, key=lambda r: r.xi, default=None)
         if near is None or limited(near):
-            sentence = (
-                f"{text(name)}: no σ_w of this sweep is near criticality ({_critical(found, name)})"
-            )
+            sentence = f"{text(name)}: no σ_w of this sweep is near criticality ({_critical(same)})"
             verdicts.append(Verdict(sentence + ".", "undecided"))
             continue
         sentence = (
@@ -152,19 +149,17 @@ def _largest(found: Sequence[Reach]) -> list[Verdict]:
             continue
         best = max(away, key=lambda r: r.end.value)
         both = near.accuracy.index.intersection(best.accuracy.index)
-        ends = [
-            np.clip(r.ends[r.accuracy.index.isin(both)], min(r.depths), max(r.depths))
-            for r in (near, best)
-        ]
-        lead = paired_difference(*ends)
+        lead = paired_difference(
+            *(r.ends_in_range[r.accuracy.index.isin(both)] for r in (near, best))
+        )
         sentence += f"; {lead} layers later than the best away from it ({best.place})."
         verdicts.append(Verdict(sentence, decided(lead.within(1e-9, np.inf))))
     return verdicts
 
 
-def _critical(found: Sequence[Reach], name: str) -> str:
-    """Where criticality is, in words."""
-    starts = [r.start for r in found if r.activation == name and r.start is not None]
+def _critical(reaches: Sequence[Reach]) -> str:
+    """Where networks of one activation are critical, in words."""
+    starts = [r.start for r in reaches if r.start is not None]
     known = [s for s in starts if s.critical_sigma_w is not None]
     if known:
         places = {
@@ -175,9 +170,9 @@ def _critical(found: Sequence[Reach], name: str) -> str:
     return "it has no critical σ_w at this σ_b" if starts else "theory does not know it"
 
 
-def _without_scale(found: Sequence[Reach]) -> list[Verdict]:
-    """Those with no fixed point: there is no depth scale to compare with."""
-    lost = [reach for reach in found if reach.diverges]
+def _without_scale(reaches: Sequence[Reach]) -> list[Verdict]:
+    """Networks without a fixed point, for which there is no depth scale to compare with."""
+    lost = [reach for reach in reaches if reach.diverges]
     if not lost:
         return []
     parts = [f"{reach.family}, {reach.place} (training ends at depth {reach})" for reach in lost]
@@ -188,9 +183,9 @@ def _without_scale(found: Sequence[Reach]) -> list[Verdict]:
 # -- table -----------------------------------------------------------------------------------------
 
 
-def _table(found: Sequence[Reach]) -> Table:
+def _table(reaches: Sequence[Reach]) -> Table:
     rows = []
-    for r in found:
+    for r in reaches:
         point = None if r.start is None else r.start.point
         rows.append({
             "networks": r.label if r.start is None else r.family,

@@ -9,7 +9,10 @@ from numpy import ndarray
 from experiments.core.study import Figure
 from experiments.reporting.configurations import text
 from experiments.reporting.figures import Axis, Curve, Panel, against_axis, heat_map
-from experiments.studies.reading import LEVEL, Reach, activation_of
+from experiments.studies.reading.grouping import grouped, present
+from experiments.studies.reading.reach import LEVEL, Reach
+from experiments.studies.reading.rooms import activation_of
+from experiments.studies.reading.verdicts import counted
 from experiments.theory import mean_field
 
 #: the line drawn over the measurement, in units of xi_c
@@ -18,15 +21,10 @@ OVERLAY = 6.0
 POINTS = 120
 
 
-def figures(found: Sequence[Reach]) -> tuple[Figure, ...]:
+def figures(reaches: Sequence[Reach]) -> tuple[Figure, ...]:
     """All of them; those with nothing to draw are left out."""
-    names = list(dict.fromkeys((reach.activation, reach.other) for reach in found))
-    drawn: list[Figure | None] = []
-    for name in names:
-        mine = [reach for reach in found if (reach.activation, reach.other) == name]
-        drawn.append(_map(mine, " · ".join(text(part) for part in name if part)))
-    drawn += [_ends(found), _collapse(found)]
-    return tuple(figure for figure in drawn if figure is not None)
+    maps = [_map(mine, family) for family, mine in grouped(reaches, lambda r: r.family).items()]
+    return present(*maps, _ends(reaches), _collapse(reaches))
 
 
 def _map(mine: Sequence[Reach], name: str) -> Figure:
@@ -37,9 +35,7 @@ def _map(mine: Sequence[Reach], name: str) -> Figure:
         for d in depths[::-1]
     ])  # fmt: skip
     seeds = max(len(reach.ends) for reach in mine)
-    caption = (
-        f"Training accuracy, mean over {seeds} seed{'s' * (seeds > 1)}; diverged runs count as 0."
-    )
+    caption = f"Training accuracy, mean over {counted(seeds, 'seed')}; diverged runs count as 0."
     overlay = _line(mine, depths)
     if overlay is not None:
         caption += (
@@ -98,29 +94,14 @@ def rule_of(
     return fine, np.where(diagram.diverges[0].numpy(), np.nan, OVERLAY * diagram.xi_c[0].numpy())
 
 
-def _ends(found: Sequence[Reach]) -> Figure | None:
+def _ends(reaches: Sequence[Reach]) -> Figure | None:
     """The end of training against sigma_w^2, with 6 xi_c; in units of the critical one if all have one."""
-    known = [reach for reach in found if np.isfinite(reach.sigma_w)]
+    known = [reach for reach in reaches if np.isfinite(reach.sigma_w)]
     relative = all(_relative(reach) is not None for reach in known)
     panels = []
-    for name in dict.fromkeys(reach.activation for reach in known):
-        curves = []
-        mine = [reach for reach in known if reach.activation == name]
-        for other in dict.fromkeys(reach.other for reach in mine):
-            line = [reach for reach in mine if reach.other == other]
-            deepest = max(max(reach.depths) for reach in line)
-            x = np.array([_relative(r) if relative else r.sigma_w**2 for r in line], np.float64)
-            ends = [np.clip(reach.ends, min(reach.depths), max(reach.depths)) for reach in line]
-            label = text(other) if other else "measured"
-            if len({round(reach.start.sigma_b, 12) for reach in line if reach.start}) > 1:
-                curves.append(Curve(label, x, ends))
-                continue
-            fine, rule = rule_of(line)
-            unit = line[0].critical_variance if relative else None
-            at = fine if unit is None else fine / unit
-            rule = np.where(rule <= deepest, rule, np.nan)
-            curves.append(Curve(label, x, ends, rule, predicted_at=at))
-        panels.append(Panel(text(name), tuple(curves)))
+    for name, mine in grouped(known, lambda reach: reach.activation).items():
+        lines = grouped(mine, lambda reach: reach.other).values()
+        panels.append(Panel(text(name), tuple(_end_curve(line, relative) for line in lines)))
     if not panels:
         return None
     caption = (
@@ -133,17 +114,36 @@ def _ends(found: Sequence[Reach]) -> Figure | None:
     return against_axis(panels, x_axis, axis, "Where training ends", caption)
 
 
+def _end_curve(line: Sequence[Reach], relative: bool) -> Curve:
+    """The ends of training of one initializer; with 6 xi_c where all networks share a bias."""
+    x = np.array([_relative(r) if relative else r.sigma_w**2 for r in line], np.float64)
+    ends = [reach.ends_in_range for reach in line]
+    label = text(line[0].other) if line[0].other else "measured"
+    if len({round(reach.start.sigma_b, 12) for reach in line if reach.start}) > 1:
+        return Curve(label, x, ends)
+    fine, rule = rule_of(line)
+    unit = line[0].critical_variance if relative else None
+    deepest = max(max(reach.depths) for reach in line)
+    return Curve(
+        label,
+        x,
+        ends,
+        np.where(rule <= deepest, rule, np.nan),
+        predicted_at=fine if unit is None else fine / unit,
+    )
+
+
 def _relative(reach: Reach) -> float | None:
     """sigma_w^2 over the critical one, if there is one."""
     unit = reach.critical_variance
     return None if unit is None else reach.sigma_w**2 / unit
 
 
-def _collapse(found: Sequence[Reach]) -> Figure | None:
+def _collapse(reaches: Sequence[Reach]) -> Figure | None:
     """Accuracy against depth over xi_c: the lines of all sigma_w fall together if the claim holds."""
     panels = []
-    for name in dict.fromkeys(reach.activation for reach in found):
-        mine = [r for r in found if r.activation == name and max(r.depths) >= OVERLAY * r.xi]
+    for name, same in grouped(reaches, lambda reach: reach.activation).items():
+        mine = [r for r in same if max(r.depths) >= OVERLAY * r.xi]
         curves = [
             Curve(
                 reach.place if scale is None else f"{scale:.3g} × critical σ_w²",

@@ -31,58 +31,53 @@ from experiments.reporting.figures.canvas import (
 )
 from experiments.reporting.figures.curves import DASHES
 from experiments.reporting.profiles import at_step, layers_of
-from experiments.studies.reading import (
-    DEPTH,
-    MARGIN,
-    Family,
-    grouped,
-    learning_curve,
-    present,
-)
+from experiments.studies.reading.curves import learning_curve
+from experiments.studies.reading.family import DEPTH, MARGIN, Family
+from experiments.studies.reading.grouping import grouped, present
 
 ACCURACY = "val/accuracy"
 HIDDEN = Axis("depth (hidden layers)")
 
 
 def figures(
-    found: Sequence[Family], ledger: DataFrame, folder: Path, depth: int
+    families: Sequence[Family], ledger: DataFrame, folder: Path, depth: int
 ) -> tuple[Figure, ...]:
     """All of them; those for which nothing was recorded are left out.
 
     Args:
-        found: the networks by family.
+        families: the networks by family.
         ledger: for the profiles.
         folder: for the learning curves.
         depth: of the networks that are drawn layer by layer.
     """
     return present(
-        _first_layer(found),
-        _slopes(found),
-        _profile(found, ledger, depth),
-        _accuracy(found),
-        *_learnt(found),
-        _learning(found, folder, depth),
+        _first_layer(families),
+        _slopes(families),
+        _profile(families, ledger, depth),
+        _accuracy(families),
+        *_learnt(families),
+        _learning(families, folder, depth),
     )
 
 
-def _columns(found: Sequence[Family]) -> int | None:
+def _columns(families: Sequence[Family]) -> int | None:
     """One column of panels for every value of further axes."""
-    further = len({family.further for family in found})
+    further = len({family.further for family in families})
     return further if further > 1 else None
 
 
 def _panels(
-    found: Sequence[Family], curve: Callable[[str, Family], Curve | None], *levels: str
+    families: Sequence[Family], curve: Callable[[str, Family], Curve | None], *levels: str
 ) -> list[Panel]:
     """One panel for every activation and value of further axes.
 
     Args:
-        found: the networks by family.
+        families: the networks by family.
         curve: draws a family under a name, or returns None to leave it out.
         levels: names of horizontal lines at the accuracy of chance.
     """
     panels = []
-    for place, mine in grouped(found, lambda f: (f.activation, f.further)).items():
+    for place, mine in grouped(families, lambda f: (f.activation, f.further)).items():
         drawn = present(*(curve(text(f.initializer), f) for f in mine))
         curves = tuple(line for line in drawn if len(line.x))
         if curves:
@@ -91,14 +86,14 @@ def _panels(
     return panels
 
 
-def _first_layer(found: Sequence[Family]) -> Figure | None:
+def _first_layer(families: Sequence[Family]) -> Figure | None:
     def curve(label: str, family: Family) -> Curve:
         x = np.array(family.depths, np.float64)
         return Curve(label, x, family.by_depth("first"), family.first_predicted)
 
     panels = [
         panel
-        for panel in _panels(found, curve)
+        for panel in _panels(families, curve)
         if any(not np.isnan(c).all() for line in panel.curves for c in line.samples)
     ]
     if not panels:
@@ -108,12 +103,12 @@ def _first_layer(found: Sequence[Family]) -> Figure | None:
         "is a constant factor a layer. Dashed: mean field, from the measured norm at the output."
     )
     title = "The first layer's gradient against depth"
-    return depth_profile(panels, title, caption, x=HIDDEN, columns=_columns(found))
+    return depth_profile(panels, title, caption, x=HIDDEN, columns=_columns(families))
 
 
-def _slopes(found: Sequence[Family]) -> Figure | None:
+def _slopes(families: Sequence[Family]) -> Figure | None:
     """Every fitted slope with its interval, on the line that theory draws."""
-    known = [f for f in found if np.isfinite([f.log_chi, f.log_slope.value]).all()]
+    known = [f for f in families if np.isfinite([f.log_chi, f.log_slope.value]).all()]
     if not known:
         return None
     title = "The slope a layer against ln χ"
@@ -142,7 +137,7 @@ def _slopes(found: Sequence[Family]) -> Figure | None:
     return Figure(title, caption, to_svg(figure, title))
 
 
-def _profile(found: Sequence[Family], ledger: DataFrame, depth: int) -> Figure | None:
+def _profile(families: Sequence[Family], ledger: DataFrame, depth: int) -> Figure | None:
     start = at_step(ledger, 0)
 
     def curve(label: str, family: Family) -> Curve:
@@ -155,7 +150,7 @@ def _profile(found: Sequence[Family], ledger: DataFrame, depth: int) -> Figure |
                 predicted = finite.mean() + family.prediction.log10_profile(depth)
         return Curve(label, layers.astype(np.float64), list(values.T), predicted)
 
-    panels = _panels(found, curve)
+    panels = _panels(families, curve)
     if not panels:
         return None
     caption = (
@@ -163,27 +158,27 @@ def _profile(found: Sequence[Family], ledger: DataFrame, depth: int) -> Figure |
         f"first layer with weights, l = {depth + 2} the output. Dashed: mean field."
     )
     title = f"Depth profile at depth {depth}"
-    return depth_profile(panels, title, caption, columns=_columns(found))
+    return depth_profile(panels, title, caption, columns=_columns(families))
 
 
-def _accuracy(found: Sequence[Family]) -> Figure | None:
+def _accuracy(families: Sequence[Family]) -> Figure | None:
     def curve(label: str, family: Family) -> Curve:
         return Curve(label, np.array(family.depths, np.float64), family.by_depth("accuracy"))
 
-    panels = _panels(found, curve, "chance")
+    panels = _panels(families, curve, "chance")
     if not any(np.isfinite(c).any() for panel in panels for k in panel.curves for c in k.samples):
         return None
     caption = "Validation accuracy at the end of training."
     title = "Which depths can be trained"
     y = Axis("validation accuracy")
-    return against_axis(panels, HIDDEN, y, title, caption, _columns(found))
+    return against_axis(panels, HIDDEN, y, title, caption, _columns(families))
 
 
-def _learnt(found: Sequence[Family]) -> list[Figure]:
+def _learnt(families: Sequence[Family]) -> list[Figure]:
     """One map for every value of further axes."""
-    depths = sorted({depth for family in found for depth in family.depths})
+    depths = sorted({depth for family in families for depth in family.depths})
     drawn = []
-    for further, mine in grouped(found, lambda f: f.further).items():
+    for further, mine in grouped(families, lambda f: f.further).items():
         values = np.array([[family.learnt(depth).value for depth in depths] for family in mine])
         drawn.append(
             heat_map(
@@ -200,14 +195,14 @@ def _learnt(found: Sequence[Family]) -> list[Figure]:
     return drawn
 
 
-def _learning(found: Sequence[Family], folder: Path, depth: int) -> Figure | None:
+def _learning(families: Sequence[Family], folder: Path, depth: int) -> Figure | None:
     def curve(label: str, family: Family) -> Curve | None:
         cells = family.rows.loc[family.rows[DEPTH] == depth, "cell"]
         return learning_curve(label, list(cells), ACCURACY, folder)
 
-    panels = _panels(found, curve, "chance")
+    panels = _panels(families, curve, "chance")
     if not panels:
         return None
     title = f"Learning at depth {depth}"
     y, caption = "validation accuracy", f"Networks of depth {depth}."
-    return learning_curves(panels, y, title, caption, columns=_columns(found))
+    return learning_curves(panels, y, title, caption, columns=_columns(families))

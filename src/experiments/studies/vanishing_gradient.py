@@ -18,15 +18,8 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.powers import decade, power
 from experiments.reporting.summary import bounds
-from experiments.studies.reading import (
-    MARGIN,
-    NOTHING,
-    VANISHED,
-    Family,
-    decided,
-    families,
-    listed,
-)
+from experiments.studies.reading.family import MARGIN, VANISHED, Family, families_of
+from experiments.studies.reading.verdicts import NOTHING, decided, listed
 from experiments.studies.vanishing_figures import figures
 
 #: the depth the claim speaks of
@@ -57,21 +50,21 @@ class VanishingGradient(Study):
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
-        found = families(results, ledger)
-        if not found:
+        families = families_of(results, ledger)
+        if not families:
             return NOTHING
-        depths = {depth for family in found for depth in family.depths}
+        depths = {depth for family in families for depth in family.depths}
         depth = CLAIMED_DEPTH if CLAIMED_DEPTH in depths else max(depths)
         verdicts = (
-            _pair(found, depth, "sigmoid", "glorot", trains=False),
-            _pair(found, depth, "relu", "he", trains=True),
-            _pair(found, depth, "tanh", "critical", trains=True),
-            _agreement(found),
-            *_slopes(found),
-            _kinds(found),
+            _pair(families, depth, "sigmoid", "glorot", trains=False),
+            _pair(families, depth, "relu", "he", trains=True),
+            _pair(families, depth, "tanh", "critical", trains=True),
+            _agreement(families),
+            *_slopes(families),
+            _kinds(families),
         )
-        tables = (_by_family(found, depth), _by_depth(found))
-        return Findings(verdicts, tables, figures(found, ledger, folder, depth))
+        tables = (_by_family(families, depth), _by_depth(families))
+        return Findings(verdicts, tables, figures(families, ledger, folder, depth))
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -92,11 +85,11 @@ def _accuracy(family: Family, depth: int) -> str:
 
 
 def _pair(
-    found: Sequence[Family], depth: int, activation: str, initializer: str, trains: bool
+    families: Sequence[Family], depth: int, activation: str, initializer: str, trains: bool
 ) -> Verdict:
     """The claim about one activation and initialiser: it trains at that depth, or a layer costs too much."""
     # one family, or one for every value of a further axis such as the width
-    mine = [f for f in found if (f.activation, f.initializer) == (activation, initializer)]
+    mine = [f for f in families if (f.activation, f.initializer) == (activation, initializer)]
     if not mine:
         sentence = f"No cell of {activation} with {initializer} has come to an end."
         return Verdict(sentence, "undecided")
@@ -115,16 +108,16 @@ def _pair(
     return Verdict(". ".join(parts) + ".", decided(*known))
 
 
-def _agreement(found: Sequence[Family]) -> Verdict:
+def _agreement(families: Sequence[Family]) -> Verdict:
     """Every fitted factor against the predicted one."""
-    ratios = {family.label: family.gain_ratio for family in found}
+    ratios = {family.label: family.gain_ratio for family in families}
     agrees = {label: ratio.within(1 - TOLERANCE, 1 + TOLERANCE) for label, ratio in ratios.items()}
     off = [label for label, inside in agrees.items() if inside is False]
     undecided = [label for label, inside in agrees.items() if inside is None]
-    right = len(found) - len(off) - len(undecided)
+    right = len(families) - len(off) - len(undecided)
     sentence = (
         f"Mean field predicts the factor a layer to within {TOLERANCE:.0%} for {right} of "
-        f"{len(found)} combinations"
+        f"{len(families)} combinations"
     )
     if off:
         parts = [f"{label} ({ratios[label]})" for label in off]
@@ -134,9 +127,9 @@ def _agreement(found: Sequence[Family]) -> Verdict:
     return Verdict(sentence + ".", decided(*agrees.values()))
 
 
-def _slopes(found: Sequence[Family]) -> list[Verdict]:
+def _slopes(families: Sequence[Family]) -> list[Verdict]:
     """The fitted slope of ln ||delta^[2]||^2 a layer against ln chi, its limit at large depth."""
-    known = [f for f in found if np.isfinite([f.log_chi, f.log_slope.value]).all()]
+    known = [f for f in families if np.isfinite([f.log_chi, f.log_slope.value]).all()]
     if not known:
         return []
     off = [abs(f.log_slope.value - f.log_chi) for f in known]
@@ -149,9 +142,9 @@ def _slopes(found: Sequence[Family]) -> list[Verdict]:
     return [Verdict(sentence + ".", "measured")]
 
 
-def _kinds(found: Sequence[Family]) -> Verdict:
+def _kinds(families: Sequence[Family]) -> Verdict:
     """Which gradients are only small (mathematical vanishing), and which the floats lost (arithmetic)."""
-    rows = concat([family.rows for family in found])
+    rows = concat([family.rows for family in families])
     rows = rows[rows["first"].notna()]
     if not len(rows):
         return Verdict("No ledger: which gradients vanished cannot be told.", "undecided")
@@ -174,9 +167,9 @@ def _kinds(found: Sequence[Family]) -> Verdict:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def _by_family(found: Sequence[Family], depth: int) -> Table:
+def _by_family(families: Sequence[Family], depth: int) -> Table:
     rows = []
-    for f in found:
+    for f in families:
         accuracy = mean_interval(f.at(depth, "accuracy"))
         rows.append({
             "combination": f.label,
@@ -196,9 +189,9 @@ def _by_family(found: Sequence[Family], depth: int) -> Table:
     return Table("What a layer costs, and how deep it trains", caption, DataFrame(rows))
 
 
-def _by_depth(found: Sequence[Family]) -> Table:
+def _by_depth(families: Sequence[Family]) -> Table:
     rows = []
-    for f in found:
+    for f in families:
         for depth in f.depths:
             first, accuracy = (mean_interval(f.at(depth, key)) for key in ("first", "accuracy"))
             share = f.learnt(depth)

@@ -16,7 +16,7 @@ from experiments.reporting.summary import bounds
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.duels import seed_means
 from experiments.studies.contest.heads import HEAD
-from experiments.studies.reading import LR
+from experiments.studies.reading.tuning import LR
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class Along:
                 if LR in mine and self.rate is None:
                     row["rate"] = ", ".join(text(rate) for rate in mine[LR].unique())
                 for k, metric in enumerate(key for key in metrics if key in mine):
-                    found = mean_interval(seed_means(mine, metric))
-                    row[metric_name(metric)] = found.value
-                    row["95 %" + " " * k] = bounds(found)
+                    interval = mean_interval(seed_means(mine, metric))
+                    row[metric_name(metric)] = interval.value
+                    row["95 %" + " " * k] = bounds(interval)
                 rows.append(row)
         return Table(title, caption, DataFrame(rows))

@@ -1,11 +1,11 @@
-r"""A finished cell's answers, from its checkpoint; and the same with a temperature.
+r"""A trained network's answers, from its checkpoint, and the same answers with a temperature.
 
 ::
 
     p = softmax(z / T),    T = argmin over T of the negative log-likelihood of the validation part
 
-One number a network, fitted after training: it changes how sure the answers are and never which. Every
-head is read through a softmax then, so all heads are asked the same question.
+One number for each network, fitted after training. It changes how sure the answers are, and never which
+class is chosen. Every head is then read through a softmax, so that heads can be compared.
 
 References:
     Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks", section 4.2.
@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float64
+from numpy import ndarray
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
@@ -28,21 +30,23 @@ from experiments.core.metric import Answers
 from experiments.initializers import Constant
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
-from experiments.studies.reading import activation_of, dataset_of, loss_of, widths_of
+from experiments.probes.metrics import reliability
+from experiments.studies.reading.drawn import widths_of
+from experiments.studies.reading.rooms import activation_of, dataset_of, loss_of
 from experiments.training.cells import read_checkpoint
 
-#: temperatures are looked for between e^-RANGE and e^RANGE
+#: temperatures are searched between e^-RANGE and e^RANGE
 RANGE = 8.0
 
 
 def answers_of(
     row: Mapping[str, Any], folder: Path, part: Literal["val", "test"] = "test"
 ) -> Answers | None:
-    """What the trained network of a row says to one part of its data.
+    """The outputs of a row's trained network on one part of its data.
 
     Returns:
-        None where it cannot be asked: no checkpoint, options that are no rooms, no examples, or data
-        without classes.
+        None where they cannot be computed: no checkpoint, options from outside this package, no
+        examples, or data without classes.
     """
     path = SweepFolder(folder).cell(str(row["cell"])).checkpoint
     try:
@@ -68,15 +72,21 @@ def best_temperature(answers: Answers) -> float:
     z, classes = answers.z[0], answers.classes
     if z.shape[-1] == 1 or not bool(z.isfinite().all()):
         return math.nan
-    found = minimize_scalar(
+    fit = minimize_scalar(
         lambda log: _nll(z / math.exp(log), classes), bounds=(-RANGE, RANGE), method="bounded"
     )
-    return math.exp(float(found.x))
+    return math.exp(float(fit.x))
 
 
 def tempered(answers: Answers, temperature: float) -> Answers:
     """The same outputs read as softmax(z / T)."""
     return Answers(answers.z / temperature, answers.classes, CrossEntropy())
+
+
+def reliability_sums(answers: Answers, bins: int) -> Float64[ndarray, "3 bins"]:
+    """Of each bin of confidence: number of answers, sum of their confidence, number of right ones."""
+    sums = reliability(answers.confidence, answers.right, bins)
+    return np.concatenate([part.numpy() for part in sums])
 
 
 def _nll(z: Float64[Tensor, "examples classes"], classes: Tensor) -> float:

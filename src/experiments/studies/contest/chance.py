@@ -1,4 +1,4 @@
-r"""What a calibration error measures of answers that are perfectly calibrated: more than 0.
+r"""The calibration error that is measured of perfectly calibrated answers, which is above 0.
 
 ::
 
@@ -6,7 +6,7 @@ r"""What a calibration error measures of answers that are perfectly calibrated: 
 
 A bin of n examples misses its confidence by about sqrt(p (1 - p) / n) by chance, and the absolute value
 keeps every miss. The expectation is exact here, bin by bin, from the distribution of a sum of unequal
-coins. Errors near it say nothing of the head, and heads of other confidence have other ones.
+coins. An error near it says nothing about the head, and it depends on how confident a head is.
 
 References:
     Bröcker & Smith (2007), "Increasing the reliability of reliability diagrams".
@@ -22,15 +22,16 @@ from experiments.core.metric import Answers
 from experiments.studies.contest.answers import answers_of
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.tuning import Arm
+from experiments.studies.reading.grouping import present
 
 BINS = 15
 
 
 def ece_by_chance(answers: Answers, bins: int = BINS) -> float:
-    """E ECE of answers as sure as these, if each were right exactly as often as it is sure.
+    """E ECE of answers with these confidences, each right with exactly that probability.
 
     Returns:
-        NaN for answers that are not finite, or none.
+        NaN without answers, or with answers that are not finite.
 
     Example:
         One answer of confidence 1/2 is off by 1/2 whichever way it falls.
@@ -54,16 +55,15 @@ def ece_by_chance(answers: Answers, bins: int = BINS) -> float:
 
 
 def ece_lead_by_chance(contest: Contest, rival: str, folder: Path) -> float:
-    """The baseline's minus the rival's, of test answers where both train; NaN without checkpoints."""
+    """E ECE of the baseline minus the rival's, on test data where both train; NaN without checkpoints."""
     where = contest.both_train(rival)
-    own, other = (
+    baseline, other = (
         _mean([arm for arm in contest.arms if arm.head == head and arm.setting in where], folder)
         for head in (contest.baseline, rival)
     )
-    return own - other
+    return baseline - other
 
 
 def _mean(arms: Sequence[Arm], folder: Path) -> float:
-    rows = [row for arm in arms for row in arm.rows.to_dict("records")]
-    known = [found for row in rows if (found := answers_of(row, folder)) is not None]
-    return float(np.mean([ece_by_chance(found) for found in known])) if known else math.nan
+    answers = present(*(answers_of(row, folder) for arm in arms for row in arm.records))
+    return float(np.mean([ece_by_chance(each) for each in answers])) if answers else math.nan

@@ -14,7 +14,8 @@ from experiments.reporting.intervals import mean_interval, share_interval
 from experiments.studies.contest.duels import Duel, duel, values_of
 from experiments.studies.contest.heads import HEAD, baseline_of, with_heads
 from experiments.studies.contest.tuning import Arm, arms_of
-from experiments.studies.reading import LR, MARGIN, chance_of
+from experiments.studies.reading.family import MARGIN, chance_of
+from experiments.studies.reading.tuning import LR
 
 ACCURACY, STEPS = "test/accuracy", "trainer.max_steps"
 #: a network is trained when it has come this share of the way from chance to the best arm's accuracy

@@ -16,7 +16,7 @@ from experiments.studies.contest.tuning import Arm
 
 @dataclass(frozen=True)
 class Duel:
-    """What a baseline has more of than a rival.
+    """A metric of one head, the baseline, minus that of another, the rival.
 
     Args:
         baseline: name of the head that is subtracted from.
@@ -34,26 +34,26 @@ class Duel:
 
     @cached_property
     def by_seed(self) -> dict[int, float]:
-        """Mean over settings, of every seed that has them all."""
+        """Mean over settings, for every seed that has all settings."""
         settings = list(self.differences.values())
         common = set.intersection(*map(set, settings)) if settings else set()
         return {s: float(np.mean([setting[s] for setting in settings])) for s in sorted(common)}
 
     @property
     def per_seed(self) -> Float64[ndarray, " seeds"]:
-        """The same without the seeds' names, in their order."""
+        """The same as an array, in the order of the seeds."""
         return np.array(list(self.by_seed.values()), np.float64)
 
     @cached_property
     def overall(self) -> Interval:
-        """Mean over settings and seeds; seeds are what is drawn again."""
+        """Mean over settings and seeds, with an interval over seeds."""
         return mean_interval(self.per_seed)
 
     def above(self, other: "Duel") -> Interval:
         """By how much this duel's difference exceeds another's, paired by seed."""
         both = [s for s in self.by_seed if s in other.by_seed]
-        apart = [self.by_seed[s] - other.by_seed[s] for s in both]
-        return mean_interval(np.array(apart, np.float64))
+        excess = [self.by_seed[s] - other.by_seed[s] for s in both]
+        return mean_interval(np.array(excess, np.float64))
 
     def settings_where(self, low: float, high: float) -> list[str]:
         """The settings whose whole interval lies inside [low, high]."""
@@ -63,7 +63,7 @@ class Duel:
 def duel(
     arms: Sequence[Arm], baseline: str, rival: str, metric: str, rate: float | None = None
 ) -> Duel:
-    """Both heads at every setting where both are.
+    """Both heads at every setting at which both were trained.
 
     Args:
         arms: from ``arms_of``.
@@ -72,31 +72,29 @@ def duel(
         metric: a column of the results.
         rate: a learning rate that both must use; None lets each have its own best.
     """
-    own = {arm.setting: arm for arm in arms if arm.head == baseline}
-    found = {}
+    baselines = {arm.setting: arm for arm in arms if arm.head == baseline}
+    differences = {}
     for arm in arms:
-        if arm.head != rival or arm.setting not in own:
-            continue
-        other = own[arm.setting]
-        a, b = (side.rows if rate is None else side.at(rate) for side in (other, arm))
-        differences = _paired(a, b, metric)
-        if differences:
-            found[arm.setting] = differences
-    return Duel(baseline, rival, found)
+        if arm.head == rival and arm.setting in baselines:
+            sides = (baselines[arm.setting], arm)
+            a, b = (side.rows if rate is None else side.at(rate) for side in sides)
+            by_seed = _paired(a, b, metric)
+            if by_seed:
+                differences[arm.setting] = by_seed
+    return Duel(baseline, rival, differences)
 
 
 def values_of(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
-    """A column as numbers; none where it was not measured."""
+    """A column as numbers; empty where it was not measured."""
     if metric not in rows:
         return np.empty(0)
-    found: Float64[ndarray, " seeds"] = rows[metric].to_numpy(np.float64, na_value=np.nan)
-    return found
+    return np.asarray(rows[metric].to_numpy(np.float64, na_value=np.nan))
 
 
 def seed_means(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
     """A column's mean over the networks of each seed, by seed: networks of one seed are one draw.
 
-    NaN where one of them was not measured, so that the seed is left out and counted.
+    NaN where a network of the seed was not measured: intervals then leave the seed out and count it.
 
     >>> rows = DataFrame({"seed": [1, 0, 1], "loss": [2.0, 1.0, 4.0]})
     >>> seed_means(rows, "loss")
@@ -105,14 +103,11 @@ def seed_means(rows: DataFrame, metric: str) -> Float64[ndarray, " seeds"]:
     values, seeds = values_of(rows, metric), rows["seed"].to_numpy()
     if not len(values):
         return values
-    found: Float64[ndarray, " seeds"] = np.array(
-        [values[seeds == seed].mean() for seed in np.unique(seeds)]
-    )
-    return found
+    return np.array([values[seeds == seed].mean() for seed in np.unique(seeds)], np.float64)
 
 
 def _paired(a: DataFrame, b: DataFrame, metric: str) -> dict[int, float]:
-    """a - b of every seed that both have."""
+    """a - b for every seed that both have."""
     sides = [dict(zip(r["seed"].tolist(), values_of(r, metric), strict=False)) for r in (a, b)]
     with np.errstate(invalid="ignore"):
         return {s: float(sides[0][s] - sides[1][s]) for s in sides[0] if s in sides[1]}

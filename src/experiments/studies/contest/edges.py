@@ -2,14 +2,14 @@
 
 from experiments.core.study import Verdict
 from experiments.studies.contest.contest import Contest
-from experiments.studies.reading import listed
+from experiments.studies.reading.verdicts import listed
 
 
 def edges(contest: Contest) -> tuple[Verdict, ...]:
-    """A sentence where nothing was tuned, or where the best rate tried may not be the best there is.
+    """A warning if nothing was tuned, or if a better rate may lie beyond those that were tried.
 
-    Heads that learn nothing at a setting have no best rate worth the name, and those that do as well at
-    the rate next to it would gain nothing from a wider grid: neither is warned of.
+    There is no warning of heads that learn nothing at a setting, nor of those that do as well at the next
+    rate within the grid: a wider grid would not help either.
     """
     if len(contest.rates) < 2:
         sentence = (

@@ -8,7 +8,10 @@ from pandas import DataFrame
 
 from experiments.core.errors import ConfigurationError
 from experiments.reporting.configurations import text, varying_axes
-from experiments.studies.reading import LR, chance_of, loss_of, over
+from experiments.studies.reading.family import chance_of
+from experiments.studies.reading.rooms import loss_of
+from experiments.studies.reading.tuning import LR
+from experiments.studies.reading.verdicts import over
 
 HEAD = "head"
 #: losses that the others are measured against: the first of these that was trained

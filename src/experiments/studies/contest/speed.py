@@ -1,5 +1,6 @@
-"""Speed: after how many steps a network first reaches an accuracy."""
+"""Speed: the number of steps after which a network first reaches an accuracy."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +14,15 @@ from experiments.reporting.profiles import histories
 def steps_to(
     folder: Path, cells: Sequence[str], target: float, key: str = "val/accuracy"
 ) -> Float64[ndarray, " cells"]:
-    """The first evaluated step at which ``key`` is at least ``target``; infinite where it never was.
+    """The first evaluated step at which ``key`` is at least ``target``; infinite where it never is.
 
-    The answer is as fine as the evaluations are (trainer.evaluations). NaN where nothing was recorded or no
-    target is known.
+    It is only as precise as the evaluations are frequent (trainer.evaluations). NaN where nothing was
+    recorded, or for a target of NaN.
     """
-    found = histories(folder, cells, [key])
-    if key not in found or np.isnan(target):
+    history = histories(folder, cells, [key]).get(key)
+    if history is None or np.isnan(target):
         return np.full(len(cells), np.nan)
-    steps, values = found[key]
+    steps, values = history
     with np.errstate(invalid="ignore"):
         reached = values >= target
     first = np.where(reached.any(axis=1), steps[reached.argmax(axis=1)], np.inf)
@@ -30,21 +31,18 @@ def steps_to(
 
 def at_start(folder: Path, cells: Sequence[str], key: str) -> Float64[ndarray, " cells"]:
     """The first value of a history, before training; NaN where nothing was recorded."""
-    found = histories(folder, cells, [key])
-    return found[key][1][:, 0] if key in found else np.full(len(cells), np.nan)
+    history = histories(folder, cells, [key]).get(key)
+    return np.full(len(cells), np.nan) if history is None else history[1][:, 0]
 
 
 def median_steps(steps: Float64[ndarray, " cells"]) -> float:
-    """The middle network's steps: infinite if most never arrive, NaN if nothing is known.
+    """The median over networks: infinite if most never arrive, NaN if nothing is known.
 
     >>> median_steps(np.array([100.0, 300.0, np.inf]))
     300.0
     """
-    known = np.sort(steps[~np.isnan(steps)])
-    if not len(known):
-        return float("nan")
-    low, high = known[(len(known) - 1) // 2], known[len(known) // 2]
-    return float(low if low == high else (low + high) / 2)
+    known = steps[~np.isnan(steps)]
+    return float(np.median(known)) if len(known) else math.nan
 
 
 def written_steps(steps: float) -> str:

@@ -1,15 +1,15 @@
-"""Two heads side by side along an axis: who is ahead, and whether they are level everywhere."""
+"""Two heads along an axis: which one is ahead, and whether they tie everywhere."""
 
 from experiments.core.interval import Interval
 from experiments.core.study import Verdict
 from experiments.studies.contest.along import Along
-from experiments.studies.reading import decided
+from experiments.studies.reading.verdicts import decided
 
 
 def ahead(lead: Interval) -> bool | None:
     """Whether a lead's whole interval lies above 0 (True) or below it (False).
 
-    None where it holds 0, an exact tie included, and where there are too few seeds: a tie is no win.
+    None where the interval holds 0, which an exact tie does, and where there are too few seeds.
 
     >>> ahead(Interval(0.1, 0.05, 0.2, 5)), ahead(Interval(-0.1, -0.2, -0.05, 5))
     (True, False)
@@ -22,15 +22,15 @@ def ahead(lead: Interval) -> bool | None:
 
 
 def tie_along(along: Along, head: str, rival: str, tie: float | None, by: str, at: str) -> Verdict:
-    """A head's test accuracy minus its rival's at every place of the axis.
+    """A head's test accuracy minus its rival's at every value of the axis.
 
     Args:
-        along: the contest.
-        head: that is subtracted from.
-        rival: that is subtracted.
-        tie: a difference below it, either way, is none; None only measures.
-        by: what the axis is, in words.
-        at: the word before a place on it.
+        along: the contest along that axis.
+        head: name of the head that the rival is subtracted from.
+        rival: name of the other head.
+        tie: the largest difference that counts as a tie; None to measure only.
+        by: the axis in words.
+        at: the preposition before a value of the axis.
     """
     leads = {value: along.lead(head, rival, value, "test/accuracy") for value in along.values}
     known = {value: lead for value, lead in leads.items() if lead.seeds}

@@ -1,4 +1,4 @@
-"""Arms of a contest: a head at one setting, with the learning rate that suits it best."""
+"""Arms of a contest: one head at one setting, at the learning rate that suits it best."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pandas import DataFrame
 
 from experiments.reporting.configurations import configurations
 from experiments.studies.contest.heads import HEAD, settings_of
-from experiments.studies.reading import by_rate, edge_of
+from experiments.studies.reading.tuning import by_rate, edge_of
 
 ACCURACY, LOSS = "val/accuracy", "val/loss"
 #: validation accuracies so close are one plateau
@@ -23,8 +23,8 @@ class Arm:
 
     Args:
         head: its name.
-        setting: what it shares with the arms it is compared with, in words.
-        values: the same, by axis.
+        setting: the setting in words; arms of one setting are compared.
+        values: the setting by axis.
         tried: rate -> one row a seed, rates ascending; see ``by_rate``.
     """
 
@@ -48,6 +48,12 @@ class Arm:
         return self.tried[self.rate]
 
     @property
+    def records(self) -> list[dict[str, Any]]:
+        """The same rows one by one."""
+        records: list[dict[str, Any]] = self.rows.to_dict("records")
+        return records
+
+    @property
     def edge(self) -> str:
         """``"lowest"`` or ``"highest"`` if the best rate is the last one tried on that side, or ""."""
         return edge_of(list(self.tried), self.rate)
@@ -56,14 +62,14 @@ class Arm:
     def rising(self) -> bool:
         """Whether the best rate is the last one tried and clearly better than the one next to it.
 
-        On a plateau the last of several equal rates may come out best; no wider grid would change that.
+        On a plateau the last of several equal rates may come out best, and a wider grid would change nothing.
         """
         if not self.edge:
             return False
         rates = list(self.tried)
         beside = self.tried[rates[1] if self.edge == "lowest" else rates[-2]]
-        own, next_to_it = _score(self.rows), _score(beside)
-        return own[0] > next_to_it[0] + PLATEAU if ACCURACY in beside else own > next_to_it
+        best, second = _score(self.rows), _score(beside)
+        return best[0] > second[0] + PLATEAU if ACCURACY in beside else best > second
 
     def at(self, rate: float) -> DataFrame:
         """One row a seed at that rate; none where it was not tried."""
@@ -77,18 +83,20 @@ def arms_of(rows: DataFrame) -> list[Arm]:
         rows: from ``with_heads``.
     """
     axes = settings_of(rows)
-    found = []
+    arms = []
     for setting in configurations(rows, axes):
         for head, mine in setting.rows.groupby(HEAD, sort=False):
             label = setting.label if axes else ""
             values = dict(zip(axes, setting.values, strict=True))
-            found.append(Arm(str(head), label, values, by_rate(mine)))
-    return found
+            arms.append(Arm(str(head), label, values, by_rate(mine)))
+    return arms
 
 
 def _score(rows: DataFrame) -> tuple[float, float]:
-    accuracy = rows[ACCURACY].to_numpy(np.float64, na_value=np.nan) if ACCURACY in rows else None
-    loss = rows[LOSS].to_numpy(np.float64, na_value=np.nan) if LOSS in rows else np.array([np.nan])
-    right = 0.0 if accuracy is None else float(np.where(np.isfinite(accuracy), accuracy, 0).mean())
-    wrong = float(loss.mean()) if np.isfinite(loss).all() else np.inf
-    return right, -wrong
+    """What the best rate has most of: mean validation accuracy; among equals, minus the mean loss."""
+    accuracy, loss = (
+        rows[key].to_numpy(np.float64, na_value=np.nan) if key in rows else np.array([np.nan])
+        for key in (ACCURACY, LOSS)
+    )
+    right = float(np.where(np.isfinite(accuracy), accuracy, 0.0).mean())
+    return right, -float(loss.mean()) if np.isfinite(loss).all() else -np.inf

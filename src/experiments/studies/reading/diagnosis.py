@@ -1,4 +1,4 @@
-r"""What ails networks of one configuration: symptoms by name, with their evidence and what helps.
+r"""Symptoms of trouble in the networks of one configuration, with their evidence and what helps.
 
 ::
 
@@ -7,19 +7,19 @@ r"""What ails networks of one configuration: symptoms by name, with their eviden
     vanishing gradient  ||delta|| of the first hidden layer < 10^-3 of the last one's, at the start
     exploding gradient  ... > 10^3 ...
     dead units          in some hidden layer more than half of the units have sigma' = 0 on every example
-    saturated units     in some hidden layer more than half of all (example, unit) are flat, sigma being
-                        flat at both ends
+    saturated units     in some hidden layer more than half of all (example, unit) have a small sigma',
+                        for a sigma that is flat at both ends
     steps too large     its median recorded step changes some layer's weights by half their norm
     steps too small     ... changes no layer's weights by a millionth of their norm
     nothing learnt      at the end its accuracy is no more than 0.05 above that of guessing
 
-A configuration has a symptom if more than half of the seeds have it that can be judged; a divergence
-counts from the first seed. Dead and saturated units are looked for in the first and the last record.
-A symptom is no verdict on training: Adam can train through a gradient that vanishes.
+A configuration has a symptom if more than half of its seeds have it, of those that can be judged; one
+diverged seed is enough for a divergence. Dead and saturated units are searched in the first and the last
+record. A symptom does not mean that training fails: Adam can train although the gradient vanishes.
 
 References:
     Glorot & Bengio (2010) for the gradient's profile and saturation; Lu, Shin, Su & Karniadakis (2020)
-    for dead units; the customary size of a step, 1e-3, is of Karpathy's lecture notes (CS231n).
+    for dead units; Karpathy's lecture notes (CS231n) for the usual size of a step, 1e-3.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ from experiments.studies.reading.rooms import activation_of
 
 #: first hidden layer's gradient over the last one's, log10
 FAR = 3.0
-#: share of a layer's units that are dead, or of its (example, unit) that are flat
+#: share of a layer's units that are dead, or of its (example, unit) that are saturated
 MOST = 0.5
 #: change of a layer's weights in one step over their norm
 LARGE, SMALL = 0.5, 1e-6
@@ -53,11 +53,11 @@ class Symptom:
     """One thing that is wrong.
 
     Args:
-        name: what it is called.
-        seeds: how many have it.
-        judged: of how many that can be judged.
+        name: such as "dead units".
+        seeds: how many seeds have it.
+        judged: how many seeds can be judged.
         evidence: what was measured, and where.
-        remedy: what usually helps, in settings of scripts/train.py, the first thing first.
+        remedy: what usually helps, as settings of scripts/train.py, the best first.
     """
 
     name: str
@@ -71,17 +71,23 @@ def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
     """All symptoms of one configuration.
 
     Args:
-        rows: of the results, of networks of one shape; seeds of it.
-        ledger: of these cells and any others. Without their rows only the ends of training are judged.
+        rows: of the results; networks that differ only in seed.
+        ledger: of these cells and any others. Without their rows only the results of training are judged.
     """
     mine = ledger[ledger["cell"].isin(rows["cell"])] if len(ledger) else ledger
     row = rows.iloc[0].to_dict()
-    found = [*_diverged(rows), *_gradient(mine), *_units(row, mine), *_steps(mine), *_learnt(rows)]
-    return [replace(symptom, remedy=_not_yet(symptom.remedy, row)) for symptom in found]
+    symptoms = [
+        *_diverged(rows),
+        *_gradient(mine),
+        *_units(row, mine),
+        *_steps(mine),
+        *_nothing_learnt(rows),
+    ]
+    return [replace(symptom, remedy=_not_in_force(symptom.remedy, row)) for symptom in symptoms]
 
 
-def _not_yet(remedy: str, row: Mapping[str, Any]) -> str:
-    """Without the settings that are in force already."""
+def _not_in_force(remedy: str, row: Mapping[str, Any]) -> str:
+    """A remedy without the settings that these networks already have."""
     in_force = {f"{key}={value}" for key, value in row.items()}
     return "; ".join(part for part in remedy.split("; ") if part not in in_force)
 
@@ -89,8 +95,8 @@ def _not_yet(remedy: str, row: Mapping[str, Any]) -> str:
 def _diverged(rows: DataFrame) -> Iterator[Symptom]:
     lost = rows[rows["status"] == "diverged"]
     if len(lost):
-        at = lost["diverged_at"].median() if "diverged_at" in lost else np.nan
-        evidence = f"the loss is not finite, typically from step {at:.0f} on"
+        step = lost["diverged_at"].median() if "diverged_at" in lost else np.nan
+        evidence = f"the loss is not finite, typically from step {step:.0f} on"
         remedy = "a smaller optimizer.lr; a smaller scale of the initializer"
         yield Symptom("diverged", len(lost), len(rows), evidence, remedy)
 
@@ -98,34 +104,34 @@ def _diverged(rows: DataFrame) -> Iterator[Symptom]:
 def _gradient(ledger: DataFrame) -> Iterator[Symptom]:
     start = at_step(ledger, 0)
     _, values = layers_of(start, list(start["cell"].unique()))
-    hidden = values[:, :-1]  # the output layer has a rule of its own
+    hidden = values[:, :-1]  # without the output layer, whose width and link differ
     if hidden.shape[1] < 2:
         return
     with np.errstate(invalid="ignore"):
-        kept = hidden[:, 0] - hidden[:, -1]
-    kept = kept[~np.isnan(kept)]
+        ratio = hidden[:, 0] - hidden[:, -1]
+    ratio = ratio[~np.isnan(ratio)]
     evidence = (
-        f"‖δ‖ of the first hidden layer is {power_interval(mean_interval(kept))} times that of the last "
+        f"‖δ‖ of the first hidden layer is {power_interval(mean_interval(ratio))} times that of the last "
         "hidden layer, before training"
     )
     remedy = "initializer=critical; what scripts/advise.py says of this network"
-    yield from _if_most("vanishing gradient", kept < -FAR, evidence, remedy)
-    yield from _if_most("exploding gradient", kept > FAR, evidence, remedy)
+    yield from _if_most("vanishing gradient", ratio < -FAR, evidence, remedy)
+    yield from _if_most("exploding gradient", ratio > FAR, evidence, remedy)
 
 
 def _units(row: Mapping[str, Any], ledger: DataFrame) -> Iterator[Symptom]:
-    dead = "initializer=he; activation=leaky_relu; a larger model.width"
-    yield from _in_some_layer("dead units", ledger, "dead", "of the units pass nothing on", dead)
+    remedy = "initializer=he; activation=leaky_relu; a larger model.width"
+    yield from _in_some_layer("dead units", ledger, "dead", "of the units pass nothing on", remedy)
     if _flat_at_both_ends(row):
-        flat = "a smaller scale of the initializer; standardised data"
+        remedy = "a smaller scale of the initializer; standardised data"
         what = "of the slopes are below a twentieth of the steepest"
-        yield from _in_some_layer("saturated units", ledger, "saturated", what, flat)
+        yield from _in_some_layer("saturated units", ledger, "saturated", what, remedy)
 
 
 def _in_some_layer(
     name: str, ledger: DataFrame, column: str, what: str, remedy: str
 ) -> Iterator[Symptom]:
-    """The share in the worst hidden layer, in the first record or else in the last one."""
+    """A share of the worst hidden layer, in the first record or, if not there, in the last."""
     if column not in ledger:
         return
     last = ledger[ledger["step"] == ledger.groupby("cell")["step"].transform("max")]
@@ -142,9 +148,9 @@ def _in_some_layer(
         evidence = (
             f"{moment}, {mean_interval(worst)} {what} in the worst layer, most often l = {where}"
         )
-        found = list(_if_most(name, worst > MOST, evidence, helps))
-        if found:
-            yield from found
+        symptoms = list(_if_most(name, worst > MOST, evidence, helps))
+        if symptoms:
+            yield from symptoms
             return
 
 
@@ -166,17 +172,17 @@ def _steps(ledger: DataFrame) -> Iterator[Symptom]:
     yield from _if_most("steps too small", largest < SMALL, evidence, "a larger optimizer.lr")
 
 
-def _learnt(rows: DataFrame) -> Iterator[Symptom]:
+def _nothing_learnt(rows: DataFrame) -> Iterator[Symptom]:
     row = rows.iloc[0].to_dict()
     accuracy, chance = rows.get("val/accuracy"), chance_of(row) if "data" in row else np.nan
     if accuracy is None or np.isnan(chance) or not row.get("trainer.max_steps"):
         return
-    found = accuracy[rows["status"] == "finished"].dropna().to_numpy(np.float64)
-    evidence = f"validation accuracy {mean_interval(found)}, of guessing {chance:.3g}"
+    reached = accuracy[rows["status"] == "finished"].dropna().to_numpy(np.float64)
+    evidence = f"validation accuracy {mean_interval(reached)}, of guessing {chance:.3g}"
     remedy = (
         "what the other symptoms ask for; without any, a larger optimizer.lr or trainer.max_steps"
     )
-    yield from _if_most("nothing learnt", found <= chance + NEAR, evidence, remedy)
+    yield from _if_most("nothing learnt", reached <= chance + NEAR, evidence, remedy)
 
 
 def _most_often(layers: Int64[ndarray, " seeds"]) -> int:
@@ -184,16 +190,17 @@ def _most_often(layers: Int64[ndarray, " seeds"]) -> int:
 
 
 def _if_most(
-    name: str, had: Bool[ndarray, " seeds"], evidence: str, remedy: str
+    name: str, affected: Bool[ndarray, " seeds"], evidence: str, remedy: str
 ) -> Iterator[Symptom]:
-    seeds = int(had.sum())
-    if 2 * seeds > len(had):
-        yield Symptom(name, seeds, len(had), evidence, remedy)
+    """The symptom, if more than half of the seeds have it."""
+    seeds = int(affected.sum())
+    if 2 * seeds > len(affected):
+        yield Symptom(name, seeds, len(affected), evidence, remedy)
 
 
 def _flat_at_both_ends(row: Mapping[str, Any]) -> bool:
-    """A rectifier's inactive half is no fault."""
+    """Whether a flat unit is saturated: the flat half of a rectifier is no fault."""
     try:
         return len(activation_of(row).saturates) == 2
-    except (ConfigurationError, KeyError):  # an option that is no room
+    except (ConfigurationError, KeyError):  # not an activation of this package
         return False

@@ -31,12 +31,12 @@ def widths_of(row: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def drawn(rows: DataFrame) -> MLP | None:
-    """One stack of the rows' networks, which must be of one shape: run r is row r before training.
+    """The networks of rows of one shape as one stack: run r is row r before training.
 
-    Nothing is read: a network's seed, shape and initializer determine its weights.
+    No checkpoint is read: a network's seed, shape and initializer determine its weights.
 
     Returns:
-        None where an option is no room.
+        None where an option is from outside this package.
     """
     first = rows.iloc[0].to_dict()
     try:

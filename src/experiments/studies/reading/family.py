@@ -38,8 +38,8 @@ class Family:
     """Networks that differ in depth and seed alone.
 
     Args:
-        label: what they have in common and others have not.
-        rows: their rows of the results without failed cells, with the gradients of ``families``.
+        label: the settings that tell them from the other families.
+        rows: their rows of the results without failed cells, with the gradients of ``families_of``.
         prediction: of mean field, where it applies.
         chance: accuracy of guessing; NaN where it is unknown.
     """
@@ -137,7 +137,7 @@ class Family:
         return deepest
 
 
-def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
+def families_of(results: DataFrame, ledger: DataFrame) -> list[Family]:
     """One for every combination of the axes other than depth and seed, from cells that did not fail.
 
     Their rows get six more columns::
@@ -166,10 +166,10 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
         lost=_lost(rows["first"], rows["first_float"]),
     )
     others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH)]
-    found = []
+    families = []
     for group in configurations(rows, [*PAIR, *others]):
         row = group.rows.iloc[0].to_dict()
-        found.append(
+        families.append(
             Family(
                 label=group.label,
                 rows=group.rows,
@@ -177,7 +177,7 @@ def families(results: DataFrame, ledger: DataFrame) -> list[Family]:
                 chance=chance_of(row),
             )
         )
-    return found
+    return families
 
 
 def _lost(true: Series, held: Series) -> Series:

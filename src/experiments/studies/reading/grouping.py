@@ -1,4 +1,4 @@
-"""Lists of what a study found: sorted into groups, and without what is not there."""
+"""Lists of networks, verdicts and figures: in groups, and without what is missing."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar

@@ -13,6 +13,7 @@ from experiments.core.interval import Interval
 from experiments.reporting.configurations import configurations, text, varying_axes
 from experiments.reporting.intervals import mean_interval, paired_difference
 from experiments.studies.reading.family import DEPTH, PAIR
+from experiments.studies.reading.grouping import without_first
 from experiments.studies.reading.tuning import CHOSEN_BY, LR, Tuned, tuned
 
 PARAMETERS = "model.parameters"
@@ -26,12 +27,21 @@ class Ladder:
     Args:
         label: activation, initializer and further axes.
         price: what all depths share: their width, or their number of parameters.
-        rungs: depth -> its networks at all rates, depths ascending.
+        rungs: depth -> its networks at all learning rates, depths ascending.
     """
 
     label: str
     price: str
     rungs: Mapping[int, Tuned]
+
+    @property
+    def activation(self) -> str:
+        return self.label.split(" · ")[0]
+
+    @property
+    def start(self) -> str:
+        """Initializer and further axes; what two ladders share that differ in their activation."""
+        return without_first(self.label, 1)
 
     @property
     def depths(self) -> list[int]:
@@ -49,15 +59,14 @@ class Ladder:
         return min(loss, key=lambda depth: (lost[depth], loss[depth])) if loss else None
 
     def worse(self, depth: int) -> Interval:
-        """Test loss of a depth less that of the best, paired by seed."""
+        """Test loss of a depth minus that of the best depth, paired by seed."""
         if self.best is None:
             return mean_interval(np.empty(0))
-        mine, best = (self._by_seed(d) for d in (depth, self.best))
-        seeds = mine.index.intersection(best.index)
-        return paired_difference(*(x.loc[seeds].to_numpy(np.float64) for x in (mine, best)))
+        here, best = self._by_seed(depth).align(self._by_seed(self.best), join="inner")
+        return paired_difference(here.to_numpy(np.float64), best.to_numpy(np.float64))
 
     def tells_apart(self, depth: int) -> bool:
-        """Whether a depth is certainly worse: it loses more seeds, or the whole interval is above 0."""
+        """Whether a depth is certainly worse: it loses more seeds, or ``worse`` is clearly above 0."""
         if depth == self.best or self.best is None:
             return False
         if self._lost(depth) > self._lost(self.best):
@@ -67,7 +76,7 @@ class Ladder:
 
     @cached_property
     def tied(self) -> list[int]:
-        """Depths that cannot be told apart from the best, itself included."""
+        """Depths that cannot be told apart from the best, which is one of them."""
         if self.best is None:
             return []
         return [depth for depth in self.depths if not self.tells_apart(depth)]
@@ -83,20 +92,20 @@ class Ladder:
         return Series(rung.at_best(TEST), index=rung.rows["seed"].to_numpy())
 
 
-def ladders(results: DataFrame) -> list[Ladder]:
+def ladders_of(results: DataFrame) -> list[Ladder]:
     """One for every price and combination of further axes, from rows of cells that are over."""
     others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH, LR, PARAMETERS)]
     rows = results.assign(_price=[price_of(row) for row in results.to_dict("records")])
-    found = []
+    ladders = []
     for group in configurations(rows, [*PAIR, *others]):
-        for price, mine in group.rows.groupby("_price", sort=False):
-            rungs = {int(depth): tuned(part) for depth, part in mine.groupby(DEPTH, sort=True)}
-            found.append(Ladder(group.label, str(price), rungs))
-    return sorted(found, key=lambda ladder: not ladder.price.startswith("equal width"))
+        for price, same in group.rows.groupby("_price", sort=False):
+            rungs = {int(depth): tuned(part) for depth, part in same.groupby(DEPTH, sort=True)}
+            ladders.append(Ladder(group.label, str(price), rungs))
+    return sorted(ladders, key=lambda ladder: not ladder.price.startswith("equal width"))
 
 
 def price_of(row: Mapping[str, object]) -> str:
-    """What networks of all depths share.
+    """What networks of all depths share: the width or the number of parameters, in words.
 
     >>> price_of({"model.width": 64}), price_of({"model.width": 64, "model.parameters": 12000.0})
     ('equal width (64)', 'equal parameters (12000)')

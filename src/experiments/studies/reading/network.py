@@ -27,7 +27,7 @@ def network_of(row: Mapping[str, Any], folder: Path) -> MLP | None:
         activation = activation_of(row)
     except (CheckpointError, ConfigurationError):
         return None
-    # by number: layers.10 comes after layers.9
+    # sorted by number: layers.10 comes after layers.9
     names = sorted((k for k in state if k.endswith(".weight")), key=lambda k: int(k.split(".")[1]))
     weights = [state[name] for name in names]
     if not weights or any(row.get(key) is True for key in ("model.skip", "model.normalize")):

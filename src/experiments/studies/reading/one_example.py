@@ -1,12 +1,12 @@
-r"""What one example's gradient keeps of its size from a layer to the one below, at a finite width.
+r"""The factor a layer on the norm of one example's gradient, at a finite width.
 
-Mean field multiplies the mean square by chi. The logarithm of one draw's norm rises by less on average
-(theory.profile; to the first order in 1 / n)::
+Mean field multiplies the mean square by chi. On average the logarithm of one draw's norm grows by less; to
+the first order in 1 / n (``theory.profile``) the factor is::
 
     sqrt(chi) exp(-V / 4),    V = (3 mu_2 / mu_1^2 - 1) / n,    mu_k = E[phi'(u)^(2k)],  u ~ N(0, q)
 
-so 5 / n for ReLU and 2 / n for a linear layer. The norm over a batch keeps as much where the examples are
-parallel, and up to sqrt(chi) where they differ.
+V is 5 / n for ReLU and 2 / n for a linear layer. The norm over a batch has the same factor where the
+examples are parallel, and up to sqrt(chi) where they differ.
 
 References:
     Hanin & Nica (2020), theorem 1, for ReLU.
@@ -17,7 +17,7 @@ import math
 from experiments.core.activation import Activation
 from experiments.theory import finite_width
 
-#: a length beyond which every activation is as good as at its limit, and quadrature still works
+#: q beyond which every activation is at its limit, and quadrature still works
 FAR = 1e12
 
 

@@ -1,10 +1,9 @@
-r"""What mean field says of one row of the table: the gradient's profile, for any depth.
+r"""What mean field predicts for one row of the table: the gradient's profile, at any depth.
 
 The theory follows q from the actual input through the actual widths (``theory.predicted_profile``), once
-for the deepest network of a family; networks that differ in depth alone share their lower layers. It is
-asked for the mean of log10 ||delta^[l]|| over draws, which lies below the log10 of the root mean square
-by an amount of the order depth / width. Nothing is fitted; only the size of delta at the output is left
-to be measured.
+for the deepest network of a family; networks that differ only in depth share their lower layers. It predicts
+the mean of log10 ||delta^[l]|| over draws, which lies below the log10 of the root mean square by an amount
+of the order depth / width. Nothing is fitted, and only the size of delta at the output is measured.
 """
 
 from collections.abc import Mapping
@@ -26,20 +25,20 @@ from experiments.studies.reading.rooms import (
 )
 from experiments.theory import BatchMoments, predicted_profile
 
-#: pairs of examples stand for their mean angle; more classes change the profile by under a per mille
+#: classes of angles between examples: more of them change the profile by less than a thousandth
 CLASSES = 1
-#: of a full batch this many examples are enough for its moments
+#: examples from which a batch's moments are computed
 EXAMPLES = 256
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Steps of log10 ||delta|| downwards, for networks that differ in depth alone.
+    """Steps of log10 ||delta|| from layer to layer, for networks that differ only in depth.
 
     Args:
         limit: sqrt(chi) at the fixed point, the factor far from the input.
-        hidden: to hidden layer k, counted from the input, from the one above it.
-        output: to hidden layer k from the output, if k is the last.
+        hidden: from hidden layer k + 1 down to k, counted from the input.
+        output: from the output down to hidden layer k, if k is the last.
     """
 
     limit: float
@@ -61,9 +60,9 @@ def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
     """Mean field for the network of a row, up to ``deepest`` hidden layers (at least 1).
 
     Returns:
-        None where the theory has nothing to go on: an option that is no room, a data set that cannot
-        be read, weights that are all 0, hidden layers of several widths, or of a width that follows
-        from the depth (model.parameters).
+        None where the theory does not apply: an option from outside this package, a data set that
+        cannot be read, weights that are all 0, hidden layers of several widths, or of a width that
+        follows from the depth (model.parameters).
     """
     if missing(row.get("model.width")) or not missing(row.get("model.parameters")):
         return None
@@ -93,8 +92,8 @@ def predict(row: Mapping[str, Any], deepest: int) -> Prediction | None:
 def _batch(row: Mapping[str, Any]) -> BatchMoments:
     """A batch before training, when the outputs are near 0 and delta^[L] is that of guessing."""
     train = dataset_of(row).load().train
-    wanted: Any = row.get("trainer.batch_size")
-    size = min(EXAMPLES, len(train), EXAMPLES if missing(wanted) else int(wanted))
+    batch_size: Any = row.get("trainer.batch_size")
+    size = min(EXAMPLES, len(train), EXAMPLES if missing(batch_size) else int(batch_size))
     x, t = train.x[:size], train.t[:size]
     outputs = torch.zeros(1, size, dataset_of(row).outputs)
     return BatchMoments.of(x, loss_of(row).delta(outputs, t), CLASSES)

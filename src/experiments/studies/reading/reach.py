@@ -1,4 +1,4 @@
-"""To which depth networks train that differ in depth and seed alone."""
+"""Networks that differ only in depth and seed: up to which depth do they train?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from experiments.reporting.intervals import mean_interval
 from experiments.studies.reading.family import DEPTH
 from experiments.theory import StartingPoint
 
-ACCURACY = "train/accuracy"
+TRAIN_ACCURACY = "train/accuracy"
 #: the depth at which the accuracy falls below this is the end of what can be trained
 LEVEL = 0.5
 
@@ -23,10 +23,10 @@ LEVEL = 0.5
 def depth_at_level(
     depths: Sequence[int | float], accuracy: Float64[ndarray, " depths"], level: float = LEVEL
 ) -> float:
-    """Where the accuracy first falls below the level, between two measured depths by a straight line.
+    """Where the accuracy first falls below the level, by a straight line between two measured depths.
 
     Returns:
-        ``inf`` if it never does, ``-inf`` if it is below already at the smallest depth.
+        ``inf`` if it never does, ``-inf`` if it already is at the smallest depth.
 
     Example:
         >>> depth_at_level([10, 20, 40], np.array([0.9, 0.7, 0.3]))
@@ -34,7 +34,7 @@ def depth_at_level(
         >>> depth_at_level([10, 20], np.array([0.9, 0.7])), depth_at_level([10], np.array([0.1]))
         (inf, -inf)
     """
-    below = np.flatnonzero(~(accuracy >= level))  # what is not a number does not train
+    below = np.flatnonzero(~(accuracy >= level))  # NaN counts as below
     if not len(below):
         return float("inf")
     k = int(below[0])
@@ -50,10 +50,10 @@ def bracket_at_level(
 ) -> tuple[float, float]:
     """The two measured depths between which the accuracy first falls below the level.
 
-    A straight line between them has digits that the measurement has not; this is what is known.
+    This much is known; the straight line of ``depth_at_level`` is a guess between the two.
 
     Returns:
-        From the greatest depth to ``inf`` if it never does, from 0 to the smallest if it is below there.
+        The greatest depth and ``inf`` if it never does, 0 and the smallest if it already is there.
 
     Example:
         >>> bracket_at_level([10, 20, 40], np.array([0.9, 0.7, 0.3]))
@@ -73,9 +73,9 @@ class Reach:
     """Networks that differ in depth and seed alone.
 
     Args:
-        label: what they have in common and others have not.
+        label: the settings that tell them from the other networks.
         rows: their rows of the results, without failed cells.
-        start: where they start on the phase diagram, if theory knows.
+        start: where they start on the phase diagram; None if theory does not know.
     """
 
     label: str
@@ -121,20 +121,20 @@ class Reach:
     def accuracy(self) -> DataFrame:
         """Training accuracy, one row a seed, one column a depth; 0 where the run diverged."""
         rows = self.rows.assign(
-            **{ACCURACY: self.rows[ACCURACY].where(self.rows["status"] == "finished", 0.0)}
+            **{
+                TRAIN_ACCURACY: self.rows[TRAIN_ACCURACY].where(
+                    self.rows["status"] == "finished", 0.0
+                )
+            }
         )
-        wide: DataFrame = rows.pivot_table(index="seed", columns=DEPTH, values=ACCURACY)
+        wide: DataFrame = rows.pivot_table(index="seed", columns=DEPTH, values=TRAIN_ACCURACY)
         return wide
 
     @cached_property
     def _measured(self) -> list[tuple[list[int], Float64[ndarray, " depths"]]]:
-        """Each seed's depths and accuracies."""
-        columns = self.accuracy.columns.to_list()
-        found = []
-        for row in self.accuracy.to_numpy(np.float64):
-            there = np.isfinite(row)
-            found.append(([d for d, have in zip(columns, there, strict=True) if have], row[there]))
-        return found
+        """Each seed's depths and its accuracies there."""
+        seeds = [row.dropna() for _, row in self.accuracy.iterrows()]
+        return [(row.index.to_list(), row.to_numpy(np.float64)) for row in seeds]
 
     @cached_property
     def ends(self) -> Float64[ndarray, " seeds"]:
@@ -144,23 +144,26 @@ class Reach:
 
     @cached_property
     def bracket(self) -> Interval:
-        """The end of training with what the depths that were measured leave open.
+        """The end of training, with bounds that do not assume a straight line between two depths.
 
-        Each seed ends between two of them; the bounds are those of the mean of the lower ones over
-        seeds and of the mean of the upper ones.
+        Each seed's end lies between two measured depths. The lower bound is that of the mean over seeds
+        of the smaller ones, the upper bound that of the mean of the greater ones.
         """
         pairs = [bracket_at_level(depths, row) for depths, row in self._measured if depths]
         lower, upper = np.array(pairs, np.float64).reshape(-1, 2).T
         low = mean_interval(lower).low
         high = mean_interval(upper).high if np.isfinite(upper).all() else np.inf
-        high = np.nan if np.isnan(low) else high
-        return Interval(self.end.value, low, high, len(pairs))
+        return Interval(self.end.value, low, np.nan if np.isnan(low) else high, len(pairs))
 
     @cached_property
     def end(self) -> Interval:
-        """Mean over seeds; a seed whose end lies beyond the range counts as the range's edge."""
-        ends = self.ends[~np.isnan(self.ends)]
-        return mean_interval(np.clip(ends, min(self.depths), max(self.depths)))
+        """Mean over seeds of ``ends_in_range``."""
+        return mean_interval(self.ends_in_range[~np.isnan(self.ends)])
+
+    @cached_property
+    def ends_in_range(self) -> Float64[ndarray, " seeds"]:
+        """Each seed's end; the smallest or greatest depth measured where it lies beyond these."""
+        return np.asarray(np.clip(self.ends, min(self.depths), max(self.depths)), np.float64)
 
     @property
     def beyond(self) -> int:

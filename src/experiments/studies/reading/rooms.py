@@ -1,7 +1,7 @@
-"""From a row of the results table back to the objects it was made of.
+"""From a row of the results table back to its activation, initializer, loss and data set.
 
-An option's name is the name of its room (``activation=elu`` is ``experiments/activations/elu.py``),
-and a row holds every constructor argument under its config key, so nothing else has to be known.
+An option's name is that of its module (``activation=elu`` is ``experiments/activations/elu.py``), and a row
+holds every constructor argument under its config key, so nothing else is needed.
 """
 
 import inspect
@@ -29,7 +29,7 @@ def activation_of(row: Mapping[str, Any]) -> Activation:
 
 
 def initializer_of(row: Mapping[str, Any]) -> Initializer:
-    """The initializer of a cell; one that theory has to work out is a function of that floor.
+    """The initializer of a cell; one that depends on the activation is a function of ``theory``.
 
     >>> initializer_of({"initializer": "he"}).weight_variance(n=3, n_prev=8)
     0.25
@@ -37,12 +37,11 @@ def initializer_of(row: Mapping[str, Any]) -> Initializer:
     >>> round(critical.weight_variance(n=3, n_prev=8), 6)
     0.25
     """
-    worked_out = getattr(theory, str(row["initializer"]), None)
-    if callable(worked_out):
-        found: Initializer = worked_out(
-            activation_of(row), **_arguments(worked_out, "initializer", row)
-        )
-        return found
+    from_theory = getattr(theory, str(row["initializer"]), None)
+    if callable(from_theory):
+        arguments = _arguments(from_theory, "initializer", row)
+        computed: Initializer = from_theory(activation_of(row), **arguments)
+        return computed
     built: Initializer = _built(Initializer, "initializers", "initializer", row)
     return built
 
@@ -75,18 +74,22 @@ def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
         module = import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            describe(f"{group}={row[group]!r}", f"a room {name}", "name an option file as its room")
+            describe(
+                f"{group}={row[group]!r}",
+                f"a module {name}",
+                "give the option file and the module one name",
+            )
         ) from error
-    rooms = [
-        found
-        for found in vars(module).values()
-        if isinstance(found, type) and issubclass(found, kind) and found.__module__ == name
-    ]
-    return rooms[0](**_arguments(rooms[0], group, row))
+    cls, *_ = (
+        member
+        for member in vars(module).values()
+        if isinstance(member, type) and issubclass(member, kind) and member.__module__ == name
+    )
+    return cls(**_arguments(cls, group, row))
 
 
 def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the maker's parameters that the row has a value for."""
+    """The values that the row has for the maker's parameters."""
     return {
         # a column that some cells lack holds no integers
         leaf: integer_if_whole(row[f"{group}.{leaf}"])
@@ -96,7 +99,7 @@ def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) ->
 
 
 def missing(value: Any) -> bool:
-    """Whether a row has nothing under a key: columns are shared by all options, and some lack it.
+    """Whether a row has no value under a key: not every option has every column of the table.
 
     >>> missing(None), missing(float("nan")), missing(0)
     (True, True, False)

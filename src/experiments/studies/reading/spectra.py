@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float64
 from numpy import ndarray
 from pandas import DataFrame
+from scipy.integrate import cumulative_trapezoid
 
 from experiments.core.errors import ConfigurationError
 from experiments.initializers import Orthogonal
@@ -28,11 +29,11 @@ from experiments.theory import (
 )
 from experiments.theory.finite_width import Ensemble
 
-#: examples at which every network's Jacobian is taken
+#: number of examples at which every network's Jacobian is computed
 EXAMPLES = 2
 #: points at which a predicted density is integrated, and how far beyond the measured values, in decades
 FINE, MARGIN = 400, 0.2
-#: axes that belong to training: networks that differ in nothing else are drawn alike
+#: groups of training settings: networks that differ only in these start with the same weights
 TRAINING = ("optimizer", "trainer", "loss")
 
 
@@ -43,11 +44,11 @@ class Spectrum:
     Args:
         activation: option name.
         initializer: option name.
-        ensemble: of their weights.
+        ensemble: Gaussian or orthogonal weights.
         depth: hidden layers; the Jacobian da^[L-1]/da^[2] has ``depth - 1`` factors D W.
-        log10: its singular values, for every seed and example, in falling order.
-        q: predicted variance of the pre-activations of every factor; None where theory has nothing
-            to go on.
+        log10: of its singular values, for every seed and example, in descending order.
+        q: predicted variance of the pre-activations of every factor; None where theory does not
+            apply.
         row: one of their rows.
     """
 
@@ -70,7 +71,7 @@ class Spectrum:
 
     @cached_property
     def spread_predicted(self) -> float:
-        """The same at infinite width: the sum over the factors, each at its own length."""
+        """The same at infinite width: the sum over the factors, each with its own q."""
         if self.q is None:
             return math.nan
         activation = activation_of(self.row)
@@ -79,17 +80,16 @@ class Spectrum:
     @cached_property
     def largest(self) -> Float64[ndarray, " seeds"]:
         """log10 of the largest over the root-mean-square singular value, mean over examples."""
-        top = self.log10[..., :1]
-        mean_square = (10.0 ** (2 * (self.log10 - top))).mean(-1)
-        found: Float64[ndarray, " seeds"] = (-np.log10(mean_square) / 2).mean(-1)
-        return found
+        relative = self.log10 - self.log10[..., :1]
+        mean_square = (10.0 ** (2 * relative)).mean(-1)
+        return np.asarray((-np.log10(mean_square) / 2).mean(-1), np.float64)
 
     def cumulative_predicted(
         self, log10: Float64[ndarray, " points"]
     ) -> Float64[ndarray, " points"] | None:
         """Share of singular values below 10^log10 at infinite width, for ascending log10.
 
-        The density is integrated from the greatest value down: nothing may lie above it.
+        The density is integrated downwards from the greatest value, above which there is nothing.
         """
         if self.q is None or not np.isfinite(self.log10.max()):
             return None
@@ -106,20 +106,18 @@ class Spectrum:
         density = squared_singular_value_density(
             activation, list(self.q), sigma_w, torch.from_numpy(ln_x), self.ensemble
         ).numpy()
-        pieces = (density[1:] + density[:-1]) / 2 * np.diff(ln_x)
-        above = np.append(np.cumsum(pieces[::-1])[::-1], 0.0)
-        found: Float64[ndarray, " points"] = 1.0 - np.interp(log10, fine, above)
-        return found
+        above = cumulative_trapezoid(density[::-1], -ln_x[::-1], initial=0.0)[::-1]
+        return np.asarray(1.0 - np.interp(log10, fine, above), np.float64)
 
 
-def spectra(results: DataFrame) -> list[Spectrum]:
+def spectra_of(results: DataFrame) -> list[Spectrum]:
     """One for every activation, initializer and depth of 2 or more; networks are drawn once a seed."""
     others = [
         key
         for key in varying_axes(results)
         if key not in (*PAIR, DEPTH) and key.split(".")[0] not in TRAINING
     ]
-    found = []
+    spectra = []
     for group in configurations(results, [*PAIR, *others, DEPTH]):
         rows = group.rows.drop_duplicates("seed")
         row = rows.iloc[0].to_dict()
@@ -131,7 +129,7 @@ def spectra(results: DataFrame) -> list[Spectrum]:
         x = dataset_of(row).load().train.x[:EXAMPLES]
         values = log10_singular_values(net, x, first=1, last=net.depth - 1)
         orthogonal = isinstance(initializer_of(row), Orthogonal)
-        found.append(
+        spectra.append(
             Spectrum(
                 activation=str(row["activation"]),
                 initializer=str(row["initializer"]),
@@ -142,7 +140,7 @@ def spectra(results: DataFrame) -> list[Spectrum]:
                 row=row,
             )
         )
-    return found
+    return spectra
 
 
 def _lengths(row: Mapping[str, Any], mean_square: float) -> tuple[float, ...] | None:

@@ -1,9 +1,9 @@
-"""How far networks of one shape stray from each other at initialisation, seed by seed."""
+"""How much signal and gradient vary from seed to seed at initialisation, for networks of one shape."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -25,13 +25,15 @@ from experiments.theory import BatchMoments, finite_width, predicted_profile
 
 WIDTH = "model.width"
 BATCH = "trainer.batch_size"
+#: the two log gains of a ``Spread``
+Gain = Literal["gradient", "signal"]
 
 
 @dataclass(frozen=True)
 class GainLaw:
-    """Mean and variance of the log of a squared norm's gain over all steps; how it is known.
+    """Predicted mean and variance of the log of a squared norm's gain over all steps.
 
-    Where it is not exact, ``law_of`` says what is left out.
+    Where it is not exact, the docstring of ``law_of`` says what is neglected.
     """
 
     mean: float
@@ -41,7 +43,7 @@ class GainLaw:
 
 @dataclass(frozen=True)
 class Spread:
-    """Networks that differ in seed alone, looked at with one example each.
+    """Networks that differ only in seed, measured with one example each.
 
     Args:
         label: activation, initializer and further axes.
@@ -50,7 +52,7 @@ class Spread:
         width: neurons in each.
         gradient: ln (||delta^[2]||^2 / ||delta^[L-1]||^2) of every seed; -inf where it has died.
         signal: ln (||a^[L-1]||^2 / ||a^[2]||^2) of every seed.
-        law: what theory says of the gradient, and where it is exact of the signal, if it says anything.
+        law: of the gradient's gain, and of the signal's too where it is exact; None where unknown.
         seeds: the seed of every entry of ``gradient`` and ``signal``.
     """
 
@@ -69,32 +71,39 @@ class Spread:
 
     @property
     def thinness(self) -> float:
-        """Sum of 1 / n over the steps."""
+        """Sum of 1 / n over the steps: depth over width."""
         return self.steps / self.width
 
-    def standardised(self, gradient: bool) -> Float64[ndarray, " seeds"]:
-        """The gradient's or the signal's log gains less the law's mean, over its standard deviation."""
+    def standardised(self, gain: Gain) -> Float64[ndarray, " seeds"]:
+        """The gradient's or the signal's log gains minus the law's mean, over its standard deviation.
+
+        Raises:
+            ConfigurationError: if there is no law of these networks.
+        """
         if self.law is None:
             raise ConfigurationError(
-                describe("no law of these networks", "a law to compare with", "filter by ``law``")
+                describe(
+                    f"no law of {self.label}",
+                    "networks whose gains have a predicted law",
+                    "leave out those whose law is None",
+                )
             )
-        mine = self.gradient if gradient else self.signal
-        found: Float64[ndarray, " seeds"] = (mine - self.law.mean) / self.law.variance**0.5
-        return found
+        log_gains: Float64[ndarray, " seeds"] = getattr(self, gain)
+        return np.asarray((log_gains - self.law.mean) / self.law.variance**0.5, np.float64)
 
 
-def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
-    """One for every shape and combination of further axes, from the rows of cells that are over."""
+def spreads_of(results: DataFrame, ledger: DataFrame) -> list[Spread]:
+    """One for every shape and combination of further axes, from rows of cells that are over."""
     start = at_step(ledger, 0)
     others = [key for key in varying_axes(results) if key not in (*PAIR, DEPTH, WIDTH)]
-    found = []
+    spreads = []
     for group in configurations(results, [*PAIR, *others]):
         for (depth, width), rows in group.rows.groupby([DEPTH, WIDTH]):
             cells = list(rows["cell"])
             gradient = _log_squares(start, cells) if depth >= 2 else np.empty((0, 2))
             signal = _log_signal(start, cells) if depth >= 2 else np.empty((0, 2))
             row = rows.iloc[0].to_dict()
-            found.append(
+            spreads.append(
                 Spread(
                     label=group.label,
                     activation=str(row["activation"]),
@@ -106,7 +115,7 @@ def spreads(results: DataFrame, ledger: DataFrame) -> list[Spread]:
                     seeds=seeds_of(start, rows) if len(gradient) else np.empty(0, np.int64),
                 )
             )
-    return found
+    return spreads
 
 
 def law_of(row: Mapping[str, Any]) -> GainLaw | None:
@@ -145,7 +154,7 @@ def law_of(row: Mapping[str, Any]) -> GainLaw | None:
 
 
 def _exact(activation: ReLU | Identity, width: int) -> finite_width.LogGain:
-    """Of Var W = 1 / n."""
+    """The law of one layer with Var W = 1 / n."""
     if isinstance(activation, Identity):
         return finite_width.linear_log_gain(width)
     he = finite_width.log_gain(width)
@@ -159,7 +168,7 @@ def _normal(initializer: Initializer) -> bool:
 
 
 def variance_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL) -> Interval:
-    """Variance over seeds with its chi-squared interval, for numbers that are about normal.
+    """Variance over seeds with its chi-squared interval, for approximately normal numbers.
 
     Example:
         >>> print(variance_interval(np.arange(10.0)))
@@ -179,12 +188,12 @@ def variance_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL)
 def variance_over_seeds(
     samples: Float64[ndarray, " networks"], seeds: Int64[ndarray, " networks"], level: float = LEVEL
 ) -> Interval:
-    """Variance of networks some of which share a seed, and with it the weights of their lower layers.
+    """Variance of networks that are not independent: some share a seed, and so their lower layers.
 
-    Whole seeds are resampled: each gives its mean square deviation from the mean of all networks.
+    Whole seeds are resampled. Each contributes its mean squared deviation from the mean of all networks.
 
     Example:
-        Each value twice says no more than once:
+        Repeating each value adds no information:
 
         >>> values = np.arange(10.0)
         >>> print(variance_over_seeds(values, np.arange(10)))
@@ -193,12 +202,12 @@ def variance_over_seeds(
         9.17 [4.72, 14.9]
     """
     finite = np.isfinite(samples)
-    kept, left_out = samples[finite], int((~finite).sum())
-    if len(kept) < 2:
-        return Interval(math.nan, math.nan, math.nan, len(kept) // 2, left_out)
-    squares = per_seed((kept - kept.mean()) ** 2, seeds[finite])
-    found = mean_interval(squares * len(squares) / max(len(squares) - 1, 1), level)
-    return Interval(found.value, found.low, found.high, found.seeds, left_out)
+    known, left_out = samples[finite], int((~finite).sum())
+    if len(known) < 2:
+        return Interval(math.nan, math.nan, math.nan, len(known) // 2, left_out)
+    squares = per_seed((known - known.mean()) ** 2, seeds[finite])
+    variance = mean_interval(squares * len(squares) / max(len(squares) - 1, 1), level)
+    return replace(variance, left_out=left_out)
 
 
 def per_seed(
@@ -210,14 +219,15 @@ def per_seed(
     [2.0, 5.0]
     """
     finite = np.isfinite(samples)
-    owners = np.unique(seeds[finite])
-    return np.array([samples[finite & (seeds == owner)].mean() for owner in owners], np.float64)
+    return np.array(
+        [samples[finite & (seeds == seed)].mean() for seed in np.unique(seeds[finite])], np.float64
+    )
 
 
 def variance_ratio(
     a: Float64[ndarray, " seeds"], b: Float64[ndarray, " others"], level: float = LEVEL
 ) -> Interval:
-    """Var a / Var b with its F interval, for independent numbers that are about normal.
+    """Var a / Var b with its F interval, for independent and approximately normal numbers.
 
     Example:
         >>> print(variance_ratio(np.arange(30.0), np.arange(30.0) / 2))
@@ -234,21 +244,19 @@ def variance_ratio(
 def _ratio(
     upper: Float64[ndarray, " seeds"], lower: Float64[ndarray, " seeds"]
 ) -> Float64[ndarray, " seeds"]:
-    """A difference of logarithms; NaN where both have died."""
+    """The log of a ratio, from two logarithms; NaN where both are -inf."""
     with np.errstate(invalid="ignore"):
-        found: Float64[ndarray, " seeds"] = upper - lower
-    return found
+        return np.asarray(upper - lower, np.float64)
 
 
 def seeds_of(start: DataFrame, rows: DataFrame) -> Int64[ndarray, " seeds"]:
     """The seeds of the cells that the ledger holds, in the order of ``layers_of``."""
-    owner = dict(zip(rows["cell"], rows["seed"], strict=True))
-    held = sorted(set(start["cell"]).intersection(owner))
-    return np.array([int(owner[cell]) for cell in held], np.int64)
+    recorded = rows[rows["cell"].isin(start["cell"])]
+    return np.asarray(recorded.sort_values("cell")["seed"], np.int64)
 
 
 def _log_squares(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds layers"]:
-    """ln ||delta^[l]||^2 of the hidden layers; nothing where the ledger does not hold them."""
+    """ln ||delta^[l]||^2 of the hidden layers; empty where the ledger does not hold them."""
     _, values = layers_of(start, cells)
     return 2 * math.log(10) * values[:, :-1] if values.shape[1] > 2 else np.empty((0, 2))
 
@@ -261,5 +269,4 @@ def _log_signal(start: DataFrame, cells: list[str]) -> Float64[ndarray, "seeds l
     if mean.shape[1] <= 2:
         return np.empty((0, 2))
     with np.errstate(divide="ignore"):
-        found: Float64[ndarray, "seeds layers"] = np.log(mean**2 + variance)[:, :-1]
-    return found
+        return np.asarray(np.log(mean**2 + variance)[:, :-1], np.float64)

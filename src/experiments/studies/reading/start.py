@@ -12,13 +12,13 @@ def start_of(row: Mapping[str, Any]) -> StartingPoint | None:
     """sigma_w, sigma_b, the fixed point there and the critical sigma_w, for the row's width.
 
     Returns:
-        None where the theory has nothing to go on: an option that is no room, weights that are all 0,
-        hidden layers of several widths.
+        None where the theory does not apply: an option from outside this package, weights that are all
+        0, hidden layers of several widths.
 
     Example:
         >>> row = {"activation": "tanh", "initializer": "gaussian", "initializer.sigma_w": 2.0}
-        >>> found = start_of(row | {"initializer.sigma_b": 0.05**0.5, "model.width": 128})
-        >>> round(found.sigma_w, 6), round(found.point.xi_c, 6), round(found.distance, 3)
+        >>> start = start_of(row | {"initializer.sigma_b": 0.05**0.5, "model.width": 128})
+        >>> round(start.sigma_w, 6), round(start.point.xi_c, 6), round(start.distance, 3)
         (2.0, 6.980274, 1.507)
     """
     if missing(row["model.width"]):

@@ -9,10 +9,8 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 from pandas import DataFrame
 
-from experiments.core.interval import Interval
 from experiments.reporting.configurations import configurations, varying_axes
 from experiments.reporting.profiles import histories
-from experiments.studies.reading.medians import median_interval
 from experiments.studies.reading.rooms import dataset_of
 
 DISTANCE, RIGHT = "val/squared_distance", "val/accuracy"
@@ -23,7 +21,7 @@ class Starts:
     """Networks that differ in their seed alone.
 
     Args:
-        label: what they have in common and others have not.
+        label: the settings that tell them from the other networks.
         rows: their rows of the results.
         steps: when the cost was measured.
         cost: the plotted cost, sum_d ||y_d - a_d||^2, of every seed at every such step.
@@ -45,12 +43,11 @@ class Starts:
     @cached_property
     def right(self) -> Bool[ndarray, " seeds"]:
         """Which seeds classify every point in the end."""
-        right: Bool[ndarray, " seeds"] = np.asarray(self.rows[RIGHT], np.float64) == 1.0
-        return right
+        return np.asarray(self.rows[RIGHT].to_numpy(np.float64) == 1.0)
 
     @cached_property
     def published(self) -> bool:
-        """Whether these are the network, points and steps that were published."""
+        """Whether the network, the points and the training are those of the paper."""
         row = self.rows.iloc[0]
         expected = {
             "loss": "half_squared_error", "loss.link": "sigmoid", "activation": "sigmoid", "optimizer": "sgd",
@@ -60,14 +57,13 @@ class Starts:
         }  # fmt: skip
         return all(row.get(key) == value for key, value in expected.items())
 
-    def at(self, step: int) -> Float64[ndarray, " seeds"] | None:
-        """Every seed's cost at a step, if it was measured there."""
-        where = np.flatnonzero(self.steps == step)
-        return self.cost[:, where[0]] if len(where) else None
+    def measured(self, step: int) -> bool:
+        """Whether the cost was measured at a step."""
+        return step in self.steps
 
-    def median(self, step: int) -> Interval | None:
-        cost = self.at(step)
-        return None if cost is None else median_interval(cost)
+    def at(self, step: int) -> Float64[ndarray, " seeds"]:
+        """Every seed's cost at a step that was measured."""
+        return self.cost[:, self.steps == step][:, 0]
 
 
 def starts_of(rows: DataFrame, folder: Path) -> list[Starts]:
@@ -75,11 +71,11 @@ def starts_of(rows: DataFrame, folder: Path) -> list[Starts]:
     if DISTANCE not in rows:
         return []
     rows = rows[(rows["data"] == "higham") & rows[DISTANCE].notna()]
-    found = []
+    starts = []
     for group in configurations(rows, varying_axes(rows)):
-        known = histories(folder, list(group.rows["cell"]), [DISTANCE])
-        if DISTANCE in known:
-            steps, distance = known[DISTANCE]
+        history = histories(folder, list(group.rows["cell"]), [DISTANCE]).get(DISTANCE)
+        if history is not None:
+            steps, distance = history
             points = len(dataset_of(group.rows.iloc[0].to_dict()).load().train)
-            found.append(Starts(group.label, group.rows, steps, points * distance))
-    return found
+            starts.append(Starts(group.label, group.rows, steps, points * distance))
+    return starts
