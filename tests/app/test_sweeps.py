@@ -110,7 +110,7 @@ def test_what_is_over_is_skipped_and_what_is_new_is_added() -> None:
     assert sweep("seed=0,1").status == 0
     first, before = results(), times()
     answer = sweep("seed=0,1")
-    assert "2 cells are already over and are skipped" in answer.out
+    assert "skipped, already over: 2 of" in answer.out
     assert times() == before
     pd.testing.assert_frame_equal(results(), first)
     assert sweep("seed=0,1,2", "model.depth=1,2").status == 0

@@ -47,7 +47,7 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
     waiting = {cell.id: cell for cell in cells if not cell.is_over()}
     ends: Ends = {cell.id: None for cell in cells}
     if len(waiting) < len(ends):
-        log.info("%d cells are already over and are skipped", len(ends) - len(waiting))
+        log.info("skipped, already over: %d of %d cells", len(ends) - len(waiting), len(ends))
     groups: dict[str, list[Cell]] = {}
     for cell in list(waiting.values()):
         if cell.refusal is not None:
