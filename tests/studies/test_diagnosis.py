@@ -47,17 +47,17 @@ FAULTY = {
     "weights thirty times too large": (
         ("activation=tanh", "initializer=gaussian", "initializer.sigma_w=30", *ADAM),
         {"saturated units"},
-        set(),
+        {"little learnt"},
     ),
     "a rate that saturates units": (
         ("activation=tanh", "initializer=glorot", "optimizer=adam", "optimizer.lr=1.0"),
         {"saturated units", "steps too large"},
-        {"nothing learnt"},
+        {"little learnt", "nothing learnt"},
     ),
     "no rate to speak of": (
         ("activation=tanh", "initializer=glorot", "optimizer.lr=1e-9"),
         {"steps too small"},
-        {"nothing learnt"},
+        {"little learnt", "nothing learnt"},
     ),
     "a rate beyond the floats": (
         ("activation=relu", "initializer=he", "loss=squared_error", "optimizer.lr=1e20"),
@@ -127,6 +127,26 @@ def made_up(**columns: list[float]) -> tuple[DataFrame, DataFrame]:
         }
     )
     return rows, ledger
+
+
+@pytest.mark.parametrize(
+    ("data", "accuracy", "wanted"),
+    [
+        ("digits", [0.1, 0.14], "nothing learnt"),
+        ("digits", [0.18, 0.26], "little learnt"),
+        ("digits", [0.1, 0.26], "little learnt"),  # half of the seeds are not most of them
+        ("digits", [0.3, 0.9], None),
+        ("rings", [0.54, 0.5], "nothing learnt"),
+        ("rings", [0.58, 0.59], "little learnt"),
+        ("rings", [0.65, 0.61], None),
+    ],
+)
+def test_what_was_learnt_is_judged_between_guessing_and_one(data, accuracy, wanted) -> None:
+    """Ten classes guess 0.1 and two guess 0.5; a fifth of the way to 1 is 0.28 and 0.6."""
+    rows, ledger = made_up(log10_delta_norm=[0.0] * 8)
+    columns = {"data": data, "val/accuracy": accuracy, "trainer.max_steps": 300}
+    names = [symptom.name for symptom in diagnose(rows.assign(**columns), ledger)]
+    assert names == ([] if wanted is None else [wanted])
 
 
 def test_the_evidence_names_numbers_and_place() -> None:

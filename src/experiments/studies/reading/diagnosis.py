@@ -12,6 +12,7 @@ r"""Symptoms of trouble in the networks of one configuration, with their evidenc
     steps too large     its median recorded step changes some layer's weights by half their norm
     steps too small     ... changes no layer's weights by a millionth of their norm
     nothing learnt      at the end its accuracy is no more than 0.05 above that of guessing
+    little learnt       ... has come less than a fifth of the way from that of guessing to 1
 
 A configuration has a symptom if more than half of its seeds have it, of those that can be judged; one
 diverged seed is enough for a divergence. Dead and saturated units are searched in the first and the last
@@ -46,6 +47,8 @@ MOST = 0.5
 LARGE, SMALL = 0.5, 1e-6
 #: accuracy above that of guessing; three standard deviations of guessing 270 times among ten classes
 NEAR = 0.05
+#: share of the way from the accuracy of guessing to 1
+LITTLE = 0.2
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
         *_gradient(mine),
         *_units(row, mine),
         *_steps(mine),
-        *_nothing_learnt(rows),
+        *_learning(rows),
     ]
     return [replace(symptom, remedy=_not_in_force(symptom.remedy, row)) for symptom in symptoms]
 
@@ -172,7 +175,7 @@ def _steps(ledger: DataFrame) -> Iterator[Symptom]:
     yield from _if_most("steps too small", largest < SMALL, evidence, "a larger optimizer.lr")
 
 
-def _nothing_learnt(rows: DataFrame) -> Iterator[Symptom]:
+def _learning(rows: DataFrame) -> Iterator[Symptom]:
     row = rows.iloc[0].to_dict()
     accuracy, chance = rows.get("val/accuracy"), chance_of(row) if "data" in row else np.nan
     if accuracy is None or np.isnan(chance) or not row.get("trainer.max_steps"):
@@ -182,7 +185,9 @@ def _nothing_learnt(rows: DataFrame) -> Iterator[Symptom]:
     remedy = (
         "what the other symptoms ask for; without any, a larger optimizer.lr or trainer.max_steps"
     )
-    yield from _if_most("nothing learnt", reached <= chance + NEAR, evidence, remedy)
+    symptoms = list(_if_most("nothing learnt", reached <= chance + NEAR, evidence, remedy))
+    little = reached <= chance + LITTLE * (1 - chance)
+    yield from symptoms or _if_most("little learnt", little, evidence, remedy)
 
 
 def _most_often(layers: Int64[ndarray, " seeds"]) -> int:
