@@ -225,8 +225,8 @@ class Loss(nn.Module, ABC):
             raise ConfigurationError(
                 describe(
                     f"one output for {type(self).__name__}(link={self.link!r})",
-                    "one output for each class (the softmax of one number is always 1)",
-                    "give the network two outputs, or use BinaryCrossEntropy",
+                    "at least two outputs, one for each class",
+                    "give the network two outputs, or use a loss of values such as BinaryCrossEntropy",
                 )
             )
         z = outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
