@@ -99,8 +99,8 @@ def test_arithmetic_vanishing_is_told_from_mathematical(tmp_path: Path) -> None:
     sentence = _found(tmp_path).verdicts[-1].sentence
     # 1e-80 is not a float32; 1e-8 is
     assert "Of 6 first-layer gradients at initialisation 6 (100%) have vanished" in sentence
-    assert "2 of these are mathematical alone" in sentence
-    assert "3 are arithmetic as well" in sentence
+    assert "hold 2 of these (mathematical vanishing)" in sentence
+    assert "have lost 3: they hold 0" in sentence
     assert "1 are exactly zero" in sentence
     assert "×10⁻⁸¹" in sentence or "×10⁻⁸⁰" in sentence
 

@@ -154,9 +154,9 @@ def _kinds(families: Sequence[Family]) -> Verdict:
     sentence = (
         f"Of {len(rows)} first-layer gradients at initialisation {len(gone)} "
         f"({len(gone) / len(rows):.0%}) have vanished (norm below {decade(VANISHED)} of the output's). "
-        f"{alone} of these are mathematical alone: that small, and the network's own floats hold "
-        f"them; {lost.sum()} are arithmetic as well: the floats hold 0 or are off by more than 1 %, "
-        f"though the true size is known; {zero.sum()} are exactly zero, for no path is active"
+        f"The network's own floats hold {alone} of these (mathematical vanishing) and have lost "
+        f"{lost.sum()}: they hold 0, or are off by more than 1 % (arithmetic vanishing). "
+        f"{zero.sum()} are exactly zero, because no path is active"
     )
     finite = rows["first"][np.isfinite(rows["first"])]
     if len(finite):
