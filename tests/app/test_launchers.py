@@ -132,6 +132,25 @@ def test_a_stack_that_raises_leaves_no_file_open(tmp_path, monkeypatch) -> None:
     assert all(file.closed for file in files)
 
 
+def test_a_cell_that_cannot_be_written_fails_alone(tmp_path, monkeypatch) -> None:
+    """The results of the other cells of its stack are kept, and it is tried again next time."""
+    cells = vary(cell("trainer.max_steps=1", runs_dir=tmp_path), {"seed": [0, 1, 2]})
+    original = running.write_outcome
+
+    def full(one, outcome, columns):
+        if one is cells[1]:
+            raise OSError(28, "No space left on device")
+        return original(one, outcome, columns)
+
+    monkeypatch.setattr(running, "write_outcome", full)
+    statuses = ["finished", "failed", "finished"]
+    assert list(run_cells(cells).values()) == statuses
+    assert "No space left" in cells[1].folder.traceback.read_text()
+    monkeypatch.undo()
+    assert list(run_cells(cells).values()) == [None, "finished", None]
+    assert not cells[1].folder.traceback.exists()
+
+
 def test_equal_cells_are_run_once(tmp_path, monkeypatch) -> None:
     """A sweep may name a cell twice (1 and 1.0); it has one folder and one row."""
     like = cell("trainer.max_steps=1", runs_dir=tmp_path)

@@ -88,10 +88,14 @@ def run_stack(cells: list[Cell]) -> Ends:
             return _alone_or_failed(cells, error, time.perf_counter() - began)
         ends: Ends = {}
         for cell, outcome, mine in zip(cells, outcomes, writers, strict=True):
-            for writer in mine:
-                writer.summarize(cell.axes, outcome.metrics)
-            write_outcome(cell, outcome, stack.ledger.columns)
-            ends[cell.id] = outcome.status
+            try:
+                for writer in mine:
+                    writer.summarize(cell.axes, outcome.metrics)
+                write_outcome(cell, outcome, stack.ledger.columns)
+            except Exception as error:  # noqa: BLE001  its neighbours' results are not lost
+                ends |= _failed(cell, error, outcome.seconds)
+            else:
+                ends[cell.id] = outcome.status
     return ends
 
 
