@@ -8,6 +8,7 @@ from pandas import DataFrame
 
 from experiments.core.study import Findings, Study
 from experiments.reporting.account import cell_table
+from experiments.studies.reading.verdicts import counted
 
 #: rows of the table that are shown
 HEAD = 10
@@ -32,7 +33,7 @@ def show(study: Study, findings: Findings, results: DataFrame) -> None:
     print()
     print(fitted(findings.tables[0].frame if findings.tables else cell_table(results), width))
     endings = ", ".join(f"{n} {status}" for status, n in results["status"].value_counts().items())
-    print(f"\n{len(results)} cells: {endings}")
+    print(f"\n{counted(len(results), 'cell')}: {endings}")
     for error in results["error"].dropna().unique()[:HEAD]:
         print(f"  {error}")
 
