@@ -141,14 +141,32 @@ def configurations(results: DataFrame, axes: Sequence[str]) -> list[Configuratio
     if not axes:
         return [Configuration((), "all seeds", results)] if len(results) else []
     return [
-        Configuration(values, _label(axes, values), rows)
+        Configuration(values, label(axes, values), rows)
         for values, rows in results.groupby(list(axes), dropna=False, sort=True)
     ]
 
 
-def _label(axes: Sequence[str], values: Sequence[Any]) -> str:
-    """Option names as they are; numbers with the name of their axis."""
+def label(axes: Sequence[str], values: Sequence[Any], digits: Sequence[int] = ()) -> str:
+    """Option names as they are; numbers with the name of their axis.
+
+    Args:
+        axes: config keys.
+        values: one for each axis.
+        digits: for each axis, to how many digits whole numbers are filled up with zeros.
+
+    >>> label(["activation", "model.depth"], ["relu", 2])
+    'relu · depth 2'
+    >>> label(["activation", "model.depth"], ["relu", 2], digits=[0, 3])
+    'relu · depth 002'
+    >>> label(["model.width"], [float("nan")], digits=[3])
+    'width -'
+    """
+    written = [text(value) for value in values]
+    filled = [
+        word.zfill(least) if word.isdigit() else word
+        for word, least in zip(written, digits or [0] * len(values), strict=True)
+    ]
     return " · ".join(
-        text(value) if isinstance(value, str) else f"{name} {text(value)}"
-        for name, value in zip(headings(axes), values, strict=True)
+        word if isinstance(value, str) else f"{name} {word}"
+        for name, value, word in zip(headings(axes), values, filled, strict=True)
     )

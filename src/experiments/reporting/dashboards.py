@@ -25,6 +25,7 @@ from experiments.reporting.configurations import (
     Configuration,
     configurations,
     headings,
+    label,
     text,
     varying_axes,
 )
@@ -156,16 +157,7 @@ def _run_names(groups: Sequence[Configuration], axes: Sequence[str]) -> list[str
     >>> _run_names(configurations(sweep, list(sweep)), list(sweep))
     ['elu-depth_10', 'relu-depth_02']
     """
-    if not axes:
-        return ["all"] * len(groups)
-    columns = []
-    for k, heading in enumerate(headings(axes)):
-        values = [group.values[k] for group in groups]
-        written = [text(value) for value in values]
-        digits = max((len(number) for number in written if number.isdigit()), default=0)
-        columns.append([
-            word if isinstance(value, str) else f"{heading} {word.zfill(digits)}"
-            for value, word in zip(values, written, strict=True)
-        ])  # fmt: skip
-    labels = ["-".join(words) for words in zip(*columns, strict=True)]
-    return [re.sub(r"[^\w.+=-]+", "_", label).strip("_") for label in labels]
+    written = [[text(group.values[k]) for group in groups] for k in range(len(axes))]
+    digits = [max((len(w) for w in words if w.isdigit()), default=0) for words in written]
+    labels = [label(axes, group.values, digits).replace(" · ", "-") for group in groups]
+    return [re.sub(r"[^\w.+=-]+", "_", name).strip("_") or "all" for name in labels]
