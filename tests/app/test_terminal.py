@@ -7,6 +7,7 @@ from pandas import DataFrame
 
 from experiments.app.terminal import fitted, show
 from experiments.core.study import Findings, Table, Verdict
+from experiments.reporting.collect import Collection
 from experiments.studies import Sweep
 
 RESULTS = DataFrame({"status": ["finished"] * 11 + ["failed"], "error": [None] * 11 + ["Boom: x"]})
@@ -19,7 +20,7 @@ FINDINGS = Findings((Verdict(SENTENCE, "measured"),), (Table("Wide", "All column
 def test_lines_are_no_wider_than_the_terminal(width, monkeypatch, capsys) -> None:
     """Sentences wrap between words and outside intervals; columns that do not fit are counted."""
     monkeypatch.setenv("COLUMNS", str(width))
-    show(Sweep(), FINDINGS, RESULTS)
+    show(Sweep(), FINDINGS, Collection(RESULTS, DataFrame(), ()))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     assert all(line.count("[") == line.count("]") for line in lines)
@@ -37,7 +38,7 @@ def test_a_file_gets_every_column_and_a_line_for_each_verdict(monkeypatch, capsy
 
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(os, "get_terminal_size", no_terminal)
-    show(Sweep(), FINDINGS, RESULTS)
+    show(Sweep(), FINDINGS, Collection(RESULTS, DataFrame(), ()))
     lines = capsys.readouterr().out.splitlines()
     assert f"   measured  {SENTENCE}" in lines
     assert any("column 0" in line and "column 8" in line for line in lines)

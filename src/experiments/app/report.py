@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from experiments.core.study import Study
 
-#: unreadable entries that the terminal lists
-HEAD = 10
 #: sweeps up to this size get the depth profile in every cell's own event files too
 FEW = 12
 
@@ -92,11 +90,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
             cell = SweepFolder(folder).cell(str(name))
             if cell.tensorboard.is_dir():  # not with logger=none
                 write_cell_dashboard(cell, rows)
-    show(study, findings, results)
-    for hole in collection.holes[:HEAD]:
-        print(f"left out: {hole.name}: {hole.reason}")
-    if len(collection.holes) > HEAD:
-        print(f"left out: {len(collection.holes) - HEAD} more, all named in the report")
+    show(study, findings, collection)
     print(f"\nreport: {page}")
     return int(has_failed(folder, results, since))
 

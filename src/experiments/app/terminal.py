@@ -8,9 +8,10 @@ from pandas import DataFrame
 
 from experiments.core.study import Findings, Study
 from experiments.reporting.account import cell_table
+from experiments.reporting.collect import Collection
 from experiments.studies.reading.verdicts import counted
 
-#: rows of the table that are shown
+#: rows, errors and unreadable entries that are shown
 HEAD = 10
 #: columns up to a verdict's sentence
 MARGIN = 13
@@ -18,14 +19,15 @@ MARGIN = 13
 UNLIMITED = (10_000, 24)
 
 
-def show(study: Study, findings: Findings, results: DataFrame) -> None:
-    """Print a study's findings, fitted to the terminal's width.
+def show(study: Study, findings: Findings, collection: Collection) -> None:
+    """Print a study's findings, fitted to the terminal's width, and what was left out of its tables.
 
     Args:
         study: whose question is answered.
         findings: the answer.
-        results: one row for each cell.
+        collection: the tables it was read from.
     """
+    results, holes = collection.results, collection.holes
     width = shutil.get_terminal_size(UNLIMITED).columns
     print("\n" + textwrap.fill(study.question, width) + "\n")
     for verdict in findings.verdicts:
@@ -36,6 +38,10 @@ def show(study: Study, findings: Findings, results: DataFrame) -> None:
     print(f"\n{counted(len(results), 'cell')}: {endings}")
     for error in results["error"].dropna().unique()[:HEAD]:
         print(f"  {error}")
+    for hole in holes[:HEAD]:
+        print(f"left out: {hole.name}: {hole.reason}")
+    if len(holes) > HEAD:
+        print(f"left out: {len(holes) - HEAD} more, all named in the report")
 
 
 def wrapped(head: str, sentence: str, width: int) -> str:
@@ -69,7 +75,7 @@ def fitted(table: DataFrame, width: int) -> str:
         shown -= 1
         text = _plain(table.iloc[:, :shown])
     left_out = [
-        f"{count} more {what}{'s' if count > 1 else ''}"
+        counted(count, f"more {what}")
         for count, what in ((len(table) - HEAD, "row"), (len(table.columns) - shown, "column"))
         if count > 0
     ]
