@@ -60,14 +60,19 @@ class Symptom:
         seeds: how many seeds have it.
         judged: how many seeds can be judged.
         evidence: what was measured, and where.
-        remedy: what usually helps, as settings of scripts/train.py, the best first.
+        remedies: what usually helps, as settings of scripts/train.py, the best first.
     """
 
     name: str
     seeds: int
     judged: int
     evidence: str
-    remedy: str
+    remedies: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        """All remedies, in words."""
+        return "; ".join(self.remedies)
 
 
 def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
@@ -86,13 +91,11 @@ def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
         *_steps(mine),
         *_learning(rows),
     ]
-    return [replace(symptom, remedy=_not_in_force(symptom.remedy, row)) for symptom in symptoms]
-
-
-def _not_in_force(remedy: str, row: Mapping[str, Any]) -> str:
-    """A remedy without the settings that these networks already have."""
     in_force = {f"{key}={value}" for key, value in row.items()}
-    return "; ".join(part for part in remedy.split("; ") if part not in in_force)
+    return [
+        replace(s, remedies=tuple(remedy for remedy in s.remedies if remedy not in in_force))
+        for s in symptoms
+    ]
 
 
 def _diverged(rows: DataFrame) -> Iterator[Symptom]:
@@ -100,8 +103,8 @@ def _diverged(rows: DataFrame) -> Iterator[Symptom]:
     if len(lost):
         step = lost["diverged_at"].median() if "diverged_at" in lost else np.nan
         evidence = f"the loss is not finite, typically from step {step:.0f} on"
-        remedy = "a smaller optimizer.lr; a smaller scale of the initializer"
-        yield Symptom("diverged", len(lost), len(rows), evidence, remedy)
+        remedies = ("a smaller optimizer.lr", "a smaller scale of the initializer")
+        yield Symptom("diverged", len(lost), len(rows), evidence, remedies)
 
 
 def _gradient(ledger: DataFrame) -> Iterator[Symptom]:
@@ -117,30 +120,31 @@ def _gradient(ledger: DataFrame) -> Iterator[Symptom]:
         f"‖δ‖ of the first hidden layer is {power_interval(mean_interval(ratio))} times that of the last "
         "hidden layer, before training"
     )
-    remedy = "initializer=critical; what scripts/advise.py says of this network"
-    yield from _if_most("vanishing gradient", ratio < -FAR, evidence, remedy)
-    yield from _if_most("exploding gradient", ratio > FAR, evidence, remedy)
+    remedies = ("initializer=critical", "what scripts/advise.py says of this network")
+    yield from _if_most("vanishing gradient", ratio < -FAR, evidence, remedies)
+    yield from _if_most("exploding gradient", ratio > FAR, evidence, remedies)
 
 
 def _units(row: Mapping[str, Any], ledger: DataFrame) -> Iterator[Symptom]:
-    remedy = "initializer=he; activation=leaky_relu; a larger model.width"
-    yield from _in_some_layer("dead units", ledger, "dead", "of the units pass nothing on", remedy)
+    what = "of the units pass nothing on"
+    remedies: tuple[str, ...] = ("initializer=he", "activation=leaky_relu", "a larger model.width")
+    yield from _in_some_layer("dead units", ledger, "dead", what, remedies)
     if _flat_at_both_ends(row):
-        remedy = "a smaller scale of the initializer; standardised data"
         what = "of the slopes are below a twentieth of the steepest"
-        yield from _in_some_layer("saturated units", ledger, "saturated", what, remedy)
+        remedies = ("a smaller scale of the initializer", "standardised data")
+        yield from _in_some_layer("saturated units", ledger, "saturated", what, remedies)
 
 
 def _in_some_layer(
-    name: str, ledger: DataFrame, column: str, what: str, remedy: str
-) -> Iterator[Symptom]:
+    name: str, ledger: DataFrame, column: str, what: str, remedies: tuple[str, ...]
+) -> list[Symptom]:
     """A share of the worst hidden layer, in the first record or, if not there, in the last."""
     if column not in ledger:
-        return
+        return []
     last = ledger[ledger["step"] == ledger.groupby("cell")["step"].transform("max")]
     moments = (
-        ("before training", at_step(ledger, 0), remedy),
-        ("at the end", last, f"a smaller optimizer.lr; {remedy}"),
+        ("before training", at_step(ledger, 0), remedies),
+        ("at the end", last, ("a smaller optimizer.lr", *remedies)),
     )
     for moment, record, helps in moments:
         layers, values = layers_of(record, list(record["cell"].unique()), column)
@@ -151,10 +155,9 @@ def _in_some_layer(
         evidence = (
             f"{moment}, {mean_interval(worst)} {what} in the worst layer, most often l = {where}"
         )
-        symptoms = list(_if_most(name, worst > MOST, evidence, helps))
-        if symptoms:
-            yield from symptoms
-            return
+        if symptoms := _if_most(name, worst > MOST, evidence, helps):
+            return symptoms
+    return []
 
 
 def _steps(ledger: DataFrame) -> Iterator[Symptom]:
@@ -171,23 +174,25 @@ def _steps(ledger: DataFrame) -> Iterator[Symptom]:
         f"{which} step changes the weights of some layer, most often l = {where}, by "
         f"{mean_interval(largest)} of their norm; 0.001 is customary"
     )
-    yield from _if_most("steps too large", largest > LARGE, evidence, "a smaller optimizer.lr")
-    yield from _if_most("steps too small", largest < SMALL, evidence, "a larger optimizer.lr")
+    yield from _if_most("steps too large", largest > LARGE, evidence, ("a smaller optimizer.lr",))
+    yield from _if_most("steps too small", largest < SMALL, evidence, ("a larger optimizer.lr",))
 
 
-def _learning(rows: DataFrame) -> Iterator[Symptom]:
+def _learning(rows: DataFrame) -> list[Symptom]:
     row = rows.iloc[0].to_dict()
     accuracy, chance = rows.get("val/accuracy"), chance_of(row) if "data" in row else np.nan
     if accuracy is None or np.isnan(chance) or not row.get("trainer.max_steps"):
-        return
+        return []
     reached = accuracy[rows["status"] == "finished"].dropna().to_numpy(np.float64)
     evidence = f"validation accuracy {mean_interval(reached)}, of guessing {chance:.3g}"
-    remedy = (
-        "what the other symptoms ask for; without any, a larger optimizer.lr or trainer.max_steps"
+    remedies = (
+        "what the other symptoms ask for",
+        "without any, a larger optimizer.lr or trainer.max_steps",
     )
-    symptoms = list(_if_most("nothing learnt", reached <= chance + NEAR, evidence, remedy))
-    little = reached <= chance + LITTLE * (1 - chance)
-    yield from symptoms or _if_most("little learnt", little, evidence, remedy)
+    nothing, little = chance + NEAR, chance + LITTLE * (1 - chance)
+    return _if_most("nothing learnt", reached <= nothing, evidence, remedies) or _if_most(
+        "little learnt", reached <= little, evidence, remedies
+    )
 
 
 def _most_often(layers: Int64[ndarray, " seeds"]) -> int:
@@ -195,12 +200,13 @@ def _most_often(layers: Int64[ndarray, " seeds"]) -> int:
 
 
 def _if_most(
-    name: str, affected: Bool[ndarray, " seeds"], evidence: str, remedy: str
-) -> Iterator[Symptom]:
+    name: str, affected: Bool[ndarray, " seeds"], evidence: str, remedies: tuple[str, ...]
+) -> list[Symptom]:
     """The symptom, if more than half of the seeds have it."""
     seeds = int(affected.sum())
-    if 2 * seeds > len(affected):
-        yield Symptom(name, seeds, len(affected), evidence, remedy)
+    if 2 * seeds <= len(affected):
+        return []
+    return [Symptom(name, seeds, len(affected), evidence, remedies)]
 
 
 def _flat_at_both_ends(row: Mapping[str, Any]) -> bool:
