@@ -141,7 +141,8 @@ def withdraw_record(cell: Cell) -> None:
     """Remove the record of a cell that is not over and is about to be trained again.
 
     It may be finished and only lack files it is now asked for. A kill in between would leave these
-    cut short beside a record that calls the cell finished.
+    cut short beside a record that calls the cell finished. A record that another process has completed
+    since the work was planned stays.
     """
     if not cell.is_over():
         cell.folder.record.unlink(missing_ok=True)
