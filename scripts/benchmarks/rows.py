@@ -8,7 +8,7 @@ import torch
 from backpropagation_speed import passes
 from torch import nn
 
-from benchmarks import ledger, peers, steps
+from benchmarks import ledger, peers, steps, watched
 from benchmarks.timing import Row, compete
 from experiments.activations import Sigmoid, Tanh
 from experiments.core import operations
@@ -31,6 +31,7 @@ def cpu_rows(quick: bool) -> list[Row]:
         _sweeps(quick),
         _runs(quick),
         _ledger(quick),
+        _watch(quick),
         _command_line(quick),
     ):
         for found in part:
@@ -211,3 +212,16 @@ def _ledger(quick: bool) -> Iterator[Row]:
         }
         work = f"8 networks, depth 50, width {width} (per network and step)"
         yield from compete(work, contenders, count * 8, rounds=rounds, at_least=0.0)
+
+
+def _watch(quick: bool) -> Iterator[Row]:
+    """What it costs to watch a model of torch's own layers."""
+    for depth, width in ((50, 32),) if quick else ((50, 32), (10, 256)):
+        contenders = {
+            "plain torch loop": watched.loop(depth, width),
+            "watched every 50 steps": watched.loop(depth, width, "watch", every=50),
+            "watched every 10 steps": watched.loop(depth, width, "watch", every=10),
+            "torch, every gradient's norm at every step": watched.loop(depth, width, "norms"),
+        }
+        work = f"a loop of one's own, depth {depth}, width {width} (per step)"
+        yield from compete(work, contenders, watched.STEPS, rounds=9)

@@ -6,9 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.app.composing import composed
 from tests.house.plan import ROOT
+
+from experiments.app import report
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,3 +101,17 @@ def test_the_steps_of_the_performance_page_are_those_of_the_benchmark() -> None:
         )
         times = [f"{time:,.0f}" for time in (loop, vmap, jax, ours, products)]
         assert cells.split(" | ") == [*times, f"{ours / jax:.2f}", f"{ours / products:.2f}"]
+
+
+def test_the_loop_of_your_model_runs_and_can_be_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page's first block as it is written; the other needs a module of one's own."""
+    page = (ROOT / "docs" / "your-model.md").read_text(encoding="utf-8")
+    code, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})  # the page's own lines
+    assert report.main(["runs/mine"]) == 0
+    results = pd.read_parquet("runs/mine/results.parquet")
+    assert sorted(results["seed"]) == [0, 1, 2]
+    assert (results["status"] == "finished").all()

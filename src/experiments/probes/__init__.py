@@ -9,9 +9,12 @@ from experiments.probes.jacobian import (
     spectrum_spread,
 )
 from experiments.probes.ledger import Ledger
+from experiments.probes.watching import Watch, WatchedLayer
 
 __all__ = [
     "Ledger",
+    "Watch",
+    "WatchedLayer",
     "correlations",
     "effective_chi",
     "gradient_ratio",

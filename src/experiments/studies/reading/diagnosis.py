@@ -23,6 +23,7 @@ References:
     for dead units; Karpathy's lecture notes (CS231n) for the usual size of a step, 1e-3.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -211,7 +212,8 @@ def _if_most(
 
 def _flat_at_both_ends(row: Mapping[str, Any]) -> bool:
     """Whether a flat unit is saturated: the flat half of a rectifier is no fault."""
+    facts = json.loads(row.get("facts") or "{}")  # of a watched network, whose settings are its own
     try:
-        return len(activation_of(row).saturates) == 2
+        return len(activation_of({**facts, **row}).saturates) == 2
     except (ConfigurationError, KeyError):  # not an activation of this package
         return False

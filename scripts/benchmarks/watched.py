@@ -1,0 +1,52 @@
+"""Steps of a torch user's own loop, plain and observed in several ways."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from benchmarks.steps import BATCH, CLASSES, FEATURES, LR
+from experiments.probes import Watch
+
+#: steps of one timing
+STEPS = 100
+
+
+def loop(depth: int, width: int, observe: str = "", every: int = 1) -> Callable[[], None]:
+    """A loop of STEPS steps of torch's own layers and optimiser.
+
+    Args:
+        depth: hidden layers.
+        width: of each.
+        observe: "watch" records the ledger; "norms" reads every gradient's norm as a Python number, as
+            Lightning's grad_norm and the snippets of forums do; nothing by default.
+        every: steps between records of the watch.
+    """
+    widths = [FEATURES, *[width] * depth]
+    hidden = [
+        module for k in range(depth) for module in (nn.Linear(widths[k], widths[k + 1]), nn.Tanh())
+    ]
+    net = nn.Sequential(*hidden, nn.Linear(widths[-1], CLASSES))
+    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(BATCH, FEATURES, generator=generator)
+    t = torch.randint(CLASSES, (BATCH,), generator=generator)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), t).backward()
+        if observe == "norms":
+            _ = [p.grad.norm().item() for p in net.parameters() if p.grad is not None]
+        optimizer.step()
+
+    def plain() -> None:
+        for _ in range(STEPS):
+            step()
+
+    def watched() -> None:
+        watch = Watch(net, every)
+        for _ in range(STEPS):
+            with watch.step():
+                step()
+
+    return watched if observe == "watch" else plain
