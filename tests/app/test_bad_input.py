@@ -113,25 +113,54 @@ SWEPT = {
         "with_1; expected cells in one folder, runs/with_0; give runs_dir and name without an axis",
     ),
 }
-#: refused by Hydra, whose typed front page names the key and what there is
+#: refused by Hydra, whose typed front page names the key and what there is; and what is suggested
 HYDRA = {
-    "an unknown key": (["model.dpeth=3"], "Key 'dpeth' not in 'ModelSettings'"),
-    "an unknown key of a room": (["loss.lnik=softmax"], "Key 'lnik' is not in struct"),
-    "an unknown group": (["activtion=relu"], "Key 'activtion' not in 'FrontPage'"),
-    "an unknown option": (["activation=tnah"], "Could not find 'activation/tnah'"),
+    "an unknown key": (["model.dpeth=3"], "Key 'dpeth' not in 'ModelSettings'", "model.depth=3"),
+    "a key without its group": (["batch_size=8"], "Key 'batch_size'", "trainer.batch_size=8"),
+    "a key of other people's": (["learning_rate=1"], "Key 'learning_rate'", "optimizer.lr=1"),
+    "an unknown key of a room": (
+        ["loss.lnik=softmax"],
+        "Key 'lnik' is not in struct",
+        "loss.link=softmax",
+    ),
+    "an unknown group": (
+        ["activtion=relu"],
+        "Key 'activtion' not in 'FrontPage'",
+        "activation=relu or initializer.activation=relu",
+    ),
+    "an unknown option": (
+        ["activation=tnah"],
+        "Could not find 'activation/tnah'",
+        "activation=tanh",
+    ),
+    "an option of other people's": (
+        ["loss=mse"],
+        "Could not find 'loss/mse'",
+        "loss=mean_squared_error",
+    ),
     "a head without a meaning": (
         ["head=cross_entropy_on_sigmoid"],
         "Could not find 'head/cross_entropy_on_sigmoid'",
+        "head=binary_cross_entropy_on_sigmoid or head=cross_entropy_on_softmax",
     ),
-    "an unknown study": (["study=vanishing"], "Could not find 'study/vanishing'"),
-    "an unknown axis": (["sweep=wdith"], "Could not find 'sweep/wdith'"),
+    "an unknown study": (
+        ["study=vanishing"],
+        "Could not find 'study/vanishing'",
+        "study=vanishing_gradient",
+    ),
+    "an unknown axis": (["sweep=wdith"], "Could not find 'sweep/wdith'", "sweep=width"),
     "a text for an integer": (
         ["model.depth=two"],
         "Value 'two' of type 'str' could not be converted",
+        None,
     ),
-    "a fraction for an integer": (["model.depth=2.5"], "Value '2.5' of type 'float' could not be"),
-    "nothing for a name": (["name=null"], "field 'name' is not Optional"),
-    "half a list": (["model.hidden=[1"], "no viable alternative"),
+    "a fraction for an integer": (
+        ["model.depth=2.5"],
+        "Value '2.5' of type 'float' could not be",
+        None,
+    ),
+    "nothing for a name": (["name=null"], "field 'name' is not Optional", None),
+    "half a list": (["model.hidden=[1"], "no viable alternative", None),
 }
 
 
@@ -163,9 +192,29 @@ def test_a_setting_out_of_range_is_refused(name) -> None:
 
 @pytest.mark.parametrize("name", HYDRA)
 def test_what_hydra_does_not_know_is_refused(name) -> None:
-    """Before anything is imported or written."""
-    arguments, message = HYDRA[name]
-    assert_refused(train(*TINY, *arguments), message)
+    """Before anything is imported or written; the last line tells what was probably meant."""
+    arguments, message, meant = HYDRA[name]
+    answer = train(*TINY, *arguments)
+    assert_refused(answer, message)
+    if meant is None:
+        assert "did you mean" not in answer.err
+    else:
+        assert answer.err.endswith(f"instead of {arguments[0]}, did you mean {meant}?\n")
+
+
+def test_a_misspelt_option_among_several_is_found() -> None:
+    """In a sweep too."""
+    answer = train("-m", *TINY, "activation=relu,tnah")
+    assert answer.err.endswith(
+        "instead of activation=relu,tnah, did you mean activation=relu,tanh?\n"
+    )
+
+
+def test_an_interval_is_refused() -> None:
+    """Hydra's own sweeper has no values to choose from it."""
+    answer = train("-m", *TINY, "model.depth=interval(1,3)")
+    message = "found model.depth=interval(1,3); expected values, one job for each; list them: "
+    assert_refused(answer, message)
 
 
 @pytest.mark.parametrize("launcher", ["basic", "stacked"])

@@ -54,6 +54,8 @@ class House(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with one_message():
             _require_one_of_each(config.hydra.overrides.task)
+            if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+                _require_values(config.hydra.overrides.task)
         _enter(config)
 
 
@@ -76,6 +78,15 @@ def _require_one_of_each(overrides: Sequence[str]) -> None:
         if key in ONE and override.is_sweep_override():
             expected = f"one {key} for all jobs"
             raise ConfigurationError(describe(str(override.input_line), expected, ONE[key]))
+
+
+def _require_values(overrides: Sequence[str]) -> None:
+    """An interval is for sweepers that choose values themselves; Hydra's own meets it with a traceback."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_interval_sweep():
+            found = str(override.input_line)
+            remedy = f"list them: {override.key_or_group}=1,2,4 or 'range(1,5)'"
+            raise ConfigurationError(describe(found, "values, one job for each", remedy))
 
 
 def _require_whole(config: DictConfig) -> None:

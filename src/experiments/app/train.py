@@ -14,6 +14,7 @@ from experiments.app.conf_dir import conf_dir
 from experiments.app.imports import uncollected
 from experiments.app.refusal import one_message
 from experiments.app.schema import register
+from experiments.app.suggestions import suggestions
 from experiments.core.errors import ConfigurationError, describe
 
 register()
@@ -52,6 +53,11 @@ def main() -> None:
         announce()
         with one_message():
             status = finish(started[-1].folder.path, started[-1].at)
+    except SystemExit as ending:
+        if ending.code == 1:  # Hydra has said what it refuses
+            for line in suggestions(sys.argv[1:]):
+                print(f"\n{line}", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("stopped; the same command goes on with the cells that are missing", file=sys.stderr)
         status = STOPPED

@@ -1,0 +1,99 @@
+"""What a refused override may have meant: Hydra names the key it does not know, but not the one it has."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+
+import yaml
+
+from experiments.app.conf_dir import conf_dir
+from experiments.app.schema import FrontPage
+
+#: suggestions for one override
+MOST = 3
+#: how similar a name must be, from 0 to 1, and by how much less than the most similar one
+SIMILAR, AS_SIMILAR = 0.6, 0.1
+#: what others call our keys and options
+ELSEWHERE = {
+    "learning_rate": "lr",
+    "eta": "lr",
+    "steps": "max_steps",
+    "epochs": "max_steps",
+    "max_epochs": "max_steps",
+    "layers": "depth",
+    "hidden_size": "width",
+    "bce": "binary_cross_entropy",
+    "ce": "cross_entropy",
+    "cuda": "gpu",
+    "kaiming": "he",
+    "mse": "mean_squared_error",
+    "normal": "gaussian",
+    "xavier": "glorot",
+}
+
+
+def suggestions(overrides: Sequence[str]) -> Iterator[str]:
+    """A sentence for every override whose key or option nobody knows, if something similar exists.
+
+    Args:
+        overrides: of the command line; those that add, delete or speak to Hydra are left alone.
+
+    Example:
+        >>> for line in suggestions(["depth=3", "activation=rleu", "seed=0", "data.frobnicate=1"]):
+        ...     print(line)
+        instead of depth=3, did you mean model.depth=3?
+        instead of activation=rleu, did you mean activation=relu?
+    """
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or key[:1] in "+~-" or key.startswith("hydra."):
+            continue
+        similar = [f"{key}={other}" for other in _options_like(key, value)]
+        similar = similar or [f"{other}={value}" for other in _keys_like(key)]
+        if similar:
+            yield f"instead of {override}, did you mean {' or '.join(similar[:MOST])}?"
+
+
+def _options_like(group: str, chosen: str) -> list[str]:
+    """A choice of a group's options with the first that does not exist replaced."""
+    is_name = group.replace("/", "").isalpha()
+    known = [path.stem for path in (conf_dir() / group).glob("*.yaml")] if is_name else []
+    unknown = [name for name in chosen.split(",") if name not in known]
+    if not known or not unknown:
+        return []
+    return [chosen.replace(unknown[0], name) for name in _like(unknown[0], known)]
+
+
+def _keys_like(key: str) -> list[str]:
+    """Keys that resemble an unknown one in their last name; short ones first."""
+    known = _keys()
+    if key in known or (conf_dir() / key).is_dir():
+        return []
+    leaves = {other: other.rpartition(".")[2] for other in known}
+    alike = _like(key.rpartition(".")[2], list(dict.fromkeys(leaves.values())))
+    found = [other for other, leaf in leaves.items() if leaf in alike]
+    return sorted(found, key=lambda other: other.count("."))
+
+
+def _like(name: str, known: Sequence[str]) -> list[str]:
+    same = ELSEWHERE.get(name, name)
+    if same in known:
+        return [same]
+    near = difflib.get_close_matches(name, known, MOST, SIMILAR)
+    score = [difflib.SequenceMatcher(None, other, name).ratio() for other in near]
+    return [other for other, mine in zip(near, score, strict=True) if mine > score[0] - AS_SIMILAR]
+
+
+def _keys() -> list[str]:
+    """Every key that the front page or any option file has, with dots."""
+    known: dict[str, None] = {}
+    for field in fields(FrontPage):
+        known[field.name] = None
+        if is_dataclass(field.default_factory):
+            known |= {f"{field.name}.{inner.name}": None for inner in fields(field.default_factory)}
+        for path in (
+            sorted((conf_dir() / field.name).glob("*.yaml")) if field.name != "study" else ()
+        ):
+            page = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            known |= {f"{field.name}.{name}": None for name in page if name != "_target_"}
+    return list(known)
