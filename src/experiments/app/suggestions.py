@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 
 import yaml
 
@@ -84,6 +85,7 @@ def _like(name: str, known: Sequence[str]) -> list[str]:
     return [other for other, mine in zip(near, score, strict=True) if mine > score[0] - AS_SIMILAR]
 
 
+@cache
 def _keys() -> list[str]:
     """Every key that the front page or any option file has, with dots."""
     known: dict[str, None] = {}
