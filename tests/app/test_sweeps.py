@@ -18,6 +18,7 @@ from experiments.app.build import make
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
+from experiments.studies.reading.rooms import dataset_of
 from experiments.training.cells import identity, read_checkpoint
 
 #: settings and timings that differ from launcher to launcher
@@ -178,6 +179,19 @@ def test_a_cell_that_does_not_fit_into_memory_fails_and_the_others_go_on() -> No
     answer = sweep("model.width=4,1000000000000")
     assert answer.status == 1
     assert sorted(results()["status"]) == ["failed", "finished"]
+
+
+def test_the_function_of_a_data_set_is_an_axis() -> None:
+    """Cells that learn different functions are different configurations, and their rows say so."""
+    targets = "data.target._target_=experiments.data.sine,experiments.data.tent"
+    options = ("data=unit_cube", "data.train_examples=30", "loss=mean_squared_error", "logger=none")
+    size = ("model.width=3", "trainer.max_steps=2", "trainer.batch_size=null", "trainer=cpu")
+    assert train("-m", *options, *size, targets).status == 0
+    table = results()
+    assert sorted(table["data.target"]) == ["sine", "tent"]
+    assert "data.target._partial_" not in table
+    functions = [dataset_of(row).target.func.__name__ for row in table.to_dict("records")]
+    assert functions == list(table["data.target"])
 
 
 def test_settings_of_which_only_some_are_impossible() -> None:

@@ -17,6 +17,7 @@ from experiments.probes.metrics import (
     Brier,
     ConfidentErrorGradient,
     ConfidentErrors,
+    LargestError,
     LogitNorm,
     SquaredDistance,
     WorstClass,
@@ -95,6 +96,7 @@ def test_the_worst_class_the_norm_and_the_distance(loss: Loss) -> None:
     """Plain loops over classes and examples."""
     answers, p, t = answered(loss)
     worst, norm, distance = WorstClass()(answers), LogitNorm()(answers), SquaredDistance()(answers)
+    largest = LargestError()(answers)
     for run in range(RUNS):
         right = answers.outputs[run].numpy().argmax(-1) == t
         assert float(worst[run]) == pytest.approx(min(right[t == k].mean() for k in range(CLASSES)))
@@ -108,6 +110,7 @@ def test_the_worst_class_the_norm_and_the_distance(loss: Loss) -> None:
             else z
         )
         assert float(distance[run]) == pytest.approx(((a - np.eye(CLASSES)[t]) ** 2).sum(-1).mean())
+        assert float(largest[run]) == pytest.approx(np.abs(a - np.eye(CLASSES)[t]).max())
 
 
 def test_one_output_answers_for_two_classes() -> None:
@@ -121,7 +124,7 @@ def test_one_output_answers_for_two_classes() -> None:
 
 
 METRICS = [ECE(), NLL(), Brier(), ConfidentErrors(0.5), ConfidentErrorGradient(0.5), LogitNorm(),
-           SquaredDistance(), WorstClass()]  # fmt: skip
+           LargestError(), SquaredDistance(), WorstClass()]  # fmt: skip
 metrics = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: type(metric).__name__)
 
 

@@ -5,6 +5,7 @@ import torch
 from tests.app.composing import cell, trained, vary
 
 from experiments.app.build import stack_of
+from experiments.probes.metrics import LargestError, WorstClass
 from experiments.training import evaluation, module
 from experiments.training.evaluation import evaluate
 
@@ -27,8 +28,11 @@ def test_a_regression_has_no_accuracy_and_an_empty_split_no_mean() -> None:
     """Both are NaN, which says unknown, and not a number that could be read as bad."""
     stack = stack_of([cell()])
     net, split = stack.build(), stack.dataset.load().train
-    found = evaluate(net, stack.loss, split, "regression", {})
+    metrics = {"largest": LargestError(), "worst": WorstClass()}
+    found = evaluate(net, stack.loss, split, "regression", metrics)
     assert found["accuracy"].isnan().all()
+    assert found["worst"].isnan().all()
+    assert found["largest"].isfinite().all()
     assert found["loss"].isfinite().all()
     empty = evaluate(net, stack.loss, type(split)(split.x[:0], split.t[:0]), "classification", {})
     assert empty["loss"].isnan().all()

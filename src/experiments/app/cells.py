@@ -106,7 +106,12 @@ def axes(config: Mapping[str, Any], choices: Mapping[str, str | None]) -> dict[s
     """
     shown: dict[str, Any] = {group: choices.get(group) for group in GROUPS}
     for key, value in flatten(config).items():
-        if key.endswith("_target_") or key in ("name", "runs_dir", "study") or "logger" in key:
+        if key.endswith("._partial_") or key in ("name", "runs_dir", "study") or "logger" in key:
+            continue
+        if key.endswith("._target_"):
+            owner = key.removesuffix("._target_")
+            if owner.startswith("data."):  # a function, such as data.target
+                shown[owner] = str(value).rpartition(".")[2]
             continue
         if isinstance(value, list):
             if any(isinstance(item, Mapping) for item in value):

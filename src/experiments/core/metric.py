@@ -12,6 +12,7 @@ Metrics of calibration need probabilities, which not every link provides directl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
@@ -28,7 +29,8 @@ class Answers:
 
     Attributes:
         outputs: raw outputs z^[L], (R, N, n_L).
-        t: the class of every example: an index (N,), or a row (N, n_L) with the largest entry at the class.
+        t: the class of every example, an index (N,) or a row (N, n_L) with the largest entry at the class;
+            or the values of a regression, (N, n_L).
         loss: its link gives the prediction, and its delta the gradient of training.
     """
 
@@ -88,10 +90,13 @@ class Answers:
 
 
 class Metric(ABC):
-    """A number that describes a classifier: a pure function of its answers, on their device.
+    """A number that describes a network: a pure function of its answers, on their device.
 
     It is NaN for a split without examples, and for a run with outputs that are not finite.
     """
+
+    #: whether it is about classes; it is then NaN for a regression
+    needs_classes: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:

@@ -1,5 +1,6 @@
 """Studies: one question each, answered from the cells of a sweep."""
 
+from experiments.studies.approximation import Approximation
 from experiments.studies.best_depth import BestDepth
 from experiments.studies.calibration_after_temperature import CalibrationAfterTemperature
 from experiments.studies.class_imbalance import ClassImbalance
@@ -23,6 +24,7 @@ from experiments.studies.trainable_depth import TrainableDepth
 from experiments.studies.vanishing_gradient import VanishingGradient
 
 __all__ = [
+    "Approximation",
     "BestDepth",
     "CalibrationAfterTemperature",
     "ClassImbalance",

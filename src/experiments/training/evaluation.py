@@ -31,7 +31,7 @@ def evaluate(
         net: a stack of R runs.
         loss: also decides which examples are classified correctly.
         split: on the network's device; one for all runs, or one for each, all of one shape.
-        task: accuracy and metrics are NaN for a regression.
+        task: accuracy, and metrics that need classes, are NaN for a regression.
         metrics: measured in addition, by name.
     """
     runs = net.runs or 1
@@ -41,6 +41,11 @@ def evaluate(
     cost = torch.zeros(runs, dtype=torch.float64, device=splits[0].x.device)
     right = torch.zeros_like(cost)
     unknown = torch.full_like(cost, torch.nan)
+    defined = {
+        name: metric
+        for name, metric in metrics.items()
+        if task == "classification" or not metric.needs_classes
+    }
     kept = []
     for start in range(0, examples, size):
         x, t = _shown(splits, slice(start, start + size))
@@ -48,14 +53,11 @@ def evaluate(
         cost += loss.per_example(outputs, t).double().sum(-1)
         if task == "classification":
             right += loss.correct(outputs, t).sum(-1)
-        if metrics:
+        if defined:
             kept.append(outputs)
-    found = {"loss": cost / examples, "accuracy": right / examples}
-    if task == "regression":
-        return found | dict.fromkeys(["accuracy", *metrics], unknown)
-    if not kept:
-        return found | dict.fromkeys(metrics, unknown)
-    return found | _metrics(torch.cat(kept, dim=-2), splits, loss, metrics)
+    accuracy = right / examples if task == "classification" else unknown
+    found = {"loss": cost / examples, "accuracy": accuracy, **dict.fromkeys(metrics, unknown)}
+    return found | _metrics(torch.cat(kept, dim=-2), splits, loss, defined) if kept else found
 
 
 def _shown(splits: Sequence[Split], part: slice) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,9 @@
-"""Metrics of a classifier, one module each: pure functions of its answers."""
+"""Metrics, one module each: pure functions of a network's answers."""
 
 from experiments.probes.metrics.brier import Brier
 from experiments.probes.metrics.confident_error import ConfidentErrorGradient, ConfidentErrors
 from experiments.probes.metrics.ece import ECE, reliability
+from experiments.probes.metrics.largest_error import LargestError
 from experiments.probes.metrics.logit_norm import LogitNorm
 from experiments.probes.metrics.nll import NLL
 from experiments.probes.metrics.squared_distance import SquaredDistance
@@ -14,6 +15,7 @@ __all__ = [
     "Brier",
     "ConfidentErrorGradient",
     "ConfidentErrors",
+    "LargestError",
     "LogitNorm",
     "SquaredDistance",
     "WorstClass",

@@ -10,7 +10,7 @@ References:
     Higham & Higham (2019), section 6 and the program netbp.
 """
 
-from typing import final
+from typing import ClassVar, final
 
 from jaxtyping import Float64
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class SquaredDistance(Metric):
         >>> SquaredDistance()(answers)
         tensor([0.5000], dtype=torch.float64)
     """
+
+    needs_classes: ClassVar[bool] = False
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
         a, t = answers.loss.prediction(answers.z), answers.target

@@ -5,7 +5,9 @@ holds every constructor argument under its config key, so nothing else is needed
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -63,6 +65,8 @@ def dataset_of(row: Mapping[str, Any]) -> Dataset:
     10
     >>> dataset_of({"data": "rings", "data.examples": 60.0}).examples
     60
+    >>> dataset_of({"data": "unit_cube", "data.target": "tent", "data.target.cycles": 4.0}).target
+    functools.partial(<function tent at 0x...>, cycles=4)
     """
     built: Dataset = _built(Dataset, "data", "data", row)
     return built
@@ -90,12 +94,16 @@ def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
 
 def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the row has for the maker's parameters."""
-    return {
-        # a column that some cells lack holds no integers
-        leaf: integer_if_whole(row[f"{group}.{leaf}"])
-        for leaf in inspect.signature(maker).parameters
-        if not missing(row.get(f"{group}.{leaf}"))
-    }
+    found = {}
+    for leaf in inspect.signature(maker).parameters:
+        value = row.get(f"{group}.{leaf}")
+        if missing(value):
+            continue
+        function = getattr(sys.modules[maker.__module__], str(value), None)
+        if callable(function):  # its own parameters are one level further down
+            value = partial(function, **_arguments(function, f"{group}.{leaf}", row))
+        found[leaf] = integer_if_whole(value)  # a column that some cells lack holds no integers
+    return found
 
 
 def missing(value: Any) -> bool:
