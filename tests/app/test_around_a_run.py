@@ -33,6 +33,21 @@ def test_a_sweep_says_what_made_it() -> None:
     assert "hydra" not in made["config"]
 
 
+def test_a_study_with_other_settings_says_so() -> None:
+    """In the verdicts, before the claim is judged; more seeds or another folder change nothing."""
+    small = ("study=learning_slowdown", "seed=0", "name=mine", "logger=none")
+    answer = train(*small, "optimizer.lr=0.15", "trainer.max_steps=20", report=True)
+    remark = "settings of the command's own: optimizer.lr=0.15, trainer.max_steps=20. The claim,"
+    assert remark in " ".join(answer.out.split())
+    assert remark in " ".join(
+        Path("runs/mine/report.html").read_text().replace("&#39;", "'").split()
+    )
+    assert json.loads(Path("runs/mine/study.json").read_text())["changed"] == [
+        "optimizer.lr=0.15",
+        "trainer.max_steps=20",
+    ]
+
+
 def test_a_killed_sweep_has_already_said_so(monkeypatch) -> None:
     """The provenance is there before the first cell is trained."""
     from experiments.app import run as running

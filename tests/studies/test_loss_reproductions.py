@@ -36,7 +36,10 @@ def test_nielsens_neuron_as_a_study(tmp_path: Path) -> None:
     """13.6 times as many steps for squared error, and six outputs to 1e-8 (Nielsen, chapter 3)."""
     found = _findings(LearningSlowdown, tmp_path / "learning_slowdown", "optimizer.lr=0.15")
     assert [v.outcome for v in found.verdicts] == ["confirmed", "confirmed"]
-    assert "232 steps of squared error and 17 steps of cross-entropy" in found.verdicts[0].sentence
+    assert (
+        "after 232 steps with squared error and after 17 steps with cross-entropy"
+        in found.verdicts[0].sentence
+    )
 
 
 @pytest.mark.slow

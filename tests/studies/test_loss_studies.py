@@ -311,7 +311,10 @@ def test_how_many_times_slower_a_neuron_is(tmp_path: Path) -> None:
     """Twelve times as many steps confirm, three times refute; made-up outputs are not the published."""
     slow, published = _neurons(tmp_path, squared=240, cross=20).verdicts
     assert slow.outcome == "confirmed"
-    assert "240 steps of squared error and 20 steps of cross-entropy, 12 times" in slow.sentence
+    assert (
+        "after 240 steps with squared error and after 20 steps with cross-entropy, 12 times"
+        in slow.sentence
+    )
     assert published.outcome == "refuted"
     assert _neurons(tmp_path, squared=60, cross=20).verdicts[0].outcome == "refuted"
 
@@ -328,7 +331,7 @@ def test_a_neuron_that_never_arrives_bounds_the_slowdown(tmp_path: Path) -> None
     assert _neurons(tmp_path, squared=900, cross=60).verdicts[0].outcome == "undecided"
     fast = _neurons(tmp_path, squared=20, cross=900).verdicts[0]
     assert fast.outcome == "refuted"
-    assert fast.sentence.endswith("20 steps of squared error and never of cross-entropy.")
+    assert fast.sentence.endswith("after 20 steps with squared error and never with cross-entropy.")
 
 
 def test_other_neurons_leave_the_slowdown_open(tmp_path: Path) -> None:

@@ -34,11 +34,20 @@ ONE = {
 
 @dataclass
 class Started:
-    """A sweep folder that this process has started: the settings its cells share, and when it began."""
+    """A sweep folder that this process has started.
+
+    Attributes:
+        folder: where.
+        study: dotted path of its class.
+        config: the settings that its cells share.
+        overrides: of the command.
+        at: when it began, as time.time().
+    """
 
     folder: SweepFolder
     study: str | None
     config: dict[str, Any]
+    overrides: list[str]
     at: float
 
 
@@ -68,7 +77,8 @@ def _enter(config: DictConfig) -> None:
         require_place(folder, "set runs_dir or name to another place")
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
-    started.append(Started(SweepFolder(folder), config.study, plain, time.time()))
+    overrides = list(config.hydra.overrides.task)
+    started.append(Started(SweepFolder(folder), config.study, plain, overrides, time.time()))
 
 
 def _require_one_of_each(overrides: Sequence[str]) -> None:
@@ -144,6 +154,19 @@ def announce() -> None:
             "name": sweep.folder.path.name,
             "command": shlex.join(["python", *sys.argv]),
             "config": sweep.config,
+            "changed": [line for line in sweep.overrides if _changes_what_is_computed(line)],
         }
         with replacing(sweep.folder.study) as draft:  # another process may be reading it
             draft.write_text(json.dumps(provenance, indent=1))
+
+
+def _changes_what_is_computed(override: str) -> bool:
+    """Whether a setting makes other networks; more or fewer seeds of the same are no change.
+
+    >>> [_changes_what_is_computed(line) for line in ("trainer.max_steps=9", "seed=0,1", "name=here")]
+    [True, False, False]
+    """
+    from experiments.training.cells import NOT_IDENTITY
+
+    key = f"{override.partition('=')[0].lstrip('+~')}."
+    return not key.startswith((*(f"{name}." for name in (*NOT_IDENTITY, "size", "seed")), "hydra/"))

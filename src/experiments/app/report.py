@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from experiments.app.place import require_place
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from experiments.core.study import Study
+    from experiments.core.study import Findings, Study
 
 #: sweeps up to this size get the depth profile in every cell's own event files too
 FEW = 12
@@ -79,7 +80,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     results, ledger = collection.results, collection.ledger
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the theory's tensors are too small for several threads
-    findings = study.findings(results, ledger, folder)
+    findings = _with_changes(study.findings(results, ledger, folder), study, folder)
     torch.set_num_threads(threads)
     page = write_report(folder, study, findings)
     write_dashboards(folder)
@@ -93,6 +94,21 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     show(study, findings, collection)
     print(f"\nreport: {page}")
     return int(has_failed(folder, results, since))
+
+
+def _with_changes(findings: "Findings", study: "Study", folder: Path) -> "Findings":
+    """The findings, preceded by a remark if the command gave settings that are not the study's own."""
+    from experiments.core.study import Verdict
+    from experiments.reporting.provenance import read_provenance
+
+    changed = read_provenance(folder).changed
+    if not (study.claim and changed):
+        return findings
+    remark = (
+        f"Asked for with settings of the command's own: {', '.join(changed)}. The claim, and any published "
+        "number it is held against, is about the study's."
+    )
+    return replace(findings, verdicts=(Verdict(remark, "measured"), *findings.verdicts))
 
 
 def has_failed(folder: Path, results: "DataFrame", since: float) -> bool:

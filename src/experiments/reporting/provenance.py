@@ -21,12 +21,14 @@ class Provenance:
         name: the sweep's name.
         command: the command line that made it; empty if it is not known.
         config: the config of the cells before their axes are set.
+        changed: the settings that the command gave beside the study's own, as it gave them.
     """
 
     study: str
     name: str
     command: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
 
 def read_provenance(folder: Path) -> Provenance:
@@ -45,12 +47,13 @@ def read_provenance(folder: Path) -> Provenance:
             name=str(held.get("name") or folder.resolve().name),
             command=str(held.get("command") or ""),
             config=dict(held.get("config") or {}),
+            changed=tuple(map(str, held.get("changed") or ())),
         )
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             describe(
                 f"an unreadable {path} ({error})",
-                "a JSON object with study, name, command, config",
+                "a JSON object with study, name, command, config, changed",
                 "delete it to read the folder as a plain sweep, or run the training command again",
             )
         ) from error

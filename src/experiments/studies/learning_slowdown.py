@@ -151,10 +151,14 @@ def _slowdown(rows: DataFrame, tracks: Mapping[str, Track]) -> Verdict:
     at_least = "more than " if math.isinf(slow) else ""
     compared = "" if math.isinf(fast) else f", {at_least}{ratio:.3g} times as many"
     return Verdict(
-        f"{start} falls below one half after {written_steps(slow)} of squared error and "
-        f"{written_steps(fast)} of cross-entropy{compared}.",
+        f"{start} falls below one half {_after(slow)} with squared error and {_after(fast)} with "
+        f"cross-entropy{compared}.",
         decided(None if math.isinf(slow) and ratio < SLOWDOWN else ratio >= SLOWDOWN),
     )
+
+
+def _after(steps: float) -> str:
+    return "never" if math.isinf(steps) else f"after {written_steps(steps)}"
 
 
 def _beside_recomputed(rows: DataFrame, tracks: Mapping[str, Track]) -> Verdict:
