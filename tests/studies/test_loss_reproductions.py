@@ -37,7 +37,7 @@ def test_nielsens_neuron_as_a_study(tmp_path: Path) -> None:
     found = _findings(LearningSlowdown, tmp_path / "learning_slowdown", "optimizer.lr=0.15")
     assert [v.outcome for v in found.verdicts] == ["confirmed", "confirmed"]
     assert (
-        "after 232 steps with squared error and after 17 steps with cross-entropy"
+        "squared error after 232 steps and with cross-entropy after 17 steps"
         in found.verdicts[0].sentence
     )
 

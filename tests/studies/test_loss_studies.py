@@ -312,7 +312,7 @@ def test_how_many_times_slower_a_neuron_is(tmp_path: Path) -> None:
     slow, published = _neurons(tmp_path, squared=240, cross=20).verdicts
     assert slow.outcome == "confirmed"
     assert (
-        "after 240 steps with squared error and after 20 steps with cross-entropy, 12 times"
+        "squared error after 240 steps and with cross-entropy after 20 steps, 12 times"
         in slow.sentence
     )
     assert published.outcome == "refuted"
@@ -326,12 +326,12 @@ def test_a_neuron_that_never_arrives_bounds_the_slowdown(tmp_path: Path) -> None
     assert "never falls below one half with either loss" in never.sentence
     slow = _neurons(tmp_path, squared=900, cross=20).verdicts[0]
     assert slow.outcome == "confirmed"
-    assert "never of squared error" in slow.sentence
+    assert "with squared error never and with" in slow.sentence
     assert "more than 15 times as many" in slow.sentence
     assert _neurons(tmp_path, squared=900, cross=60).verdicts[0].outcome == "undecided"
     fast = _neurons(tmp_path, squared=20, cross=900).verdicts[0]
     assert fast.outcome == "refuted"
-    assert fast.sentence.endswith("after 20 steps with squared error and never with cross-entropy.")
+    assert fast.sentence.endswith("with squared error after 20 steps and with cross-entropy never.")
 
 
 def test_other_neurons_leave_the_slowdown_open(tmp_path: Path) -> None:

@@ -151,8 +151,8 @@ def _slowdown(rows: DataFrame, tracks: Mapping[str, Track]) -> Verdict:
     at_least = "more than " if math.isinf(slow) else ""
     compared = "" if math.isinf(fast) else f", {at_least}{ratio:.3g} times as many"
     return Verdict(
-        f"{start} falls below one half {_after(slow)} with squared error and {_after(fast)} with "
-        f"cross-entropy{compared}.",
+        f"{start} falls below one half with squared error {_after(slow)} and with cross-entropy "
+        f"{_after(fast)}{compared}.",
         decided(None if math.isinf(slow) and ratio < SLOWDOWN else ratio >= SLOWDOWN),
     )
 
