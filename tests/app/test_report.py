@@ -1,6 +1,7 @@
 """The report's door: what it prints, what it returns, what it refuses."""
 
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -146,3 +147,19 @@ def test_the_script_is_the_door(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_may_leave(tmp_path: Path) -> None:
+    """``report.py FOLDER | head`` ends without a traceback, and the report is there."""
+    fabricate(tmp_path, {("tanh", "glorot"): 0.9}, depths=(2,), seeds=1)
+    door = f"{shlex.quote(sys.executable)} {ROOT}/scripts/report.py {shlex.quote(str(tmp_path))}"
+    answer = subprocess.run(
+        f"{door} | true; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (tmp_path / "report.html").stat().st_size > 1000

@@ -68,7 +68,7 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     with uncollected():
         import torch
 
-        from experiments.app.terminal import show
+        from experiments.app.terminal import reader_may_leave, show
         from experiments.core.cell import SweepFolder
         from experiments.reporting.collect import collect
         from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
@@ -91,8 +91,9 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
             cell = SweepFolder(folder).cell(str(name))
             if cell.tensorboard.is_dir():  # not with logger=none
                 write_cell_dashboard(cell, rows)
-    show(study, findings, collection)
-    print(f"\nreport: {page}")
+    with reader_may_leave():
+        show(study, findings, collection)
+        print(f"\nreport: {page}")
     return int(has_failed(folder, results, since))
 
 

@@ -1,8 +1,12 @@
 """What the terminal shows of a report: the verdicts, the head of the first table, how the cells ended."""
 
+import os
 import re
 import shutil
+import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pandas import DataFrame
 
@@ -42,6 +46,17 @@ def show(study: Study, findings: Findings, collection: Collection) -> None:
         print(f"left out: {hole.name}: {hole.reason}")
     if len(holes) > HEAD:
         print(f"left out: {len(holes) - HEAD} more, all named in the report")
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Let whoever reads the output stop doing so, as ``| head`` does; the rest of it goes nowhere."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still buffered would raise again when Python exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def wrapped(head: str, sentence: str, width: int) -> str:
