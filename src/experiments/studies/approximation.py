@@ -159,10 +159,11 @@ def _beside_written(shallow: Sequence[Networks]) -> Iterator[Verdict]:
         widths = list(networks.by_width)
         if np.isnan(networks.written).any():
             continue
+        fewest_and_most = sorted({0, len(widths) - 1})
         parts = [
-            f"{networks.at(width)} trained and {networks.written[k]:.3g} written down with "
-            f"{counted(width, 'neuron')}"
-            for k, width in list(enumerate(widths))[:: max(len(widths) - 1, 1)]
+            f"{networks.at(widths[k])} trained and {networks.written[k]:.3g} written down with "
+            f"{counted(widths[k], 'neuron')}"
+            for k in fewest_and_most
         ]
         yield Verdict(
             f"Largest error of {networks.activation} with one hidden layer: {'; '.join(parts)}.",
@@ -172,16 +173,17 @@ def _beside_written(shallow: Sequence[Networks]) -> Iterator[Verdict]:
 
 def _deeper(found: Sequence[Networks]) -> Iterator[Verdict]:
     """What more layers of the same width do to the error."""
+    shallow = {networks.activation: networks for networks in found if networks.depth == 1}
     parts = []
     for deep in found:
-        for one in found:
-            if one.activation == deep.activation and one.depth == 1 < deep.depth:
-                width = max(set(one.by_width) & set(deep.by_width), default=None)
-                if width is None:
-                    continue
-                pairs = concat([deep.log10_errors[width], one.log10_errors[width]], axis=1).dropna()
-                ratio = paired_difference(*pairs.to_numpy().T).map(_power)
-                parts.append(f"{deep.activation} with {deep.depth} layers of {width}: {ratio}")
+        one = shallow.get(deep.activation, deep)
+        shared = set(one.by_width) & set(deep.by_width)
+        if one is deep or not shared:
+            continue
+        width = max(shared)
+        pairs = concat([deep.log10_errors[width], one.log10_errors[width]], axis=1).dropna()
+        ratio = paired_difference(*pairs.to_numpy().T).map(_power)
+        parts.append(f"{deep.activation} with {deep.depth} layers of {width}: {ratio}")
     if parts:
         yield Verdict(
             f"Largest error over that of one layer of the same width: {'; '.join(parts)}.",
