@@ -207,6 +207,52 @@ def test_logarithm_of_a_gradient_that_is_0_as_a_float_is_unknown() -> None:
     assert column(watch, "exact_zero")[0] == 1.0
 
 
+def test_scaled_gradients_are_not_lost_in_half_precision() -> None:
+    """Unscaled, they are below half precision's smallest number."""
+    norms = []
+    for dtype, scale in ((torch.float16, 2.0**20), (torch.float64, 1.0)):
+        model = seeded(linear(INPUTS, UNITS), nn.Tanh, linear(UNITS, CLASSES)).to(dtype)
+        watch = Watch(model, every=1)
+        with watch.step(scale=scale):
+            (model(normal(ROWS, INPUTS).to(dtype)).mean() * (scale * 1e-9)).backward()
+        norms.append(column(watch, "delta_norm") + column(watch, "weight_gradient_norm"))
+    assert norms[0] == pytest.approx(norms[1], rel=0.01)
+    assert max(norms[1]) < 2.0**-24
+
+
+def test_gradient_of_a_penalty_is_no_gradient_of_the_cost() -> None:
+    """Calls of torch.autograd.grad in the step do not count, but what backward makes of them does."""
+    model = seeded(linear(INPUTS, UNITS), nn.Tanh, linear(UNITS, 1))
+    x = normal(ROWS, INPUTS).requires_grad_()
+
+    def cost(output: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(output.sum(), x, create_graph=True)
+        return output.mean() + (slope.norm(dim=1) - 1).square().mean()
+
+    z = model[0](x)
+    output = model[1:](z)
+    deltas = torch.autograd.grad(cost(output), (z, output))
+    watch = Watch(model, every=1)
+    with watch.step():
+        cost(model(x)).backward()
+    assert column(watch, "delta_norm") == pytest.approx([float(d.norm()) for d in deltas])
+
+
+def test_gradients_are_those_of_the_step_alone(batch: tuple[Tensor, Tensor]) -> None:
+    """Neither what was there before nor a zero_grad between two backward passes makes a difference."""
+    x, t = batch
+    make = (linear(INPUTS, UNITS), nn.Tanh, linear(UNITS, CLASSES))
+    whole, model = watched(seeded(*make), x, t), seeded(*make)
+    model(x).sum().backward()
+    watch = Watch(model, every=1)
+    with watch.step():
+        for half in (slice(None, None, 2), slice(1, None, 2)):
+            (functional.cross_entropy(model(x[half]), t[half]) / 2).backward()
+            model.zero_grad()
+    for name in ("delta_norm", "weight_gradient_norm", "bias_gradient_norm"):
+        assert column(watch, name) == pytest.approx(column(whole, name))
+
+
 # -- what is seen ----------------------------------------------------------------------------------
 
 
@@ -331,6 +377,125 @@ def test_layer_that_is_used_twice_has_both_uses() -> None:
     assert column(watch, "delta_norm")[0] == pytest.approx(float(both.norm()))
 
 
+def test_uses_with_different_activations_have_their_own() -> None:
+    """Each part of the examples has its derivative."""
+    layer, x = drawn(nn.Linear(UNITS, UNITS).double()), normal(ROWS, UNITS)
+    first = layer(x).detach()
+    second = layer(first.relu()).detach()
+    slopes = torch.cat([(first > 0).double(), second.sigmoid() * (1 - second.sigmoid())])
+    watch = Watch(layer, every=1)
+    with watch.step():
+        layer(layer(x).relu()).sigmoid().sum().backward()
+    assert names(watch) == [("weight", "relu, sigmoid")]
+    assert column(watch, "derivative_mean") == pytest.approx([float(slopes.mean())])
+
+
+def test_activation_may_come_behind_pooling_and_dropout_of_channels() -> None:
+    """As in many classifiers of digits."""
+    model = seeded(
+        lambda: nn.Conv2d(1, 4, 2),
+        lambda: nn.MaxPool2d(2),
+        lambda: nn.Dropout2d(0.0),
+        nn.Tanh,
+        lambda: nn.Conv2d(4, CLASSES, 3),
+        nn.Flatten,
+    )
+    images, t = normal(4, 1, 7, 7), torch.arange(4) % CLASSES
+    a = model[:4](images).detach()
+    watch = watched(model, images, t)
+    assert names(watch) == [("0.weight", "tanh"), ("4.weight", "identity")]
+    assert column(watch, "derivative_mean")[0] == pytest.approx(float((1 - a**2).mean()))
+    assert column(watch, "activation_mean")[0] == pytest.approx(float(a.mean()))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_transposed_convolutions_are_layers(axes: int) -> None:
+    """With the channels of their result as units."""
+    transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[axes - 1]
+    layer = drawn(transposed(2, 3, 2).double())
+    x = normal(4, 2, *[3] * axes)
+    z = layer(x).detach()
+    watch = Watch(layer, every=1)
+    with watch.step():
+        layer(x).relu().sum().backward()
+    assert names(watch) == [("weight", "relu")]
+    assert column(watch, "delta_norm") == pytest.approx([float((z > 0).sum()) ** 0.5])
+    alive = (z > 0).transpose(0, 1).flatten(1).any(1)
+    assert column(watch, "dead") == pytest.approx([float((~alive).double().mean())])
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_function_of_a_residual_sum_is_no_activation(in_place: bool) -> None:
+    """Whether or not the branch itself is changed to hold the sum."""
+    layer, x = drawn(nn.Linear(UNITS, UNITS).double()), normal(ROWS, UNITS)
+    watch = Watch(layer, every=1)
+    with watch.step():
+        branch = layer(x)
+        branch = branch.add_(x) if in_place else branch + x
+        branch.relu().sum().backward()
+    assert names(watch) == [("weight", "identity")]
+
+
+@pytest.mark.parametrize("with_gradient", [True, False])
+def test_function_that_only_a_metric_needs_is_no_activation(with_gradient: bool) -> None:
+    """The cost is one of the logits."""
+    layer, x = drawn(nn.Linear(INPUTS, 1).double()), normal(ROWS, INPUTS)
+    watch, t = Watch(layer, every=1), torch.ones(ROWS, 1, dtype=torch.float64)
+    with watch.step():
+        logits = layer(x)
+        with torch.set_grad_enabled(with_gradient):
+            logits.sigmoid().round()
+        functional.binary_cross_entropy_with_logits(logits, t).backward()
+    assert names(watch) == [("weight", "identity")]
+
+
+def test_layers_of_other_models_are_not_seen() -> None:
+    """A generator is trained through its critic; the gradient is the one that reaches it."""
+    generator = seeded(linear(INPUTS, UNITS), nn.ReLU, linear(UNITS, CLASSES))
+    critic = seeded(linear(CLASSES, UNITS), nn.LeakyReLU, linear(UNITS, 1))
+    noise, watch = normal(ROWS, INPUTS), Watch(generator, every=1)
+    made = generator(noise).detach().requires_grad_()
+    (delta,) = torch.autograd.grad(-critic(made).mean(), made)
+    with watch.step():
+        (-critic(generator(noise)).mean()).backward()
+    assert names(watch) == [("0.weight", "relu"), ("2.weight", "identity")]
+    assert column(watch, "delta_norm")[1] == pytest.approx(float(delta.norm()))
+
+
+def test_layers_may_be_added_and_replaced_later(batch: tuple[Tensor, Tensor]) -> None:
+    """The parameters of every step are those the model has then."""
+    model = seeded(linear(INPUTS, UNITS))
+    watch = Watch(model, every=1)
+    model.append(nn.Tanh()).append(drawn(nn.Linear(UNITS, CLASSES).double()))
+    for _ in range(2):
+        with watch.step():
+            functional.cross_entropy(model(batch[0]), batch[1]).backward()
+        model[0] = drawn(nn.Linear(INPUTS, UNITS).double())
+    assert names(watch) == [("0.weight", "tanh"), ("2.weight", "identity")]
+    assert np.isfinite(column(watch, "delta_norm")).all()
+
+
+def test_weights_without_a_row_are_named(batch: tuple[Tensor, Tensor]) -> None:
+    """Computed ones, complex ones and those of other kinds of layer."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.normed = weight_norm(nn.Linear(INPUTS, UNITS).double())
+            self.product = nn.Parameter(torch.ones(UNITS, UNITS, dtype=torch.float64))
+            self.phase = nn.Linear(UNITS, UNITS, dtype=torch.complex128)
+            self.last = nn.Linear(UNITS, CLASSES).double()
+
+        def forward(self, x: Tensor) -> Tensor:
+            outputs: Tensor = self.last(self.phase(self.normed(x) @ self.product + 0j).abs())
+            return outputs
+
+    watch = watched(Mixed(), *batch)
+    assert names(watch) == [("last.weight", "identity")]
+    computed = [f"normed.parametrizations.weight.original{k}" for k in (0, 1)]
+    assert set(watch.unseen) == {"product", "phase.weight", *computed}
+
+
 def test_what_is_not_trained_has_no_row(batch: tuple[Tensor, Tensor]) -> None:
     """Frozen weights; a bias that is missing or frozen is NaN, and not counted as non-finite."""
     model = seeded(
@@ -410,9 +575,39 @@ def test_schedule_counts_from_the_first_step_or_takes_the_given_number(
     assert [step for step, _ in watch.records] == [0, 4, 8, 12]
 
 
+def test_records_keep_their_distance_whatever_the_numbers_are(
+    batch: tuple[Tensor, Tensor],
+) -> None:
+    """The first step is recorded, and the first one at or after every multiple of the interval."""
+    model = seeded(linear(INPUTS, CLASSES))
+    watch = Watch(model, every=5)
+    for number in range(3, 28, 2):
+        with watch.step(number):
+            functional.cross_entropy(model(batch[0]), batch[1]).backward()
+    assert [step for step, _ in watch.records] == [3, 5, 11, 15, 21, 25]
+
+
+@pytest.mark.parametrize("skipped", ["forward", "backward", "examples"])
+def test_skipped_batch_is_not_recorded_and_the_next_one_is(
+    batch: tuple[Tensor, Tensor], skipped: str
+) -> None:
+    """Training goes on."""
+    model = seeded(linear(INPUTS, UNITS), nn.ReLU, linear(UNITS, CLASSES))
+    watch = Watch(model, every=2)
+    for k in range(6):
+        with watch.step():
+            if k == 2 and skipped == "forward":
+                continue
+            outputs = model(batch[0][:0] if k == 2 and skipped == "examples" else batch[0])
+            if k == 2 and skipped == "backward":
+                continue
+            outputs.sum().backward()
+    assert [step for step, _ in watch.records] == [0, 3, 4]
+
+
 def hooks_of(model: nn.Module) -> int:
     """How many hooks the parameters have."""
-    return sum(len(p._post_accumulate_grad_hooks or ()) for p in model.parameters())
+    return sum(len(p._backward_hooks or ()) for p in model.parameters())
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -453,18 +648,23 @@ def test_step_without_a_backward_pass_is_refused(batch: tuple[Tensor, Tensor]) -
         model(batch[0])
 
 
-def test_weights_that_are_computed_are_refused(batch: tuple[Tensor, Tensor]) -> None:
-    """Their update is unknown."""
-    model = nn.Sequential(weight_norm(nn.Linear(INPUTS, CLASSES).double()))
-    with pytest.raises(ConfigurationError, match="no parameter of the model"):
-        watched(model, *batch)
+def test_steps_that_go_back_are_refused(batch: tuple[Tensor, Tensor]) -> None:
+    """One step and layer would have two rows."""
+    model = seeded(linear(INPUTS, CLASSES))
+    watch = watched(model, *batch, steps=3)
+    with pytest.raises(ConfigurationError, match="step 0 after step 2"), watch.step(0):
+        pass
 
 
 @pytest.mark.filterwarnings("ignore:.*script_method")
 def test_compiled_models_are_refused() -> None:
     """Torch does not show what a compiled model computes."""
-    with pytest.raises(ConfigurationError, match=r"before torch\.compile"):
-        Watch(torch.compile(nn.Linear(2, 2)))  # type: ignore[arg-type]
+    in_place = nn.Linear(2, 2)
+    in_place.compile()
+    whole: nn.Module = torch.compile(nn.Linear(2, 2))  # type: ignore[assignment]
+    for model in (whole, nn.Sequential(nn.Linear(2, 2), whole), nn.Sequential(in_place)):
+        with pytest.raises(ConfigurationError, match=r"before torch\.compile"):
+            Watch(model)
 
 
 def test_intervals_below_1_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from tests.training.test_loggers import read_events
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,10 +35,18 @@ BATCHES, BATCH, FEATURES, CLASSES = 6, 8, 4, 3
 class Digest(pl.LightningModule):
     """A module that knows nothing of this package."""
 
-    def __init__(self, depth: int, seed: int, fails_at: int | None = None) -> None:
+    def __init__(
+        self,
+        depth: int,
+        seed: int,
+        fails_at: int | None = None,
+        skips: Sequence[int] = (),
+        accumulates: int | None = None,
+    ) -> None:
         super().__init__()
         self.save_hyperparameters("depth", "seed")
-        self.fails_at = fails_at
+        self.fails_at, self.skips, self.accumulates = fails_at, skips, accumulates
+        self.automatic_optimization = accumulates is None
         widths = [FEATURES, *[6] * depth]
         hidden = [
             module
@@ -48,11 +58,17 @@ class Digest(pl.LightningModule):
         for parameter in self.net.parameters():
             nn.init.normal_(parameter, 0.0, 0.5, generator)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:
         if self.fails_at is not None and self.global_step >= self.fails_at:
             raise ZeroDivisionError
+        if batch_idx in self.skips:
+            return None
         loss = functional.cross_entropy(self.net(batch[0]), batch[1])
-        self.log("train_loss", loss)
+        self.log("train_loss", loss, on_step=False, on_epoch=True)
+        if self.accumulates is not None:
+            self.manual_backward(loss)
+            if (batch_idx + 1) % self.accumulates == 0:
+                self.optimizers().step()  # type: ignore[union-attr]
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -64,21 +80,21 @@ class Digest(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.2)
 
 
-def fit(module: pl.LightningModule, *monitors: GradientMonitor, **settings: Any) -> pl.Trainer:
-    """Two epochs of six batches."""
-    trainer = pl.Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=list(monitors),
-        **settings,
-    )
+def fit(
+    module: pl.LightningModule,
+    *monitors: GradientMonitor,
+    start: Path | None = None,
+    **settings: Any,
+) -> pl.Trainer:
+    """Two epochs of six batches, perhaps from a checkpoint on."""
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+    silent = {"logger": False, "enable_checkpointing": False}
+    defaults = {"max_epochs": 2, "accelerator": "cpu", **quiet, **silent}
+    trainer = pl.Trainer(callbacks=list(monitors), **(defaults | settings))
     x = torch.randn(BATCHES * BATCH, FEATURES, generator=stream(0, DATA))
     examples = TensorDataset(x, torch.arange(BATCHES * BATCH) % CLASSES)
-    trainer.fit(module, DataLoader(examples, BATCH), DataLoader(examples, BATCHES * BATCH))
+    loaders = DataLoader(examples, BATCH), DataLoader(examples, BATCHES * BATCH)
+    trainer.fit(module, *loaders, ckpt_path=start)
     return trainer
 
 
@@ -117,7 +133,9 @@ def test_cell_has_the_modules_settings_metrics_and_curves(tmp_path: Path) -> Non
     assert record["axes"] == {"depth": 1, "seed": 7}
     assert set(record["metrics"]) == {"train/loss", "val/loss", "val/accuracy"}
     assert record["history"]["step"] == [6.0, 12.0]
-    assert record["history"]["val/accuracy"][-1] == record["metrics"]["val/accuracy"]
+    for name, final in record["metrics"].items():
+        assert record["history"][name][-1] == final
+        assert record["history"][name][0] != final
     assert record["facts"] == {
         "layers": {"2": "net.0.weight", "3": "net.2.weight"},
         "activation": "tanh",
@@ -140,9 +158,55 @@ def test_failed_training_leaves_no_hook_and_no_record(tmp_path: Path) -> None:
     module = Digest(1, 0, fails_at=3)
     with pytest.raises(ZeroDivisionError):
         fit(module, GradientMonitor(tmp_path, every=1))
-    assert not any(p._post_accumulate_grad_hooks for p in module.parameters())
+    assert not any(p._backward_hooks for p in module.parameters())
     assert torch.overrides._len_torch_function_stack() == 0
     assert not (tmp_path / "cells").exists()
+
+
+def steps_of(folder: Path) -> list[int]:
+    """The recorded steps of the one cell in a folder."""
+    return sorted(set(pq.read_table(only_cell(folder) / "ledger.parquet")["step"].to_pylist()))
+
+
+def test_resumed_training_is_recorded_from_its_first_step(tmp_path: Path) -> None:
+    """Though its number is no multiple of the interval."""
+    fit(Digest(1, 0)).save_checkpoint(tmp_path / "half.ckpt")
+    for epochs in (2, 4):  # the first has nothing left to train
+        monitor = GradientMonitor(tmp_path / str(epochs), every=5)
+        fit(Digest(1, 0), monitor, start=tmp_path / "half.ckpt", max_epochs=epochs)
+    assert not (tmp_path / "2").exists()
+    assert steps_of(tmp_path / "4") == [12, 15, 20]
+
+
+@pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
+def test_skipped_batches_are_not_recorded(tmp_path: Path) -> None:
+    """The first one neither; the next step is recorded in its place."""
+    fit(Digest(1, 0, skips=(0, 3)), GradientMonitor(tmp_path, every=3))
+    assert steps_of(tmp_path) == [1, 4, 7, 10]
+
+
+def test_gradients_that_wait_for_an_update_at_the_end_are_no_step(tmp_path: Path) -> None:
+    """Nothing of the watch stays active after training."""
+    module = Digest(1, 0, accumulates=4)
+    fit(module, GradientMonitor(tmp_path, every=1), max_epochs=1)
+    assert steps_of(tmp_path) == [0]
+    assert not any(p._backward_hooks for p in module.parameters())
+    assert torch.overrides._len_torch_function_stack() == 0
+
+
+def test_curves_without_validation_have_a_point_for_every_epoch(tmp_path: Path) -> None:
+    """Of what is logged while training."""
+    fit(Digest(1, 0), GradientMonitor(tmp_path), limit_val_batches=0)
+    history = json.loads((only_cell(tmp_path) / "record.json").read_text())["history"]
+    assert history["step"] == [6.0, 12.0]
+    assert set(history) == {"step", "train/loss"}
+
+
+@pytest.mark.filterwarnings("ignore:.*script_method")
+def test_compiled_modules_are_refused(tmp_path: Path) -> None:
+    """Though Lightning takes the wrapper off."""
+    with pytest.raises(ConfigurationError, match="a compiled model"):
+        fit(torch.compile(Digest(1, 0)), GradientMonitor(tmp_path))  # type: ignore[arg-type]
 
 
 def test_report_averages_seeds_and_diagnoses(
@@ -177,6 +241,53 @@ def test_plain_loop_writes_a_cell(tmp_path: Path) -> None:
     assert record["axes"] == {"optimizer.lr": 0.1, "seed": 3}
     assert record["status"] == "diverged"
     assert write_watched(tmp_path, watch, settings) == cell  # replaced
+
+
+def recorded() -> Watch:
+    """A watch with one record."""
+    model = nn.ModuleDict({"first": nn.LSTM(FEATURES, 5), "last": nn.Linear(5, CLASSES)})
+    watch = Watch(model)
+    with watch.step():
+        model["last"](model["first"](torch.ones(2, FEATURES))[0]).sum().backward()
+    return watch
+
+
+def test_settings_of_any_kind_are_written(tmp_path: Path) -> None:
+    """Numbers as numbers, and what YAML has no word for as text."""
+    settings = {
+        "lr": np.float64(0.5),
+        "scale": torch.tensor(2.0),
+        "widths": (np.int64(3), 4),
+        "activation": nn.ReLU,
+        "dtype": torch.float32,
+        "data": {"folder": Path("a/b"), 1: None},
+    }
+    cell = write_watched(tmp_path, recorded(), settings)
+    plain = {
+        "lr": 0.5,
+        "scale": 2.0,
+        "widths": [3, 4],
+        "activation": "ReLU",
+        "dtype": "torch.float32",
+    }
+    nested = {"data.folder": "a/b", "data.1": None}
+    assert json.loads((cell / "record.json").read_text())["axes"] == plain | nested
+    folder = {"folder": "a/b", "1": None}
+    assert yaml.safe_load((cell / "config.yaml").read_text()) == plain | {"data": folder}
+
+
+@pytest.mark.parametrize("key", ["name", "checkpoint", "study"])
+def test_every_setting_distinguishes_runs(tmp_path: Path, key: str) -> None:
+    """Those too that are output paths in a config of this package."""
+    cells = [write_watched(tmp_path, recorded(), {key: value}) for value in ("one", "other")]
+    assert cells[0] != cells[1]
+
+
+def test_weights_that_were_not_watched_are_named(tmp_path: Path) -> None:
+    """The report shows them."""
+    cell = write_watched(tmp_path, recorded(), {"seed": 0})
+    facts = json.loads((cell / "record.json").read_text())["facts"]
+    assert facts["not_watched"] == ["first.weight_ih_l0", "first.weight_hh_l0"]
 
 
 def test_watch_without_records_is_refused(tmp_path: Path) -> None:

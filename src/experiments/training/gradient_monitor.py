@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, final
 
@@ -22,7 +22,8 @@ class GradientMonitor(pl.Callback):
     diagnosis of all runs in the folder. One process on one device; batches whose gradients are accumulated
     are one step.
 
-    Metrics are those the module logs: of ``val_loss``, say, the report's name is ``val/loss``.
+    Metrics are those the module logs: of ``val_loss``, say, the report's name is ``val/loss``. A run that
+    fails or is interrupted is not written.
 
     Args:
         folder: of the table, ``runs/NAME``.
@@ -31,7 +32,7 @@ class GradientMonitor(pl.Callback):
             module's ``hparams``.
 
     Raises:
-        ConfigurationError: at the start of training on several devices.
+        ConfigurationError: at the start of training on several devices, or of a compiled module.
 
     Example:
         >>> monitor = GradientMonitor("runs/mine", settings={"seed": 0})
@@ -44,7 +45,7 @@ class GradientMonitor(pl.Callback):
         self.folder = Path(folder)
         self.every = every
         self.settings = settings
-        self._points: list[dict[str, float]] = []
+        self._points: dict[int, dict[str, float]] = {}
         self._inside = ExitStack()
         self._opened: int | None = None
 
@@ -59,7 +60,7 @@ class GradientMonitor(pl.Callback):
                 )
             )
         self.watch = Watch(pl_module, self.every)
-        self._points = []
+        self._points = {}
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -79,30 +80,46 @@ class GradientMonitor(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Record the step, if it is complete."""
+        """Record the step, if it is complete, unless ``training_step`` skipped the batch."""
         if self._opened != trainer.global_step:
-            self._opened = None
-            self._inside.close()
+            skipped = pl_module.automatic_optimization and not outputs
+            self._close(_NoUpdateError() if skipped else None)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add a point to the learning curves."""
         if not trainer.sanity_checking:
-            self._points.append({"step": trainer.global_step, **_metrics(trainer)})
+            self._points[trainer.global_step] = _metrics(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add what is logged of the whole epoch; without validation, this is the curves' point."""
+        if trainer.global_step in self._points or not trainer.enable_validation:
+            self._points[trainer.global_step] = _metrics(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the run."""
-        names = dict.fromkeys(name for point in self._points for name in point)
-        history = {name: [point.get(name, math.nan) for point in self._points] for name in names}
+        """Write the run, unless nothing was trained."""
+        self._close(_NoUpdateError())
+        if not self.watch.records:
+            return
+        points = [{"step": step, **metrics} for step, metrics in self._points.items()]
+        names = dict.fromkeys(name for point in points for name in point)
+        history = {name: [point.get(name, math.nan) for point in points] for name in names}
         settings = dict(pl_module.hparams) if self.settings is None else self.settings
         write_watched(self.folder, self.watch, settings, _metrics(trainer), history)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Stop watching; nothing is recorded of the step that failed."""
+        """Stop watching."""
+        self._close(exception)
+
+    def _close(self, exception: BaseException | None = None) -> None:
+        """End the open step, if there is one; it is recorded unless there is an exception."""
         self._opened = None
-        with suppress(type(exception)):
-            self._inside.__exit__(type(exception), exception, exception.__traceback__)
+        self._inside.__exit__(type(exception) if exception else None, exception, None)
+
+
+class _NoUpdateError(Exception):
+    """The open step made no update: its batch was skipped, or training ended before."""
 
 
 def _metrics(trainer: pl.Trainer) -> dict[str, float]:

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import ConfigurationError, describe
 from experiments.probes import Watch
@@ -28,6 +31,7 @@ def write_watched(
         watch: what was recorded.
         settings: what distinguishes this run from others in the folder, nested or with dots in its keys;
             runs that differ only in ``seed`` are averaged. A run with the same settings is replaced.
+            What is no number, text, list or mapping is written as text.
         metrics: at the end, such as ``val/accuracy``. The run is called diverged if one is not finite.
         history: the same metrics while it trained, and ``step``; lists of one length.
 
@@ -66,7 +70,7 @@ def write_watched(
         seconds=watch.seconds,
         facts=_facts(watch),
     )
-    cell = _cell(Path(folder), dict(settings))
+    cell = _cell(Path(folder), {str(key): _plain(value) for key, value in settings.items()})
     write_config(cell)
     _write_events(cell, outcome, watch)
     write_outcome(cell, outcome, watch.columns)
@@ -74,15 +78,32 @@ def write_watched(
 
 
 def _cell(folder: Path, settings: dict[str, Any]) -> Cell:
-    name = identity(settings)
+    name = identity({"settings": settings})  # so that none of them is taken for an output path
     return Cell(name, settings, flatten(settings), SweepFolder(folder).cell(name))
 
 
+def _plain(setting: Any) -> Any:
+    """What a YAML file can hold."""
+    if isinstance(setting, Mapping):
+        return {str(key): _plain(value) for key, value in setting.items()}
+    if isinstance(setting, np.generic | Tensor) and math.prod(setting.shape) == 1:
+        return setting.item()
+    if isinstance(setting, Sequence) and not isinstance(setting, str):
+        return [_plain(value) for value in setting]
+    if type(setting) in (bool, int, float, str, type(None)):
+        return setting
+    return getattr(setting, "__qualname__", None) or str(setting)
+
+
 def _facts(watch: Watch) -> dict[str, object]:
-    """The names of the layers, and the activation if all hidden layers have the same."""
+    """The layers and what was not seen, and the activation if all hidden layers have the same."""
     hidden = {layer.activation for layer in watch.layers[:-1]}
-    layers = {str(layer.layer): layer.name for layer in watch.layers}
-    return {"layers": layers} | ({"activation": hidden.pop()} if len(hidden) == 1 else {})
+    facts: dict[str, object] = {"layers": {str(layer.layer): layer.name for layer in watch.layers}}
+    if watch.unseen:
+        facts["not_watched"] = [*watch.unseen]
+    if len(hidden) == 1:
+        facts["activation"] = hidden.pop()
+    return facts
 
 
 def _write_events(cell: Cell, outcome: Outcome, watch: Watch) -> None:

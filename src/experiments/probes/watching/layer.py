@@ -1,13 +1,18 @@
 """What one layer of a watched model computes in one step."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
 
-from experiments.probes.watching.pointwise import IDENTITY, Pointwise
+from experiments.probes.watching.pointwise import IDENTITY, Pointwise, in_turn
+
+
+def kept(tensor: Tensor) -> Tensor:
+    """A copy, in single precision at least: gradients divided by a loss scale leave half precision."""
+    wide = torch.promote_types(tensor.dtype, torch.float32)
+    return tensor.detach().to(wide, copy=True)
 
 
 class Call:
@@ -31,6 +36,10 @@ class Call:
         self.sigma = IDENTITY
         self.delta: Tensor | None = None
 
+    def activated(self, sigma: Pointwise, argument: Tensor, a: Tensor, _gradient: Tensor) -> None:
+        """Note the activation, once a gradient comes through it."""
+        self.sigma, self.argument, self.a = sigma, argument, a
+
     def differentiated(self, gradient: Tensor) -> None:
         """Note dC/dz; several backward passes add up."""
         delta = self.copied(gradient)
@@ -38,11 +47,10 @@ class Call:
 
     def copied(self, result: Tensor) -> Tensor:
         """A copy of a tensor in the shape of z, which may be changed in place later."""
-        result = result.detach()
         if result.dim() == 2 and self._units == -1:
-            return result.clone()
-        units_last = result.movedim(self._units, -1)
-        return units_last.reshape(-1, units_last.shape[-1]).clone()
+            return kept(result)
+        units_last = result.detach().movedim(self._units, -1)
+        return kept(units_last.reshape(-1, units_last.shape[-1]))
 
 
 class Layer:
@@ -54,33 +62,32 @@ class Layer:
         bias: its parameter, or None if it has none that is trained.
 
     Attributes:
+        parameters: the weight, and the bias if there is one.
         calls: all uses, to be filled in.
     """
 
     def __init__(self, name: str, weight: Tensor, bias: Tensor | None) -> None:
         self.name = name
+        self.parameters = {"weight": weight} | ({} if bias is None else {"bias": bias})
         self.calls: list[Call] = []
-        self._parameters = {"weight": weight} | ({} if bias is None else {"bias": bias})
-        self._before = {key: p.detach().clone() for key, p in self._parameters.items()}
+        self._before = {key: kept(parameter) for key, parameter in self.parameters.items()}
         self._gradients: dict[str, Tensor] = {}
 
-    def hooks(self) -> Iterator[RemovableHandle]:
-        """Hooks that keep the gradients, before clipping and the like."""
-        for key, parameter in self._parameters.items():
-            yield parameter.register_post_accumulate_grad_hook(partial(self._keep, key))
-
-    def _keep(self, key: str, parameter: Tensor) -> None:
-        self._gradients[key] = torch.as_tensor(parameter.grad).clone()
+    def differentiated(self, key: str, gradient: Tensor) -> None:
+        """Note the gradient of a parameter; several backward passes add up."""
+        earlier = self._gradients.get(key)
+        self._gradients[key] = kept(gradient) if earlier is None else earlier + gradient.detach()
 
     @property
     def is_differentiated(self) -> bool:
         """Whether ``backward`` was called on something that depends on it."""
         return "weight" in self._gradients and bool(self._uses)
 
-    @property
+    @cached_property
     def sigma(self) -> Pointwise:
-        """The activation after its first use."""
-        return self._uses[0].sigma
+        """The activation; if the uses differ in it, each has its own."""
+        sigmas = [call.sigma for call in self._uses]
+        return in_turn(sigmas, [len(call.argument) for call in self._uses])
 
     @property
     def z(self) -> Tensor:
@@ -108,7 +115,7 @@ class Layer:
     @property
     def update(self) -> Tensor:
         """The change of the weight since its first use in the step."""
-        return self._parameters["weight"].detach() - self.weight
+        return self.parameters["weight"].detach() - self.weight
 
     @property
     def weight_gradient(self) -> Tensor:
@@ -124,12 +131,13 @@ class Layer:
         return self._gradients["bias"] if "bias" in self._gradients else self._no_bias()
 
     def _no_bias(self) -> Tensor:
-        return torch.full_like(self.calls[0].z[0], torch.nan)
+        z = self._uses[0].z
+        return z.new_full(z.shape[1:], torch.nan)
 
     @cached_property
     def _uses(self) -> Sequence[Call]:
-        """The uses on which the loss depends; asked for only after the step."""
-        return [call for call in self.calls if call.delta is not None]
+        """The uses on which the loss depends, empty batches aside; asked for only after the step."""
+        return [call for call in self.calls if call.delta is not None and call.delta.numel()]
 
     def _joined(self, part: Callable[[Call], Tensor]) -> Tensor:
         first, *others = [part(call) for call in self._uses]

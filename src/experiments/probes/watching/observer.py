@@ -2,18 +2,20 @@
 
 While an ``Observer`` is active, every function of torch passes through it. A linear map or a convolution
 with one of the model's parameters is a layer; the first pointwise function of its result, perhaps behind
-normalisation or dropout, is its activation. Modules and functions are seen alike, in-place ones too.
+normalisation, dropout or pooling, is its activation. Modules and functions are seen alike, in-place ones
+too.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from experiments.core.errors import ConfigurationError, describe
 from experiments.probes.watching.layer import Call, Layer
 from experiments.probes.watching.pointwise import POINTWISE, name_of, pointwise
 
@@ -23,12 +25,16 @@ PRODUCTS: Mapping[Callable[..., Any], int] = {
     functional.conv1d: -2,
     functional.conv2d: -3,
     functional.conv3d: -4,
+    functional.conv_transpose1d: -2,
+    functional.conv_transpose2d: -3,
+    functional.conv_transpose3d: -4,
 }
 #: what may come between a layer and its activation
 BETWEEN = frozenset(
     (
         *("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"),
-        *("alpha_dropout", "dropout"),
+        *("alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d"),
+        *("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"),
     )
 )
 
@@ -37,7 +43,7 @@ class Observer(TorchFunctionMode):
     """Collects the layers that are used while it is active, in order of their first use.
 
     Args:
-        names: of the model's parameters, by ``id``.
+        names: of the model's parameters, by ``id``; weights that are not among them are no layers.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -45,8 +51,10 @@ class Observer(TorchFunctionMode):
         self.layers: dict[int, Layer] = {}
         self._names = names
         self._handles: list[RemovableHandle] = []
-        #: results that an activation may follow, by id; while they are held, no other tensor has it
-        self._open: dict[int, tuple[Tensor, Call]] = {}
+        #: results that an activation may follow, by id, and their version, which changes in place;
+        #: while they are held, no other tensor has the id
+        self._open: dict[int, tuple[Tensor, int, Call]] = {}
+        self._notes = True
 
     def __torch_function__(
         self,
@@ -60,19 +68,27 @@ class Observer(TorchFunctionMode):
             z = func(*args, **kwargs)
             self._multiplied(PRODUCTS[func], z, *args, **kwargs)
             return z
-        before, call = self._open.get(id(args[0]), (None, None)) if args else (None, None)
-        if before is None or call is None:
+        if func is torch.autograd.grad:  # of a penalty, say: no part of the cost's own gradient
+            self._notes = False
+            try:
+                return func(*args, **kwargs)
+            finally:
+                self._notes = True
+        call = self._followed(args[0]) if args and torch.is_grad_enabled() else None
+        if call is None:
             return func(*args, **kwargs)
         name = name_of(func)
         if name in POINTWISE:
-            del self._open[id(before)]
-            call.argument = call.copied(before)
-            result = func(*args, **kwargs)
-            call.sigma, call.a = pointwise(func, args[1:], kwargs), call.copied(result)
-            return result
+            del self._open[id(args[0])]
+            argument = call.copied(args[0])
+            a = func(*args, **kwargs)
+            sigma = pointwise(func, args[1:], kwargs)
+            # a result on which the cost does not depend, such as a metric's, is no activation
+            self._hook(a, partial(call.activated, sigma, argument, call.copied(a)))
+            return a
         result = func(*args, **kwargs)
         if name in BETWEEN:
-            self._open[id(result)] = result, call
+            self._follow(result, call)
         return result
 
     def close(self) -> None:
@@ -80,6 +96,14 @@ class Observer(TorchFunctionMode):
         for handle in self._handles:
             handle.remove()
         self._open.clear()
+
+    def _follow(self, result: Tensor, call: Call) -> None:
+        self._open[id(result)] = result, result._version, call
+
+    def _followed(self, argument: object) -> Call | None:
+        """The layer's use of which this is the result, unless it was changed in place since."""
+        result, version, call = self._open.get(id(argument), (None, 0, None))
+        return call if result is not None and result._version == version else None
 
     def _multiplied(
         self,
@@ -91,27 +115,25 @@ class Observer(TorchFunctionMode):
         *_: Any,
         **__: Any,
     ) -> None:
-        """Note one use of a layer, unless nothing can be trained there."""
-        if not (z.requires_grad and weight.requires_grad):
+        """Note one use of a layer, unless nothing of the model can be trained there."""
+        name = self._names.get(id(weight))
+        if name is None or not (weight.requires_grad and z.requires_grad and z.is_floating_point()):
             return
         if id(weight) not in self.layers:
-            self.layers[id(weight)] = self._new(weight, bias)
+            trained = bias if bias is not None and bias.requires_grad else None
+            self.layers[id(weight)] = layer = Layer(name, weight, trained)
+            for key, parameter in layer.parameters.items():
+                self._hook(parameter, partial(layer.differentiated, key))
         call = Call(z, units)
         self.layers[id(weight)].calls.append(call)
-        self._handles.append(z.register_hook(call.differentiated))
-        self._open[id(z)] = z, call
+        self._hook(z, call.differentiated)
+        self._follow(z, call)
 
-    def _new(self, weight: Tensor, bias: Tensor | None) -> Layer:
-        if id(weight) not in self._names:
-            raise ConfigurationError(
-                describe(
-                    f"a layer whose weight, {tuple(weight.shape)}, is no parameter of the model",
-                    "parameters of the watched module, used as they are",
-                    "watch the module that owns them; weights that are computed from parameters "
-                    "(weight norm, spectral norm) cannot be watched",
-                )
-            )
-        trained = bias if bias is not None and bias.requires_grad else None
-        layer = Layer(self._names[id(weight)], weight, trained)
-        self._handles += layer.hooks()
-        return layer
+    def _hook(self, tensor: Tensor, note: Callable[[Tensor], None]) -> None:
+        """Note the tensor's gradient in every backward pass, before clipping and the like."""
+
+        def noted(gradient: Tensor) -> None:
+            if self._notes:
+                note(gradient)
+
+        self._handles.append(tensor.register_hook(noted))

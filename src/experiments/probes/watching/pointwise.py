@@ -117,6 +117,26 @@ def _pointwise(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Point
     return Pointwise(name, derivative, float(derivative(_GRID).abs().max()))
 
 
+def in_turn(sigmas: Sequence[Pointwise], rows: Sequence[int]) -> Pointwise:
+    """What applies each function to its own number of rows, (..., rows, units).
+
+    >>> tanh = pointwise(torch.tanh, (), {})
+    >>> both = in_turn([tanh, IDENTITY], [1, 2])
+    >>> both.name, both.derivative(torch.full((3, 1), 100.0)).tolist()
+    ('tanh, identity', [[0.0], [1.0], [1.0]])
+    """
+    first, *others = dict.fromkeys(sigmas)
+    if not others:
+        return first
+
+    def derivative(z: Tensor) -> Tensor:
+        parts = zip(sigmas, z.split(list(rows), -2), strict=True)
+        return torch.cat([sigma.derivative(part) for sigma, part in parts], -2)
+
+    names = dict.fromkeys(sigma.name for sigma in sigmas)
+    return Pointwise(", ".join(names), derivative, max(s.max_derivative for s in sigmas))
+
+
 def _of(sigma: Activation) -> Pointwise:
     option = type(sigma).__module__.rsplit(".", 1)[-1]
     return Pointwise(option, sigma.derivative, sigma.max_derivative)

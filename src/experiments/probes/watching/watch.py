@@ -45,23 +45,24 @@ class Watch:
     A layer is a linear map or a convolution whose weight is trained. Its units are its outputs or
     channels; positions in a sequence or an image count as examples, and so do several uses of one layer.
     Its activation is the first pointwise function that is applied to its result, directly or behind
-    normalisation or dropout. Layers are numbered as they are first used, from 2. Nothing else changes
-    the model, and steps that are not recorded cost nothing.
+    normalisation, dropout or pooling. Layers are numbered as they are first used, from 2. The model is
+    not changed, and steps that are not recorded cost nothing.
 
-    The gradients are those that torch computes, of the cost that ``backward`` is called on. Where they
-    are 0 as floats their log10 is NaN: how small they truly are is not known.
+    The gradients are those that torch computes, of the cost that ``backward`` is called on; several
+    calls in one step add up. Where they are 0 as floats their log10 is NaN: how small they truly are is
+    not known.
 
     Attributes:
         every: number of steps between records.
         seconds: wall time from the making of the watch to the end of the last step.
 
     Args:
-        model: any module; not a compiled one, whose operations torch does not show.
+        model: any module; no part of it may be compiled, because torch does not show what that computes.
         every: number of steps between records; the first step is always recorded.
 
     Raises:
-        ConfigurationError: for ``every`` below 1, or a compiled model. While it records: for a step
-            without a differentiated layer, and for a weight that is no parameter of the model.
+        ConfigurationError: for ``every`` below 1, or a compiled model; at the first step if no layer is
+            differentiated in it. Later steps without one, such as a skipped batch, are not recorded.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
@@ -80,21 +81,20 @@ class Watch:
     """
 
     def __init__(self, model: nn.Module, every: int = 50) -> None:
-        if hasattr(model, "_orig_mod"):
+        if any(map(_is_compiled, model.modules())):
             raise ConfigurationError(
                 describe(
                     "a compiled model",
-                    "a module whose functions torch shows one by one",
-                    "watch the module before torch.compile, for a short run of it",
+                    "modules whose functions torch shows one by one",
+                    "watch the model before torch.compile, for a short run of it",
                 )
             )
         self.every = whole("every", every, 1)
         self._ledger = Ledger(self.every)
-        self._names = {id(parameter): name for name, parameter in model.named_parameters()}
-        self._model = type(model).__name__
+        self._model = model
         self._layers: dict[str, WatchedLayer] = {}
         self._records: list[tuple[int, dict[str, np.ndarray]]] = []
-        self._next = 0
+        self._next = self._due = 0
         self._clock = time.perf_counter()
         self.seconds = 0.0
 
@@ -103,16 +103,24 @@ class Watch:
         """Encloses one training step: forward passes, backward passes and the optimiser's step.
 
         Args:
-            number: of the step; None counts from 0.
+            number: of the step, which increases; None counts from 0.
             scale: by which the loss is multiplied before its backward pass, as a
                 ``torch.amp.GradScaler`` does; recorded gradients are divided by it.
         """
         number = self._next if number is None else number
+        if number < self._next:
+            raise ConfigurationError(
+                describe(
+                    f"step {number} after step {self._next - 1}",
+                    "numbers that increase",
+                    "leave the number out, or count on from epoch to epoch",
+                )
+            )
         self._next = number + 1
-        if number % self.every:
+        if number < self._due:
             yield
         else:
-            observer = Observer(self._names)
+            observer = Observer({id(p): name for name, p in self._model.named_parameters()})
             try:
                 with observer:
                     yield
@@ -125,6 +133,15 @@ class Watch:
     def layers(self) -> tuple[WatchedLayer, ...]:
         """The layers that were seen."""
         return tuple(self._layers.values())
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The trained weights of two or more axes that no record has: other kinds of layers'."""
+        return tuple(
+            name
+            for name, parameter in self._model.named_parameters()
+            if parameter.requires_grad and parameter.dim() > 1 and name not in self._layers
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -157,15 +174,19 @@ class Watch:
     @torch.no_grad()
     def _record(self, step: int, seen: Sequence[Layer], scale: float) -> None:
         layers = [layer for layer in seen if layer.is_differentiated]
+        if not layers and self._records:
+            return  # a batch that was skipped; the next step is recorded in its place
         if not layers:
             raise ConfigurationError(
                 describe(
-                    f"no differentiated layer in step {step} of {self._model}",
-                    "linear maps or convolutions of the watched module, followed by loss.backward()",
+                    f"no differentiated layer in step {step} of {type(self._model).__name__}",
+                    "calls of linear or a convolution with the watched model's own parameters, and "
+                    "loss.backward()",
                     "put the forward pass, the backward pass and the optimiser's step inside "
-                    "`with watch.step():`",
+                    "`with watch.step():`; docs/your-model.md names what cannot be watched",
                 )
             )
+        self._due = (step // self.every + 1) * self.every
         for layer in layers:
             if layer.name not in self._layers:
                 number = len(self._layers) + FIRST_WEIGHT_LAYER
@@ -176,12 +197,19 @@ class Watch:
         self._records.append((step, dict(zip(names, table, strict=True))))
 
 
+def _is_compiled(module: nn.Module) -> bool:
+    """Whether torch.compile was called on it, it was compiled in place, or Lightning unwrapped it."""
+    marks = (module._compiled_call_impl, getattr(module, "_compiler_ctx", None))
+    return hasattr(module, "_orig_mod") or any(mark is not None for mark in marks)
+
+
 def _step_pass(layers: Sequence[Layer], scale: float) -> StepPass:
     """The step as the quantities read it; small layers of one shape and activation are one block."""
-    z = [layer.z for layer in layers]
+    z, arguments = [layer.z for layer in layers], [layer.argument for layer in layers]
     alike: dict[tuple[object, ...], list[int]] = {}
     for k, layer in enumerate(layers):
-        kind = (z[k].shape, z[k].dtype, z[k].device, layer.weight.shape, layer.sigma)
+        shapes = z[k].shape, arguments[k].shape, layer.weight.shape
+        kind = (*shapes, z[k].dtype, z[k].device, layer.sigma)
         alone = k if max(z[k].numel(), layer.weight.numel()) > SMALL else None
         alike.setdefault((*kind, alone), []).append(k)
 
@@ -199,10 +227,9 @@ def _step_pass(layers: Sequence[Layer], scale: float) -> StepPass:
     def unscaled(gradients: Sequence[Tensor]) -> PerLayer:
         return per_layer(gradients if scale == 1 else [g / scale for g in gradients])
 
-    arguments = per_layer([layer.argument for layer in layers])
     derivatives = [
         Block(block.layers, layers[block.layers[0]].sigma.derivative(block.tensor))
-        for block in arguments.blocks
+        for block in per_layer(arguments).blocks
     ]
     return StepPass(
         z=per_layer(z),
