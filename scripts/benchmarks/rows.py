@@ -1,7 +1,7 @@
 """The rows of the table: which contenders are timed on which work."""
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -20,21 +20,11 @@ from experiments.training.stack import chunked
 IN_A_ROW = 10
 
 
-def cpu_rows(quick: bool) -> list[Row]:
-    """Everything that is measured on one CPU thread."""
+def cpu_rows(quick: bool, only: str | None = None) -> list[Row]:
+    """What is measured on one CPU thread: everything, or one of the parts."""
     rows: list[Row] = []
-    for part in (
-        _elementary(),
-        _layers(),
-        _passes(quick),
-        _steps(quick),
-        _sweeps(quick),
-        _runs(quick),
-        _ledger(quick),
-        _watch(quick),
-        _command_line(quick),
-    ):
-        for found in part:
+    for name, part in PARTS.items():
+        for found in part(quick) if only in (None, name) else ():
             print(
                 f"  {found.work}: {found.contender} {found.microseconds:.1f} us, {found.ratio:.2f}"
             )
@@ -75,7 +65,7 @@ def gpu_rows(
     return rows
 
 
-def _elementary() -> Iterator[Row]:
+def _elementary(_: bool) -> Iterator[Row]:
     """A narrow layer's product and its activation, for 16 networks."""
     z, W = torch.randn(16, 64, 32), torch.randn(16, 32, 32)
     out = torch.empty_like(z)
@@ -88,7 +78,7 @@ def _elementary() -> Iterator[Row]:
     yield from compete("(64, 32) @ (32, 32), and tanh of the result (per network)", contenders, 16)
 
 
-def _layers() -> Iterator[Row]:
+def _layers(_: bool) -> Iterator[Row]:
     for width in (32, 256):
         x = torch.randn(64, width, requires_grad=True)
         ours = Dense(width, width, Sigmoid(), Glorot())
@@ -225,3 +215,17 @@ def _watch(quick: bool) -> Iterator[Row]:
         }
         work = f"a loop of one's own, depth {depth}, width {width} (per step)"
         yield from compete(work, contenders, watched.STEPS, rounds=9)
+
+
+#: by name: what is measured on a CPU, given whether to be quick
+PARTS: dict[str, Callable[[bool], Iterator[Row]]] = {
+    "elementary": _elementary,
+    "layers": _layers,
+    "passes": _passes,
+    "steps": _steps,
+    "sweeps": _sweeps,
+    "runs": _runs,
+    "ledger": _ledger,
+    "watch": _watch,
+    "command_line": _command_line,
+}
