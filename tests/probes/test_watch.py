@@ -484,6 +484,7 @@ def test_weights_without_a_row_are_named(batch: tuple[Tensor, Tensor]) -> None:
             self.normed = weight_norm(nn.Linear(INPUTS, UNITS).double())
             self.product = nn.Parameter(torch.ones(UNITS, UNITS, dtype=torch.float64))
             self.phase = nn.Linear(UNITS, UNITS, dtype=torch.complex128)
+            self.unused = nn.LazyLinear(UNITS)
             self.last = nn.Linear(UNITS, CLASSES).double()
 
         def forward(self, x: Tensor) -> Tensor:
@@ -493,7 +494,8 @@ def test_weights_without_a_row_are_named(batch: tuple[Tensor, Tensor]) -> None:
     watch = watched(Mixed(), *batch)
     assert names(watch) == [("last.weight", "identity")]
     computed = [f"normed.parametrizations.weight.original{k}" for k in (0, 1)]
-    assert set(watch.unseen) == {"product", "phase.weight", *computed}
+    lazy = {"unused.weight", "unused.bias"}
+    assert set(watch.unseen) == {"product", "phase.weight", *computed, *lazy}
 
 
 def test_what_is_not_trained_has_no_row(batch: tuple[Tensor, Tensor]) -> None:

@@ -73,6 +73,7 @@ class Digest(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         outputs = self.net(batch[0])
+        self.log("step", float(self.current_epoch))
         self.log("val_loss", functional.cross_entropy(outputs, batch[1]))
         self.log("val_accuracy", (outputs.argmax(1) == batch[1]).float().mean())
 

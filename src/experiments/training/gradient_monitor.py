@@ -127,4 +127,5 @@ def _metrics(trainer: pl.Trainer) -> dict[str, float]:
     return {
         re.sub("^(train|val|test)_", r"\1/", name): float(value)
         for name, value in trainer.callback_metrics.items()
+        if name != "step"  # some log it to choose the axis of their logger's curves
     }

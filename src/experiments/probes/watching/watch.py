@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.per_layer import Block, PerLayer
@@ -140,7 +141,8 @@ class Watch:
         return tuple(
             name
             for name, parameter in self._model.named_parameters()
-            if parameter.requires_grad and parameter.dim() > 1 and name not in self._layers
+            if parameter.requires_grad and name not in self._layers
+            if is_lazy(parameter) or parameter.dim() > 1
         )
 
     @property
