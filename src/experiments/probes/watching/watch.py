@@ -107,6 +107,9 @@ class Watch:
             number: of the step, which increases; None counts from 0.
             scale: by which the loss is multiplied before its backward pass, as a
                 ``torch.amp.GradScaler`` does; recorded gradients are divided by it.
+
+        Raises:
+            ConfigurationError: for a number that is not larger than the last one.
         """
         number = self._next if number is None else number
         if number < self._next:
