@@ -2,7 +2,7 @@
 
     python scripts/benchmark.py                 all rows on the CPU, one thread, about 15 minutes
     python scripts/benchmark.py --quick         fewer sizes, about two minutes
-    python scripts/benchmark.py --only watch    one part of the rows, in files of its own
+    python scripts/benchmark.py --only watch    one part of the rows, in a table of its own
     python scripts/benchmark.py --device cuda   the rows for a GPU
 
 Writes a table, a figure and the results as JSON into --out. On a GPU it also writes the kernels of one
@@ -58,7 +58,7 @@ def main() -> None:
         **memory,
     }
     name = arguments.device if only is None else f"{arguments.device}_{only}"
-    table = write(arguments.out, name, rows, machine)
+    table = write(arguments.out, name, rows, machine, drawn=only is None)
     if arguments.device == "cuda":
         step = stacked(4096, 10, 32, "cuda", engine="graph")
         (arguments.out / "profile_cuda.md").write_text(account(step, "cuda"))

@@ -19,8 +19,10 @@ LABELS = 112
 PEERS = ("torch", "JAX", "Lightning", "products alone")
 
 
-def write(folder: Path, name: str, rows: list[Row], machine: dict[str, object]) -> str:
-    """Write table, figure and numbers of one machine; return the table."""
+def write(
+    folder: Path, name: str, rows: list[Row], machine: dict[str, object], drawn: bool = True
+) -> str:
+    """Write table, numbers and, unless there are few, a figure of one machine; return the table."""
     folder.mkdir(parents=True, exist_ok=True)
     table = "\n".join(
         [
@@ -36,7 +38,8 @@ def write(folder: Path, name: str, rows: list[Row], machine: dict[str, object]) 
     (folder / f"table_{name}.md").write_text(f"{said}\n\n{table}\n")
     numbers = {"machine": machine, "rows": [r.as_dict() for r in rows]}
     (folder / f"results_{name}.json").write_text(json.dumps(numbers, indent=1))
-    _figure(folder / f"figure_{name}.svg", rows)
+    if drawn:
+        _figure(folder / f"figure_{name}.svg", rows)
     return table
 
 
