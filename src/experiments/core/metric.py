@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.core.loss import Loss
 
@@ -52,6 +52,14 @@ class Answers:
     def target(self) -> Tensor:
         """The targets in the form that the loss accepts, values in float64."""
         return self.t.double() if self.t.is_floating_point() else self.t
+
+    @cached_property
+    def errors(self) -> Float64[Tensor, "runs examples n_out"]:
+        """Prediction minus target; a class counts as a one-hot row, or as 0 or 1 with one output."""
+        a, t = self.loss.prediction(self.z), self.target
+        if not t.is_floating_point():
+            t = nn.functional.one_hot(t, a.shape[-1]) if a.shape[-1] > 1 else t.reshape(-1, 1)
+        return a - t
 
     @cached_property
     def classes(self) -> Int64[Tensor, " examples"]:

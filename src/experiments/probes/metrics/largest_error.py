@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float64
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.core.metric import Answers, Metric
 
@@ -32,9 +32,7 @@ class LargestError(Metric):
     needs_classes: ClassVar[bool] = False
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
-        a, t = answers.loss.prediction(answers.z), answers.target
-        if not t.is_floating_point():
-            t = nn.functional.one_hot(t, a.shape[-1]) if a.shape[-1] > 1 else t.reshape(-1, 1)
-        if not len(t):
-            return a.new_full((len(a),), torch.nan)
-        return (a - t).abs().amax((-1, -2))
+        errors = answers.errors.abs()
+        if not errors.shape[1]:
+            return errors.new_full(errors.shape[:1], torch.nan)
+        return errors.amax((-1, -2))

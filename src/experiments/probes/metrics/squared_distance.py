@@ -13,7 +13,7 @@ References:
 from typing import ClassVar, final
 
 from jaxtyping import Float64
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.core.metric import Answers, Metric
 
@@ -33,7 +33,4 @@ class SquaredDistance(Metric):
     needs_classes: ClassVar[bool] = False
 
     def __call__(self, answers: Answers) -> Float64[Tensor, " runs"]:
-        a, t = answers.loss.prediction(answers.z), answers.target
-        if not t.is_floating_point():
-            t = nn.functional.one_hot(t, a.shape[-1]) if a.shape[-1] > 1 else t.reshape(-1, 1)
-        return (a - t).square().sum(-1).mean(-1)
+        return answers.errors.square().sum(-1).mean(-1)
