@@ -73,12 +73,19 @@ def test_deeper_networks_are_compared_with_one_layer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"data": "digits"}, {"data.dimension": 2}, {"activation": "leaky_relu"}], ids=str
+    "other",
+    [
+        {"data": "digits"},
+        {"data.dimension": 2},
+        {"data.target": "a_function_of_mine"},
+        {"activation": "leaky_relu"},
+    ],
+    ids=str,
 )
 def test_where_nothing_can_be_written_down_the_rest_is_answered(
     tmp_path: Path, other: dict[str, Any]
 ) -> None:
-    """Other data, several inputs, an activation that is flat nowhere."""
+    """Other data, several inputs, an unknown function, an activation that is flat nowhere."""
     found = _findings(tmp_path, -2.0, **other)
     assert found.verdicts[0].outcome == "confirmed"
     assert found.tables[0].frame["written down"].isna().all()

@@ -93,17 +93,25 @@ def _built(kind: type, floor: str, group: str, row: Mapping[str, Any]) -> Any:
 
 
 def _arguments(maker: Callable[..., Any], group: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that the row has for the maker's parameters."""
+    """The values that the row has for the maker's parameters; of a column with holes, integers again."""
     found = {}
-    for leaf in inspect.signature(maker).parameters:
-        value = row.get(f"{group}.{leaf}")
-        if missing(value):
-            continue
-        function = getattr(sys.modules[maker.__module__], str(value), None)
-        if callable(function):  # its own parameters are one level further down
-            value = partial(function, **_arguments(function, f"{group}.{leaf}", row))
-        found[leaf] = integer_if_whole(value)  # a column that some cells lack holds no integers
+    for leaf, parameter in inspect.signature(maker).parameters.items():
+        key = f"{group}.{leaf}"
+        if not missing(row.get(key)):
+            is_function = parameter.default is not parameter.empty and callable(parameter.default)
+            found[leaf] = _function(maker, key, row) if is_function else integer_if_whole(row[key])
     return found
+
+
+def _function(owner: Callable[..., Any], key: str, row: Mapping[str, Any]) -> Callable[..., Any]:
+    """A function of the owner's module, such as data.target, whose parameters have keys below its own."""
+    function = vars(sys.modules[owner.__module__]).get(row[key])
+    if not inspect.isfunction(function):
+        expected = f"a function of {owner.__module__}"
+        raise ConfigurationError(
+            describe(f"{key}={row[key]!r}", expected, "define it there, for studies to find it")
+        )
+    return partial(function, **_arguments(function, key, row))
 
 
 def missing(value: Any) -> bool:
