@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchmarks.steps import BATCH, CLASSES, FEATURES, LR
+from benchmarks.steps import LR, data, native
 from experiments.probes import Watch
 
 #: steps of one timing
@@ -22,19 +22,12 @@ def loop(depth: int, width: int, observe: str = "", every: int = 1) -> Callable[
             Lightning's grad_norm and the snippets of forums do; nothing by default.
         every: steps between records of the watch.
     """
-    widths = [FEATURES, *[width] * depth]
-    hidden = [
-        module for k in range(depth) for module in (nn.Linear(widths[k], widths[k + 1]), nn.Tanh())
-    ]
-    net = nn.Sequential(*hidden, nn.Linear(widths[-1], CLASSES))
+    net, (x, t) = native(depth, width), data(1, "cpu")
     optimizer = torch.optim.SGD(net.parameters(), lr=LR)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(BATCH, FEATURES, generator=generator)
-    t = torch.randint(CLASSES, (BATCH,), generator=generator)
 
     def step() -> None:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(x), t).backward()
+        nn.functional.cross_entropy(net(x[0]), t[0]).backward()
         if observe == "norms":
             _ = [p.grad.norm().item() for p in net.parameters() if p.grad is not None]
         optimizer.step()

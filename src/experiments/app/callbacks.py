@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -62,9 +63,10 @@ class House(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with one_message():
-            _require_one_of_each(config.hydra.overrides.task)
+            overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+            _require_one_of_each(overrides)
             if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-                _require_values(config.hydra.overrides.task)
+                _require_values(overrides)
         _enter(config)
 
 
@@ -81,18 +83,18 @@ def _enter(config: DictConfig) -> None:
     started.append(Started(SweepFolder(folder), config.study, plain, overrides, time.time()))
 
 
-def _require_one_of_each(overrides: Sequence[str]) -> None:
+def _require_one_of_each(overrides: Sequence[Override]) -> None:
     """With several studies or sweep files, each would become a job that trains one cell."""
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    for override in overrides:
         key = override.key_or_group
         if key in ONE and override.is_sweep_override():
             expected = f"one {key} for all jobs"
             raise ConfigurationError(describe(str(override.input_line), expected, ONE[key]))
 
 
-def _require_values(overrides: Sequence[str]) -> None:
+def _require_values(overrides: Sequence[Override]) -> None:
     """An interval is for sweepers that choose values themselves; Hydra's own meets it with a traceback."""
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    for override in overrides:
         if override.is_interval_sweep():
             found = str(override.input_line)
             remedy = f"list them: {override.key_or_group}=1,2,4 or 'range(1,5)'"
@@ -166,7 +168,7 @@ def _changes_what_is_computed(override: str) -> bool:
     >>> [_changes_what_is_computed(line) for line in ("trainer.max_steps=9", "seed=0,1", "name=here")]
     [True, False, False]
     """
-    from experiments.training.cells import NOT_IDENTITY
+    from experiments.training.cells import enters_identity
 
-    key = f"{override.partition('=')[0].lstrip('+~')}."
-    return not key.startswith((*(f"{name}." for name in (*NOT_IDENTITY, "size", "seed")), "hydra/"))
+    key = override.partition("=")[0].lstrip("+~")
+    return enters_identity(key) and key not in ("size", "seed") and not key.startswith("hydra/")

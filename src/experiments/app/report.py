@@ -72,15 +72,20 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
         from experiments.core.cell import SweepFolder
         from experiments.reporting.collect import collect
         from experiments.reporting.dashboards import write_cell_dashboard, write_dashboards
+        from experiments.reporting.provenance import read_provenance
         from experiments.reporting.report import write_report
         from experiments.reporting.standalone import write_figures
 
-        study = load_study(folder)
+        provenance = read_provenance(folder)
+        study = study_of(
+            provenance.study,
+            f"correct {folder / 'study.json'}, or delete it to read the folder as a plain sweep",
+        )
     collection = collect(folder)
     results, ledger = collection.results, collection.ledger
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the theory's tensors are too small for several threads
-    findings = _with_changes(study.findings(results, ledger, folder), study, folder)
+    findings = _with_changes(study.findings(results, ledger, folder), study, provenance.changed)
     torch.set_num_threads(threads)
     page = write_report(folder, study, findings)
     write_dashboards(folder)
@@ -97,12 +102,10 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     return int(has_failed(folder, results, since))
 
 
-def _with_changes(findings: "Findings", study: "Study", folder: Path) -> "Findings":
+def _with_changes(findings: "Findings", study: "Study", changed: Sequence[str]) -> "Findings":
     """The findings, preceded by a remark if the command gave settings that are not the study's own."""
     from experiments.core.study import Verdict
-    from experiments.reporting.provenance import read_provenance
 
-    changed = read_provenance(folder).changed
     if not (study.claim and changed):
         return findings
     remark = (
@@ -119,20 +122,6 @@ def has_failed(folder: Path, results: "DataFrame", since: float) -> bool:
     failed = results.loc[results["status"] == "failed", "cell"]
     records = (SweepFolder(folder).cell(str(name)).record for name in failed)
     return any(record.stat().st_mtime >= since for record in records)
-
-
-def load_study(folder: Path) -> "Study":
-    """The study that study.json names; Sweep if there is no study.json.
-
-    Raises:
-        ConfigurationError: if it does not name a class of experiments.studies.
-    """
-    from experiments.reporting.provenance import read_provenance
-
-    return study_of(
-        read_provenance(folder).study,
-        f"correct {folder / 'study.json'}, or delete it to read the folder as a plain sweep",
-    )
 
 
 def study_of(target: str | None, remedy: str) -> "Study":

@@ -28,7 +28,6 @@ ELSEWHERE = {
     "cuda": "gpu",
     "kaiming": "he",
     "mse": "mean_squared_error",
-    "normal": "gaussian",
     "xavier": "glorot",
 }
 
@@ -93,9 +92,9 @@ def _keys() -> list[str]:
         known[field.name] = None
         if is_dataclass(field.default_factory):
             known |= {f"{field.name}.{inner.name}": None for inner in fields(field.default_factory)}
-        for path in (
-            sorted((conf_dir() / field.name).glob("*.yaml")) if field.name != "study" else ()
-        ):
+        if field.name == "study":
+            continue  # its option files set keys of the front page
+        for path in sorted((conf_dir() / field.name).glob("*.yaml")):
             page = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
             known |= {f"{field.name}.{name}": None for name in page if name != "_target_"}
     return list(known)

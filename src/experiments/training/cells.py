@@ -101,6 +101,15 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def enters_identity(key: str) -> bool:
+    """Whether a setting, by its flat key, says what is computed.
+
+    >>> enters_identity("trainer.max_steps"), enters_identity("data.folder"), enters_identity("hydra.job")
+    (True, False, False)
+    """
+    return not f"{key}.".startswith(_OUTSIDE)
+
+
 def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
     """Twelve hex digits that depend on what is computed, not on where it is stored.
 
@@ -110,11 +119,7 @@ def identity(config: Mapping[str, Any], checkpoint: Path | None = None) -> str:
     >>> identity({"seed": 0, "name": "here"}) == identity({"seed": 0.0, "name": "there"})
     True
     """
-    kept = {
-        key: _by_value(value)
-        for key, value in flatten(config).items()
-        if not f"{key}.".startswith(_OUTSIDE)
-    }
+    kept = {key: _by_value(value) for key, value in flatten(config).items() if enters_identity(key)}
     if checkpoint is not None:
         kept["checkpoint"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     canonical = json.dumps(kept, sort_keys=True, default=str)

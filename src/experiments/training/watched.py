@@ -41,7 +41,8 @@ def write_watched(
     Raises:
         ConfigurationError: if nothing was recorded, or lists of the history differ in length.
     """
-    if not watch.records:
+    records = watch.records
+    if not records:
         raise ConfigurationError(
             describe(
                 "a watch without records",
@@ -60,7 +61,6 @@ def write_watched(
             )
         )
     metrics = {name: float(value) for name, value in (metrics or {}).items()}
-    records = watch.records
     outcome = Outcome(
         status="finished" if all(map(math.isfinite, metrics.values())) else "diverged",
         steps=records[-1][0] + 1,
