@@ -45,14 +45,15 @@ def composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str | None]]:
     return copy.deepcopy(config), dict(choices)
 
 
+@functools.cache  # Hydra takes a tenth of a second
 def composed_whole(*overrides: str) -> DictConfig:
-    """The config of one command line with Hydra's own part, the axes of a sweep included."""
+    """The config of one command line with Hydra's own part, the axes of a sweep included; only to read."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose("config", list(overrides), return_hydra_config=True)
 
 
-@functools.cache  # Hydra takes a tenth of a second
+@functools.cache
 def _composed(overrides: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str | None]]:
     config = composed_whole(*overrides)
     return dict(plain(config)), dict(config.hydra.runtime.choices)

@@ -61,7 +61,7 @@ HOUSE = {
     "a schedule of 0": (["probe.every=0"], "found probe.every=0; expected 1 or more"),
     "a text for a number": (
         ["loss=focal", "loss.gamma=much"],
-        "found experiments.losses.Focal with gamma='much'",
+        "gamma='much'",
     ),
     "an argument by force": (
         ["+activation.alpah=1"],

@@ -149,6 +149,7 @@ def test_the_script_is_the_door(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_may_leave(tmp_path: Path) -> None:
     """``report.py FOLDER | head`` ends without a traceback, and the report is there."""
     fabricate(tmp_path, {("tanh", "glorot"): 0.9}, depths=(2,), seeds=1)

@@ -176,7 +176,7 @@ def test_one_guilty_cell_fails_alone() -> None:
 
 def test_a_cell_that_does_not_fit_into_memory_fails_and_the_others_go_on() -> None:
     """Sizes are not capped in advance."""
-    answer = sweep("model.width=4,1000000000000")
+    answer = sweep("model.width=4,1000000000000", "hydra.launcher.workers=1")
     assert answer.status == 1
     assert sorted(results()["status"]) == ["failed", "finished"]
 

@@ -16,29 +16,29 @@ from experiments.models import MLP
 @pytest.mark.parametrize("output", [Sigmoid(), ReLU()])
 @pytest.mark.parametrize("last", ["dead", "cut"])
 def test_a_layer_that_dies_at_1e900_leaves_the_bias_behind_it_its_size(output, last):
-    """900 ReLU layers of w = 10, then zeros: what follows is of the size of the bias alone."""
-    net = MLP((1, *[1] * 901, 1), ReLU(), Gaussian(1.0, 0.0), output_activation=output, seed=0)
+    """300 ReLU layers of w = 1000, then zeros: what follows is of the size of the bias alone."""
+    net = MLP((1, *[1] * 301, 1), ReLU(), Gaussian(1.0, 0.0), output_activation=output, seed=0)
     net = net.double()
     with torch.no_grad():
-        for W in net.weights[:900]:
-            W.fill_(10.0)
-        net.weights[900].fill_({"dead": -10.0, "cut": 0.0}[last])
-        net.weights[901].fill_(1.0)
-        net.biases[901].fill_(0.5)
+        for W in net.weights[:300]:
+            W.fill_(1000.0)
+        net.weights[300].fill_({"dead": -1000.0, "cut": 0.0}[last])
+        net.weights[301].fill_(1.0)
+        net.biases[301].fill_(0.5)
     deltas = held_to_the_oracle(net, torch.ones(1, 1).double(), torch.tensor([[-2.5]]).double())
     assert abs(deltas[-1]) < 1
 
 
 def test_a_run_that_dies_disturbs_no_other():
     """Two runs at 1e900, one of which dies: each gives what it gives alone."""
-    stack = MLP((1, *[1] * 901, 1), ReLU(), Gaussian(1.0, 0.0), runs=2, seed=0)
-    alone = MLP((1, *[1] * 901, 1), ReLU(), Gaussian(1.0, 0.0), seed=0)
+    stack = MLP((1, *[1] * 301, 1), ReLU(), Gaussian(1.0, 0.0), runs=2, seed=0)
+    alone = MLP((1, *[1] * 301, 1), ReLU(), Gaussian(1.0, 0.0), seed=0)
     with torch.no_grad():
         for net in (stack, alone):
             for W in net.weights:
-                W.fill_(10.0)
-            net.biases[901].fill_(0.5)
-        stack.weights[900][0].fill_(-10.0)
+                W.fill_(1000.0)
+            net.biases[301].fill_(0.5)
+        stack.weights[300][0].fill_(-1000.0)
     x, t = torch.ones(1, 1), torch.tensor([[-2.5]])
     together = scaled_backpropagate(stack, x, t, HalfSquaredError())
     expected = scaled_backpropagate(alone, x, t, HalfSquaredError())
@@ -159,10 +159,10 @@ def test_a_lost_output_next_to_a_target_of_zero_is_underflow():
 
 def test_examples_further_apart_than_the_floats_belong_in_separate_calls():
     """Next to an example of 1e900, one of 0.5 is taken for dead; alone it is right."""
-    net = chain(ReLU(), *[10.0] * 900, 1.0)
+    net = chain(ReLU(), *[1000.0] * 300, 1.0)
     x, t = torch.tensor([[1.0], [0.0]]).double(), torch.zeros(2, 1).double()
     with torch.no_grad():
-        net.biases[899].fill_(0.5)
+        net.biases[299].fill_(0.5)
     alone = held_to_the_oracle(net, x[1:], t[1:])
     assert alone[-1] == pytest.approx(math.log10(0.5))
     both = survival(net, x, t, HalfSquaredError())

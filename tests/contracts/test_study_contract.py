@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tests.reporting.fabricated import fabricate, write_cell
 
 from experiments import studies
@@ -19,6 +20,12 @@ AXES = {
     "activation": "sigmoid", "initializer": "glorot", "data": "digits", "loss": "cross_entropy",
     "model.depth": 3, "model.width": 16, "seed": 0, "trainer.batch_size": 32,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _margins_not_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fitting them to the labels is two thirds of drawing, and nobody looks at these figures."""
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
 
 
 def _usual(folder: Path) -> None:

@@ -61,6 +61,7 @@ def _said(found: Findings, opening: str) -> str:
     return next((v.sentence for v in found.verdicts if v.sentence.startswith(opening)), "")
 
 
+@pytest.mark.slow
 def test_runs_that_diverged_are_counted_and_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The exploding gradient on made-up sweeps with known factors, and one example's law against draws."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,12 +25,14 @@ SHARED = {
 }  # fmt: skip
 
 
-def _tables(factors: dict[tuple[str, float], float], seeds: int = 5) -> tuple[DataFrame, DataFrame]:
+def _tables(
+    factors: dict[tuple[str, float], float], seeds: int = 5, depths: Sequence[int] = DEPTHS
+) -> tuple[DataFrame, DataFrame]:
     """The norm at the first layer is that at the output times a factor a layer, and a seed's own."""
     rows: list[dict[str, Any]] = []
     ledger: list[dict[str, Any]] = []
     for (activation, sigma_w), factor in factors.items():
-        for depth in DEPTHS:
+        for depth in depths:
             for seed in range(seeds):
                 cell = f"c{len(rows)}"
                 rows.append(SHARED | {
@@ -93,7 +96,7 @@ def test_what_width_takes_is_said_and_refutes_mean_field_alone() -> None:
 def test_scales_of_a_homogeneous_activation_are_one_experiment() -> None:
     """relu(c z) = c relu(z): two scales count once; two of tanh count twice."""
     factors = {(name, s): s / 1.45 for name in ("relu", "tanh") for s in (4.0, 10.0)}
-    groups = independent(explosions_of(*_tables(factors)))
+    groups = independent(explosions_of(*_tables(factors, depths=(5, 10, 20))))
     assert [len(group) for group in groups] == [2, 1, 1]
     found = _findings({("relu", s): s / math.sqrt(2) for s in (4.0, 10.0)})
     assert "1 of 1 independent" in found.verdicts[0].sentence

@@ -52,6 +52,7 @@ def test_the_printed_cross_entropy_is_that_of_another_rule(tmp_path: Path) -> No
     assert "published" not in found.verdicts[1].sentence
 
 
+@pytest.mark.slow
 def test_another_example_is_not_held_against_the_book(tmp_path: Path) -> None:
     """With x = 2 nothing was recomputed and nothing printed: both verdicts stay open."""
     found = _findings(tmp_path / "learning_slowdown", "optimizer.lr=0.15", "data.x=2")

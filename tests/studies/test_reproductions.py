@@ -62,6 +62,7 @@ def test_highams_published_numbers_after_2e5_steps(tmp_path: Path) -> None:
     assert judged == ["confirmed"] * 3
 
 
+@pytest.mark.slow
 def test_least_squares_solves_from_most_starts(tmp_path: Path) -> None:
     """The median of four starts ends below 1e-4, and all of them with the smooth residual."""
     found = _findings(
