@@ -20,12 +20,14 @@ References:
 
 import math
 from decimal import Decimal
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
+from experiments.core.branching import where_rare
 from experiments.core.elementwise import Elementwise, apply
 from experiments.core.normal import density_series, distribution, mills_ratio, times_density
 from experiments.core.operations import Operations
@@ -37,14 +39,17 @@ ZERO = Decimal("-0.7517915246935644574579049467795240396645")
 PHI = density_series(ZERO, Decimal("0.30073259989697529074018782030584942698"), terms=28)
 SERIES = [0.0, *(float(PHI[n] / (n + 1) - (n + 2) * PHI[n + 2]) for n in range(26))]
 ZERO_HIGH, ZERO_LOW = float(ZERO), float(ZERO - Decimal(float(ZERO)))
+# left of it Phi is phi R
+TAIL = -12.0
 
 
 def gelu(z: Tensor) -> Tensor:
     """sigma(z)."""
     if z.dtype != torch.float64:
         return (0.5 * z * torch.erfc(z.double() * -ROOT_HALF)).to(z.dtype)
-    tail = times_density(z * mills_ratio(z.abs()), z)
-    return torch.where(z < -12.0, tail, z * distribution(z))
+    return where_rare(
+        z < TAIL, lambda: times_density(z * mills_ratio(z.abs()), z), z * distribution(z)
+    )
 
 
 def gelu_derivative(z: Tensor) -> Tensor:
@@ -54,12 +59,18 @@ def gelu_derivative(z: Tensor) -> Tensor:
         slope = wide * torch.exp(-0.5 * wide * wide) * PEAK
         return (0.5 * torch.erfc(wide * -ROOT_HALF) + slope).to(z.dtype)
     d = (z - ZERO_HIGH) - ZERO_LOW
-    near = torch.zeros_like(z)
-    for coefficient in reversed(SERIES):
-        near = near * d + coefficient
-    tail = times_density(z + mills_ratio(z.abs()), z)
-    far = torch.where(z < -12.0, tail, distribution(z) + times_density(z, z))
-    return torch.where(d.abs() < 0.7, near, far)
+    far = where_rare(
+        z < TAIL, lambda: times_density(z + mills_ratio(z.abs()), z), distribution(z, z)
+    )
+    return where_rare(d.abs() < 0.7, lambda: _series(d), far)
+
+
+def _series(d: Tensor) -> Tensor:
+    """sigma' at the distance d from its zero."""
+    total = torch.full_like(d, SERIES[-1])
+    for coefficient in reversed(SERIES[:-1]):
+        total.mul_(d).add_(coefficient)
+    return total
 
 
 def gelu_second_derivative(z: Tensor) -> Tensor:
@@ -116,4 +127,16 @@ class GELU(Activation):
         return torch.nn.functional.gelu(z)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        return (lambda: a.copy_(gelu(z)), lambda: derivative.copy_(gelu_derivative(z)))
+        if z.dtype == torch.float64:
+            return (lambda: a.copy_(gelu(z)), lambda: derivative.copy_(gelu_derivative(z)))
+        return (partial(_write_both, z, a, derivative),)
+
+
+def _write_both(z: Tensor, a: Tensor, derivative: Tensor) -> None:
+    """The formulas of narrower types, with one Phi(z) for both."""
+    wide = z.double()
+    below = torch.erfc(wide * -ROOT_HALF).mul_(0.5)
+    slope = wide.square().mul_(-0.5).exp_().mul_(wide).mul_(PEAK)
+    torch.mul(wide, below, out=wide)
+    a.copy_(wide)
+    derivative.copy_(slope.add_(below))

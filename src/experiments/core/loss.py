@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from experiments.core.branching import readable
 from experiments.core.cost_function import cost_at, delta_at
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.link import apply_link
-from experiments.core.target import TargetKind, canonical, check_values, readable
+from experiments.core.target import TargetKind, canonical, check_values
 
 #: accepted probability that logits look like probabilities by chance
 BY_CHANCE = 1e-6

@@ -49,8 +49,8 @@ def times_density(factor: Vector, z: Vector) -> Vector:
     return factor * (large + large * torch.expm1(small)) * UNSHIFT
 
 
-def distribution(z: Vector) -> Vector:
-    """Phi(z), for z >= -12.
+def distribution(z: Vector, factor: Vector | float = 0.0) -> Vector:
+    """Phi(z) + factor phi(z), for z >= -12.
 
     Example:
         >>> distribution(torch.tensor([0.0, -10.0], dtype=torch.float64))
@@ -60,7 +60,7 @@ def distribution(z: Vector) -> Vector:
     head, rest = coarse * HEAD, coarse * REST + fine * (HEAD + REST)
     x = head + rest
     lost = (head - x) + rest
-    return 0.5 * torch.erfc(-x) + times_density(2.0**0.5 * lost, z)
+    return 0.5 * torch.erfc(-x) + times_density(2.0**0.5 * lost + factor, z)
 
 
 def mills_ratio(t: Vector) -> Vector:

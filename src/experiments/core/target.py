@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from experiments.core.branching import readable
 from experiments.core.errors import ConfigurationError, describe
 
 #: "value": any finite number; "share": each entry in [0, 1]; "distribution": each row also sums to
@@ -142,15 +143,6 @@ def check_values(t: Shaped[Tensor, "..."], n_out: int, kind: TargetKind) -> None
                 "soft target rows", "one class per example", "give class indices or one-hot rows"
             )
         )
-
-
-def readable(t: Tensor) -> bool:
-    """Whether values can be read cheaply: on the CPU, not compiled and not in a torch.func transform."""
-    return (
-        t.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(t)
-    )
 
 
 def as_rows(t: Shaped[Tensor, "..."], like: Float[Tensor, "*runs batch n_out"]) -> Tensor:

@@ -25,9 +25,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from experiments.core.branching import readable
 from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
-from experiments.core.target import TargetKind, readable
+from experiments.core.target import TargetKind
 
 #: C_d and delta
 Terms = tuple[Tensor, Tensor]

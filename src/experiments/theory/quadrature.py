@@ -35,8 +35,9 @@ STANDARD_BREAKS = (0.0, 1.5, 3.0, 4.5, 6.0, 9.0, 12.0)
 FINE, COARSE = 16, 8
 #: A relative difference this small is rounding.
 ROUNDING = 1e-13
-#: Number of nodes that a pair average holds in memory at once; 4 million doubles are 32 MB.
-CHUNK = 4_000_000
+#: Number of nodes that a pair average holds in memory at once; 100,000 doubles stay in a core's cache.
+#: For larger temporaries the system maps and zeroes memory every time, which takes longer than the rest.
+CHUNK = 100_000
 #: Range of a pair average, in standard deviations: sqrt(2) times that of a single one.
 WIDEST = math.sqrt(2) * STANDARD_BREAKS[-1]
 #: The largest pre-activation at which the activation is evaluated.
