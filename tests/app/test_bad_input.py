@@ -89,6 +89,11 @@ HOUSE = {
         "found logger=null; expected the name of an option file; choose one of conf/logger, or leave",
     ),
     "an empty list of loggers": (["logger=[]"], "found no logger; expected every key"),
+    "a name that is no folder of its own": (
+        ["name=."],
+        "found name=.; expected the name of a folder below runs_dir; give name=mine",
+    ),
+    "a name outside of the results": (["name=../mine"], "found name=../mine; expected the name of"),
     "a name longer than any folder's": (
         [f"name={'x' * 300}"],
         "(OSError: File name too long); expected a place where results can be written",

@@ -158,6 +158,16 @@ def test_any_shape_and_float_type_is_kept(sigma, dtype) -> None:
 
 
 @every_case
+def test_integers_are_floats_and_complex_numbers_are_refused(sigma) -> None:
+    """Nothing is cut to a whole number, and no imaginary part is dropped."""
+    for whole in (torch.tensor([-2, 0, 3]), torch.tensor([True, False])):
+        for method in (sigma, sigma.value, sigma.derivative, sigma.second_derivative):
+            assert torch.equal(method(whole), method(whole.float()))
+            with pytest.raises(ConfigurationError, match=r"found z of torch\.complex64"):
+                method(whole + 1j)
+
+
+@every_case
 def test_strides_do_not_matter(sigma) -> None:
     """Transposed, sliced and expanded arguments give the numbers of their contiguous copies."""
     base = torch.linspace(-3, 3, 48).reshape(6, 8)

@@ -200,6 +200,15 @@ def test_shapes_that_do_not_chain_are_refused(shape, runs):
         layer_of(Identity(), runs)(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
+def test_an_input_of_another_type_is_refused(dtype):
+    """NumPy's float64 next to float32 weights is the usual case."""
+    with pytest.raises(
+        ValueError, match=f"an input of {dtype} on cpu; expected torch.float32 on cpu"
+    ):
+        Dense(3, 2, Tanh(), Glorot()).trace(torch.zeros(4, 3, dtype=dtype))
+
+
 @pytest.mark.parametrize(
     "change",
     [

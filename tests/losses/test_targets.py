@@ -135,10 +135,13 @@ def test_one_output_is_not_enough(loss):
     refused(loss, torch.zeros(3, 1), torch.zeros(3, dtype=torch.long), "found one output for")
 
 
-@pytest.mark.parametrize("outputs", [torch.zeros(3), torch.zeros(2, 3, dtype=torch.long)])
-def test_outputs_without_a_batch_or_of_integers(outputs):
+@pytest.mark.parametrize(
+    ("outputs", "remedy"),
+    [(torch.zeros(3), r"unsqueeze\(0\)"), (torch.zeros(2, 3, dtype=torch.long), r"float\(\)")],
+)
+def test_outputs_without_a_batch_or_of_integers(outputs, remedy):
     """One example still is a batch (asked inside the doors: the tests enforce their annotations)."""
-    with pytest.raises(ConfigurationError, match=r"found outputs torch.*unsqueeze\(0\)"):
+    with pytest.raises(ConfigurationError, match=f"found outputs torch.*{remedy}"):
         HalfSquaredError()._checked(outputs, torch.zeros(2, 3))
 
 

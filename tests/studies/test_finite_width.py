@@ -67,6 +67,28 @@ def test_one_depth_beside_the_law_is_not_hidden_by_the_others() -> None:
     assert "At depth 5 the interval excludes the law" in gradient.sentence
 
 
+def test_cells_without_a_gain_are_counted() -> None:
+    """One hidden layer, and layers of several widths: left out, and said."""
+    made = {
+        "status": "finished",
+        "activation": "relu",
+        "initializer": "he",
+        "trainer.batch_size": 1,
+    }
+    shapes = [(9.0, 3.0)] * 4 + [(9.0, 1.0), (math.nan, 3.0), (math.nan, math.nan)]
+    results = DataFrame([
+        {"cell": f"c{k}", "seed": k, **made, "model.width": width, "model.depth": depth}
+        for k, (width, depth) in enumerate(shapes)
+    ])  # fmt: skip
+    ledger = DataFrame([
+        {"cell": f"c{k}", "step": 0, "layer": layer, "log10_delta_norm": 0.1 * k * (4 - layer),
+         "activation_mean": 1.0, "activation_variance": 0.0}
+        for k in range(len(shapes)) for layer in (2, 3, 4, 5)
+    ])  # fmt: skip
+    last = FiniteWidth().findings(results, ledger, Path()).verdicts[-1]
+    assert last.sentence.startswith("Left out 3 of 7 cells,")
+
+
 def test_the_figures_say_what_they_draw() -> None:
     """What is divided by what, whose law is dashed, that seeds are what counts."""
     spread, law, drift = found(1.0).figures

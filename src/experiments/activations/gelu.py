@@ -20,63 +20,44 @@ References:
 
 import math
 from decimal import Decimal
-from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from experiments.core import normal
 from experiments.core.activation import Activation
-from experiments.core.branching import where_rare
 from experiments.core.elementwise import Elementwise, apply
-from experiments.core.normal import density_series, distribution, mills_ratio, times_density
 from experiments.core.operations import Operations
 
-# 1/sqrt 2, and phi(0)
-ROOT_HALF, PEAK = math.sqrt(0.5), math.sqrt(0.5 / math.pi)
 ZERO = Decimal("-0.7517915246935644574579049467795240396645")
 # Taylor coefficients of sigma' = Phi - phi' about its zero; the first is the zero itself
-PHI = density_series(ZERO, Decimal("0.30073259989697529074018782030584942698"), terms=28)
+PHI = normal.density_series(ZERO, Decimal("0.30073259989697529074018782030584942698"), terms=28)
 SERIES = [0.0, *(float(PHI[n] / (n + 1) - (n + 2) * PHI[n + 2]) for n in range(26))]
 ZERO_HIGH, ZERO_LOW = float(ZERO), float(ZERO - Decimal(float(ZERO)))
-# left of it Phi is phi R
-TAIL = -12.0
 
 
 def gelu(z: Tensor) -> Tensor:
     """sigma(z)."""
     if z.dtype != torch.float64:
-        return (0.5 * z * torch.erfc(z.double() * -ROOT_HALF)).to(z.dtype)
-    return where_rare(
-        z < TAIL, lambda: times_density(z * mills_ratio(z.abs()), z), z * distribution(z)
-    )
+        return (z * normal.plain_distribution(z.double())).to(z.dtype)
+    return normal.times_distribution(z)
 
 
 def gelu_derivative(z: Tensor) -> Tensor:
     """sigma'(z)."""
     if z.dtype != torch.float64:
         wide = z.double()
-        slope = wide * torch.exp(-0.5 * wide * wide) * PEAK
-        return (0.5 * torch.erfc(wide * -ROOT_HALF) + slope).to(z.dtype)
+        return (normal.plain_distribution(wide) + wide * normal.plain_density(wide)).to(z.dtype)
     d = (z - ZERO_HIGH) - ZERO_LOW
-    far = where_rare(
-        z < TAIL, lambda: times_density(z + mills_ratio(z.abs()), z), distribution(z, z)
-    )
-    return where_rare(d.abs() < 0.7, lambda: _series(d), far)
-
-
-def _series(d: Tensor) -> Tensor:
-    """sigma' at the distance d from its zero."""
-    total = torch.full_like(d, SERIES[-1])
-    for coefficient in reversed(SERIES[:-1]):
-        total.mul_(d).add_(coefficient)
-    return total
+    near = normal.polynomial(SERIES, d)
+    return torch.where(d.abs() < 0.7, near, normal.distribution(z, factor=z))
 
 
 def gelu_second_derivative(z: Tensor) -> Tensor:
     """sigma''(z)."""
     wide = z.double()
-    return times_density(2.0 - wide * wide, wide).to(z.dtype)
+    return normal.times_density(2.0 - wide * wide, wide).to(z.dtype)
 
 
 class GELUFunction(Elementwise):
@@ -129,14 +110,11 @@ class GELU(Activation):
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         if z.dtype == torch.float64:
             return (lambda: a.copy_(gelu(z)), lambda: derivative.copy_(gelu_derivative(z)))
-        return (partial(_write_both, z, a, derivative),)
 
+        def both() -> None:  # with one Phi(z)
+            wide = z.double()
+            below = normal.plain_distribution(wide)
+            a.copy_(wide * below)
+            derivative.copy_(below + wide * normal.plain_density(wide))
 
-def _write_both(z: Tensor, a: Tensor, derivative: Tensor) -> None:
-    """The formulas of narrower types, with one Phi(z) for both."""
-    wide = z.double()
-    below = torch.erfc(wide * -ROOT_HALF).mul_(0.5)
-    slope = wide.square().mul_(-0.5).exp_().mul_(wide).mul_(PEAK)
-    torch.mul(wide, below, out=wide)
-    a.copy_(wide)
-    derivative.copy_(slope.add_(below))
+        return (both,)

@@ -76,6 +76,7 @@ def _enter(config: DictConfig) -> None:
     with one_message():
         _require_whole(config)
         _require_size(config.hydra.runtime.choices)
+        _require_name(config.name)
         require_place(folder, "set runs_dir or name to another place")
     shared = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(shared, resolve=True)  # type: ignore[assignment]
@@ -119,6 +120,16 @@ def _require_size(choices: Mapping[str, str | None]) -> None:
             describe(
                 f"size={size} with study={study}", expected, "leave size out, or write the file"
             )
+        )
+
+
+def _require_name(name: str) -> None:
+    """Results of ``name=.`` would lie among the folders of other sweeps, of ``name=..`` outside of them."""
+    path = Path(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        expected = "the name of a folder below runs_dir"
+        raise ConfigurationError(
+            describe(f"name={name}", expected, "give name=mine, say, and another place as runs_dir")
         )
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
+from experiments.core.alike import require_alike
 from experiments.core.errors import describe
 from experiments.core.loss import Loss
 from experiments.core.shapes import layer_name
@@ -160,11 +161,7 @@ def require_shape(net: MLP, x: Tensor) -> None:
     if x.shape[-2] == 0:
         found = f"an empty batch, shape {tuple(x.shape)}"
         raise ValueError(describe(found, "at least one example", "leave empty batches out"))
-    W = net.dense_layers[0].weight
-    if x.dtype != W.dtype or x.device != W.device:
-        found = f"an input of {x.dtype} on {x.device}"
-        expected = f"{W.dtype} on {W.device}, like the parameters"
-        raise ValueError(describe(found, expected, "move x with x.to(net.weights[0])"))
+    require_alike(x, net.dense_layers[0].weight)
 
 
 def require_tensor(name: str, values: object) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Literal, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from experiments.core.elementwise import (
@@ -24,7 +24,8 @@ class Activation(nn.Module, ABC):
     """An elementwise function sigma with hand-written derivatives.
 
     Every method takes a float tensor of any shape, contiguous or not, and returns a new tensor of the
-    same shape and type. float16 and bfloat16 are computed in a wider type and rounded once.
+    same shape and type. float16 and bfloat16 are computed in a wider type and rounded once. Integers and
+    booleans become floats of torch's default type; complex numbers are refused.
 
     * ``sigma(z)`` and ``derivative(z)`` are differentiable. The gradient of sigma is the hand-written
       sigma', and the gradient of sigma' is the hand-written sigma''; both keep their digits in the
@@ -80,29 +81,33 @@ class Activation(nn.Module, ABC):
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         """Calls that together write sigma(z) and sigma'(z) by the exact rule; used by ``bind``."""
 
-    def forward(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def forward(self, z: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """a = sigma(z), differentiable with the hand-written sigma' as its gradient."""
+        z = _floating(z)
         if self.rule == "native":
             return self.operator(z)
         return apply(self.functions[0], z, *self._numbers)
 
     @final
-    def value(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def value(self, z: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """a = sigma(z)."""
+        z = _floating(z)
         if self.rule == "native":
             return self.operator(z)
         return self.formulas[0](z, *self._numbers)
 
     @final
-    def derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def derivative(self, z: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """sigma'(z), the diagonal of D^[l]; differentiable, with sigma'' as its gradient."""
+        z = _floating(z)
         if self.rule == "native":
             return operator_derivative(self.operator, z)
         return apply(self.functions[1], z, *self._numbers)
 
     @final
-    def second_derivative(self, z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def second_derivative(self, z: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """sigma''(z)."""
+        z = _floating(z)
         if self.rule == "native":
             return operator_derivative(self.operator, z, order=2)
         return self.formulas[2](z, *self._numbers)
@@ -159,3 +164,19 @@ class Activation(nn.Module, ABC):
     @property
     def _numbers(self) -> tuple[float, ...]:
         return tuple(getattr(self, name) for name in self.arguments)
+
+
+def _floating(z: Tensor) -> Tensor:
+    """z itself, or integers and booleans as floats of the default type, as in most of torch's operators.
+
+    Raises:
+        ConfigurationError: for complex numbers, and for anything that is not a tensor.
+    """
+    if isinstance(z, Tensor) and z.is_floating_point():
+        return z
+    if not isinstance(z, Tensor) or z.is_complex():
+        found = f"z of {z.dtype if isinstance(z, Tensor) else type(z).__name__}"
+        raise ConfigurationError(
+            describe(found, "a tensor of real numbers", "give z.real, or torch.as_tensor(z)")
+        )
+    return z.to(torch.get_default_dtype())

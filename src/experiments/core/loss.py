@@ -219,7 +219,9 @@ class Loss(nn.Module, ABC):
                 describe(
                     f"outputs {outputs.dtype} of shape {tuple(outputs.shape)}",
                     "floats of shape (batch, n_L) or (R, batch, n_L)",
-                    "add the batch axis with outputs.unsqueeze(0)",
+                    "add the batch axis with outputs.unsqueeze(0)"
+                    if outputs.is_floating_point()
+                    else "give the net's own outputs, or outputs.float()",
                 )
             )
         if outputs.shape[-1] == 1 and (self.link == "softmax" or self.target_kind == "class"):

@@ -13,11 +13,15 @@ References:
     Laplace's continued fraction: Abramowitz & Stegun (1964), 26.2.14.
 """
 
+import math
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
+
+from experiments.core.branching import where_rare
 
 Vector = Float64[Tensor, "*n"]
 
@@ -26,6 +30,9 @@ Vector = Float64[Tensor, "*n"]
 SHIFT, SHIFT_REST, UNSHIFT = 209.79780435562134, 1.3973634304332352e-09, 2.0**-304
 # 1/sqrt 2 = HEAD + REST, with HEAD short enough that its product with z is exact
 HEAD, REST = 0.7071067811921239, -5.576365522251341e-12
+PEAK = 1 / math.sqrt(2 * math.pi)
+# left of it erfc is given up for R, whose continued fraction converges fast enough from 12 on
+TAIL = -12.0
 
 
 def _two_parts(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,6 +40,26 @@ def _two_parts(z: Tensor) -> tuple[Tensor, Tensor]:
     z = z.clamp(-64.0, 64.0)
     coarse = torch.round(z * 4096.0) / 4096.0
     return coarse, z - coarse
+
+
+def plain_density(z: Vector) -> Vector:
+    """phi(z) to the precision of float32.
+
+    Example:
+        >>> plain_density(torch.tensor([1.0], dtype=torch.float64))
+        tensor([0.2420], dtype=torch.float64)
+    """
+    return torch.exp(-0.5 * z * z) * PEAK
+
+
+def plain_distribution(z: Vector) -> Vector:
+    """Phi(z) to the precision of float32.
+
+    Example:
+        >>> plain_distribution(torch.tensor([1.0], dtype=torch.float64))
+        tensor([0.8413], dtype=torch.float64)
+    """
+    return 0.5 * torch.erfc(z * -(HEAD + REST))
 
 
 def times_density(factor: Vector, z: Vector) -> Vector:
@@ -50,7 +77,7 @@ def times_density(factor: Vector, z: Vector) -> Vector:
 
 
 def distribution(z: Vector, factor: Vector | float = 0.0) -> Vector:
-    """Phi(z) + factor phi(z), for z >= -12.
+    """Phi(z) + factor phi(z); in the tail (R + factor) phi.
 
     Example:
         >>> distribution(torch.tensor([0.0, -10.0], dtype=torch.float64))
@@ -60,7 +87,20 @@ def distribution(z: Vector, factor: Vector | float = 0.0) -> Vector:
     head, rest = coarse * HEAD, coarse * REST + fine * (HEAD + REST)
     x = head + rest
     lost = (head - x) + rest
-    return 0.5 * torch.erfc(-x) + times_density(2.0**0.5 * lost + factor, z)
+    body = 0.5 * torch.erfc(-x) + times_density(2.0**0.5 * lost + factor, z)
+    return where_rare(z < TAIL, lambda: times_density(mills_ratio(z.abs()) + factor, z), body)
+
+
+def times_distribution(z: Vector) -> Vector:
+    """z Phi(z), accurate even where Phi(z) itself would be subnormal.
+
+    Example:
+        >>> times_distribution(torch.tensor([1.0, -38.0], dtype=torch.float64))
+        tensor([ 8.4134e-01, -1.0965e-314], dtype=torch.float64)
+    """
+    return where_rare(
+        z < TAIL, lambda: times_density(z * mills_ratio(z.abs()), z), z * distribution(z)
+    )
 
 
 def mills_ratio(t: Vector) -> Vector:
@@ -74,6 +114,19 @@ def mills_ratio(t: Vector) -> Vector:
     for k in range(12, 0, -1):
         below = t + k / below
     return 1.0 / below
+
+
+def polynomial(coefficients: Sequence[float], z: Vector) -> Vector:
+    """c_0 + c_1 z + c_2 z^2 + ..., by Horner's rule in one new tensor.
+
+    Example:
+        >>> polynomial([1.0, 0.0, 2.0], torch.tensor([3.0], dtype=torch.float64))
+        tensor([19.], dtype=torch.float64)
+    """
+    total = torch.zeros_like(z)
+    for coefficient in reversed(coefficients):
+        total.mul_(z).add_(coefficient)
+    return total
 
 
 def density_series(center: Decimal, height: Decimal, terms: int) -> list[Decimal]:

@@ -84,6 +84,10 @@ class UnitCube(RegressionDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole("dimension", self.dimension, 1)
+        if not callable(self.target):
+            expected = "a function of points, (examples, d) -> (examples,)"
+            remedy = "on the command line data.target._target_=experiments.data.tent, say"
+            raise ConfigurationError(describe(f"target={self.target!r}", expected, remedy))
 
     @property
     def features(self) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from experiments.activations import Identity
 from experiments.core.activation import Activation
+from experiments.core.alike import require_alike
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
@@ -97,7 +98,8 @@ class Dense(nn.Module):
             record: receives z and a now, and delta in the backward pass.
 
         Raises:
-            ValueError: if the shapes do not match; broadcasting would hide a missing run axis.
+            ValueError: if the shapes do not match (broadcasting would hide a missing run axis), or the
+                input differs from the parameters in type or device.
         """
         rows = self._rows(a_prev)
         weight: Tensor = self.weight
@@ -108,6 +110,7 @@ class Dense(nn.Module):
             # cast outside the Function, because its backward may run outside the autocast region
             dtype = torch.get_autocast_dtype(device)
             rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
+        require_alike(rows, weight)
         if self.normalize:
             _, z = dense(rows, weight, bias, Identity(), record)
             a = self.activation(self.argument(z))

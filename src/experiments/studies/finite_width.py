@@ -30,8 +30,10 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.finite_width_figures import figures
+from experiments.studies.reading.family import DEPTH
 from experiments.studies.reading.grouping import grouped
 from experiments.studies.reading.spread import (
+    WIDTH,
     Gain,
     Spread,
     per_seed,
@@ -80,7 +82,10 @@ class FiniteWidth(Study):
             return unanswered(
                 "No cell with two hidden layers has a ledger, so no gain was measured."
             )
-        verdicts = [*_law(spreads), *_widths(spreads), *_consequence(spreads), *_rates(spreads)]
+        verdicts = [
+            *_law(spreads), *_widths(spreads), *_consequence(spreads), *_rates(spreads),
+            *_left_out(rows),
+        ]  # fmt: skip
         return Findings(tuple(verdicts), (_table(spreads),), figures(spreads, rows, ledger))
 
 
@@ -89,6 +94,20 @@ class FiniteWidth(Study):
 
 def _exact(spreads: Sequence[Spread]) -> list[Spread]:
     return [s for s in spreads if s.law is not None and s.law.exact]
+
+
+def _left_out(rows: DataFrame) -> list[Verdict]:
+    """The cells of which no gain is read: there must be two hidden layers, of one width."""
+    count = int((rows[WIDTH].isna() | ~(rows[DEPTH] >= 2)).sum())
+    if not count:
+        return []
+    return [
+        Verdict(
+            f"Left out {count} of {len(rows)} cells, whose hidden layers differ in width or are fewer "
+            "than two.",
+            "measured",
+        )
+    ]
 
 
 def _law(spreads: Sequence[Spread]) -> list[Verdict]:
