@@ -195,6 +195,13 @@ def test_a_setting_out_of_range_is_refused(name) -> None:
     assert line.count("; ") >= 2
 
 
+def test_the_name_of_a_function_is_no_function() -> None:
+    """It would be called at the first point, with a TypeError that names neither key nor remedy."""
+    cube = ("data=unit_cube", "loss=half_squared_error", "data.target=sine")
+    answer = train(*cube, "trainer.max_steps=0", "logger=none", "probe=none")
+    assert_refused(answer, "target='sine'")
+
+
 @pytest.mark.parametrize("name", HYDRA)
 def test_what_hydra_does_not_know_is_refused(name) -> None:
     """Before anything is imported or written; the last line tells what was probably meant."""

@@ -126,7 +126,6 @@ def test_targets_are_means_over_coordinates() -> None:
         (lambda: Teacher(noise=-0.5), "noise=-0.5"),
         (lambda: UnitCube(dimension=0), "dimension=0"),
         (lambda: UnitCube(train_examples=0), "train_examples=0"),
-        (lambda: UnitCube(target="sine"), "target='sine'; expected a function of points"),
         (lambda: UnitCube(target=torch.sin, dimension=2).load(), r"values of shape \(1000, 2\)"),
     ],
 )
