@@ -222,6 +222,18 @@ def test_a_misspelt_option_among_several_is_found() -> None:
     )
 
 
+def test_options_of_the_users_own_are_known(tmp_path: Path) -> None:
+    """A folder given with --config-dir is searched, and what it holds is no misspelling."""
+    own = tmp_path / "mine" / "activation"
+    own.mkdir(parents=True)
+    (own / "swish.yaml").write_text("_target_: experiments.activations.SiLU\nslop: 1\n")
+    flags = (f"--config-dir={own.parent}", *TINY)
+    assert train(*flags, "activation=swihs").err.endswith("did you mean activation=swish?\n")
+    answer = train(*flags, "activation=swish", "activation.slpo=2")
+    assert answer.err.endswith("instead of activation.slpo=2, did you mean activation.slop=2?\n")
+    assert answer.err.count("did you mean") == 1
+
+
 def test_an_interval_is_refused() -> None:
     """Hydra's own sweeper has no values to choose from it."""
     answer = train("-m", *TINY, "model.depth=interval(1,3)")
