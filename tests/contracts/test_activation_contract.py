@@ -140,6 +140,14 @@ def test_sigma_is_smooth_but_at_the_declared_kinks(sigma) -> None:
     assert all(abs(at - kink) <= 2 * step for at, kink in zip(found, sigma.kinks, strict=True))
 
 
+@every_case
+def test_no_derivative_overflows(sigma) -> None:
+    """Where z^2 would."""
+    z = torch.tensor([-1e300, -1e155, 1e155, 1e300], dtype=torch.float64)
+    assert sigma.derivative(z).isfinite().all()
+    assert sigma.second_derivative(z).isfinite().all()
+
+
 # -- shapes, types, places ----------------------------------------------------------------------------
 
 

@@ -200,6 +200,16 @@ def test_shapes_that_do_not_chain_are_refused(shape, runs):
         layer_of(Identity(), runs)(torch.zeros(shape))
 
 
+def test_autocast_leaves_float64_alone():
+    """As in torch's own layers; float32 becomes half precision."""
+    x = torch.randn(4, 3, dtype=torch.float64)
+    layer = Dense(3, 2, Tanh(), Glorot()).double()
+    expected = layer(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(x), expected)
+        assert layer.float()(x.float()).dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
 def test_an_input_of_another_type_is_refused(dtype):
     """NumPy's float64 next to float32 weights is the usual case."""

@@ -182,7 +182,9 @@ def test_bad_arguments_are_refused_by_name(arguments, message):
 
 
 def test_the_outputs_activation_is_refused_by_its_own_name():
-    """Asked without the annotations that tests check, which refuse it earlier."""
+    """Asked without the annotations that tests check, which refuse it earlier; so is one width."""
     unchecked = inspect.unwrap(MLP.__init__)
     with pytest.raises(ConfigurationError, match="found output_activation='sigmoid'"):
         unchecked(MLP.__new__(MLP), (3, 2), Tanh(), Glorot(), output_activation="sigmoid")
+    with pytest.raises(ConfigurationError, match="found widths=5; expected at least"):
+        unchecked(MLP.__new__(MLP), 5, Tanh(), Glorot())

@@ -312,6 +312,7 @@ def test_four_point_functions_of_drawn_networks(activation, gain, nu, tolerance)
             "a nonzero signal",
         ),
         (lambda: finite_width.beta([10, 0]), "integers from 1"),
+        (lambda: finite_width.beta([10, True]), "integers from 1"),
         (lambda: finite_width.beta([10], keep=0.0), "ReLU keeps"),
         (lambda: finite_width.jacobian_entry_moments(0, [3]), "integers from 1"),
     ],

@@ -85,6 +85,14 @@ def test_the_critical_line_passes_through_the_reference_points(
     assert point.phase == "critical"
 
 
+@pytest.mark.parametrize("sigma_b", [1e-13, 1e-16, 1e-20, 1e-25, 1e-100])
+@pytest.mark.parametrize("activation", [Tanh(), ELU(), SELU()], ids=repr)
+def test_tiny_biases_hardly_move_the_critical_point(activation, sigma_b) -> None:
+    """By sqrt(sigma_b) at most, although chi is 1 to rounding over many decades of q."""
+    limit, allowed = mean_field.critical_sigma_w(activation, 0.0), 1e-15 + 2 * math.sqrt(sigma_b)
+    assert mean_field.critical_sigma_w(activation, sigma_b) == pytest.approx(limit, rel=allowed)
+
+
 def test_the_widely_copied_critical_value_of_tanh_is_only_a_grid_value() -> None:
     """At sigma_w^2 = 1.7603 chi is 0.999860 and xi_c 7163; the isometry papers' pair is right to 1.9e-7."""
     assert at(Tanh(), 1.05, 2.01e-5).chi - 1 == pytest.approx(1.9e-7, rel=0.02)

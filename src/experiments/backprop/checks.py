@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
-from experiments.core.alike import require_alike
+from experiments.core.alike import require_alike, require_tensor
 from experiments.core.errors import describe
 from experiments.core.loss import Loss
 from experiments.core.shapes import layer_name
@@ -162,17 +162,6 @@ def require_shape(net: MLP, x: Tensor) -> None:
         found = f"an empty batch, shape {tuple(x.shape)}"
         raise ValueError(describe(found, "at least one example", "leave empty batches out"))
     require_alike(x, net.dense_layers[0].weight)
-
-
-def require_tensor(name: str, values: object) -> None:
-    """Refuse lists, arrays and None: converting them would guess a float type and a device.
-
-    Raises:
-        ValueError: for anything but a tensor.
-    """
-    if not isinstance(values, Tensor):
-        remedy = f"convert {name} with torch.as_tensor({name})"
-        raise ValueError(describe(f"{name} of type {type(values).__name__}", "a tensor", remedy))
 
 
 def require_targets(t: Tensor) -> None:

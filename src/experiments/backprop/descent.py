@@ -15,12 +15,12 @@ from experiments.backprop.checks import (
     require_input,
     require_loss,
     require_targets,
-    require_tensor,
 )
 from experiments.backprop.examples import batch_of, drawn, gathered
 from experiments.backprop.flattening import FlatNetwork, flattened
 from experiments.backprop.forward import stored_pass
 from experiments.backprop.stabilisation import Descent, DescentRecord
+from experiments.core.alike import require_tensor
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.loss import Loss
 from experiments.core.seeding import SHUFFLING, Seeds, run_seeds, stream

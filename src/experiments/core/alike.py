@@ -1,8 +1,19 @@
-"""Inputs of another type or device than the parameters, refused before torch's product refuses them."""
+"""Inputs that are no tensors, or of another type or device than the parameters, refused in words."""
 
 from torch import Tensor
 
 from experiments.core.errors import describe
+
+
+def require_tensor(name: str, values: object) -> None:
+    """Refuse lists, arrays and None: converting them would guess a float type and a device.
+
+    Raises:
+        ValueError: for anything but a tensor.
+    """
+    if not isinstance(values, Tensor):
+        remedy = f"convert {name} with torch.as_tensor({name})"
+        raise ValueError(describe(f"{name} of type {type(values).__name__}", "a tensor", remedy))
 
 
 def require_alike(x: Tensor, weight: Tensor) -> None:

@@ -4,14 +4,22 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 
 def readable(t: Tensor) -> bool:
-    """Whether values can be read cheaply: on the CPU, not compiled and not in a torch.func transform."""
+    """Whether values can be read cheaply, and hold for this one call.
+
+    That is on the CPU, where nobody traces the call: the compiler, a torch.func transform, torch.jit.trace,
+    or a mode that sees every operation, such as those of make_fx and of tensors without values.
+    """
     return (
         t.device.type == "cpu"
+        and type(t) in (Tensor, Parameter)
         and not torch.compiler.is_compiling()
         and not torch._C._functorch.is_functorch_wrapped_tensor(t)
+        and not torch._C._len_torch_dispatch_stack()
+        and not torch._C._is_tracing()
     )
 
 

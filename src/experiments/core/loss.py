@@ -157,7 +157,7 @@ class Loss(nn.Module, ABC):
             ConfigurationError: if the outputs are probabilities: the link would be applied a second time,
                 and no prediction could come close to 0 or 1.
         """
-        if self.link != "softmax" or type(outputs) is not Tensor or not readable(outputs):
+        if self.link != "softmax" or not readable(outputs):
             return
         z = outputs.detach()
         if z.numel() == 0 or not z.is_floating_point():

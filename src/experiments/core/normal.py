@@ -76,8 +76,8 @@ def times_density(factor: Vector, z: Vector) -> Vector:
     return factor * (large + large * torch.expm1(small)) * UNSHIFT
 
 
-def distribution(z: Vector, factor: Vector | float = 0.0) -> Vector:
-    """Phi(z) + factor phi(z); in the tail (R + factor) phi.
+def distribution(z: Vector, factor: Vector | None = None) -> Vector:
+    """Phi(z) + factor phi(z), without a factor Phi(z); in the tail (R + factor) phi.
 
     Example:
         >>> distribution(torch.tensor([0.0, -10.0], dtype=torch.float64))
@@ -87,8 +87,12 @@ def distribution(z: Vector, factor: Vector | float = 0.0) -> Vector:
     head, rest = coarse * HEAD, coarse * REST + fine * (HEAD + REST)
     x = head + rest
     lost = (head - x) + rest
-    body = 0.5 * torch.erfc(-x) + times_density(2.0**0.5 * lost + factor, z)
-    return where_rare(z < TAIL, lambda: times_density(mills_ratio(z.abs()) + factor, z), body)
+
+    def more(part: Vector) -> Vector:
+        return times_density(part if factor is None else part + factor, z)
+
+    body = 0.5 * torch.erfc(-x) + more(2.0**0.5 * lost)
+    return where_rare(z < TAIL, lambda: more(mills_ratio(z.abs())), body)
 
 
 def times_distribution(z: Vector) -> Vector:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experiments.activations import Identity
 from experiments.core.activation import Activation
-from experiments.core.alike import require_alike
+from experiments.core.alike import require_alike, require_tensor
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
@@ -98,9 +98,10 @@ class Dense(nn.Module):
             record: receives z and a now, and delta in the backward pass.
 
         Raises:
-            ValueError: if the shapes do not match (broadcasting would hide a missing run axis), or the
-                input differs from the parameters in type or device.
+            ValueError: for anything but a tensor, if the shapes do not match (broadcasting would hide a
+                missing run axis), or if the input differs from the parameters in type or device.
         """
+        require_tensor("x", a_prev)
         rows = self._rows(a_prev)
         weight: Tensor = self.weight
         bias: Tensor = self.bias
@@ -109,7 +110,7 @@ class Dense(nn.Module):
         if device != "meta" and torch.is_autocast_enabled(device):
             # cast outside the Function, because its backward may run outside the autocast region
             dtype = torch.get_autocast_dtype(device)
-            rows, weight, bias = rows.to(dtype), weight.to(dtype), bias.to(dtype)
+            rows, weight, bias = (_autocast(part, dtype) for part in (rows, weight, bias))
         require_alike(rows, weight)
         if self.normalize:
             _, z = dense(rows, weight, bias, Identity(), record)
@@ -151,6 +152,11 @@ class Dense(nn.Module):
             expected += f" or ({self.runs}, batch, {self.in_features})"
         remedy = "match the layer's in_features and runs"
         raise ValueError(describe(f"an input of shape {shape}", expected, remedy))
+
+
+def _autocast(part: Tensor, dtype: torch.dtype) -> Tensor:
+    """What torch's own layers cast: floats, but never float64."""
+    return part.to(dtype) if part.is_floating_point() and part.dtype != torch.float64 else part
 
 
 def _per_run(initializer: Initializer | Sequence[Initializer], count: int) -> list[Initializer]:

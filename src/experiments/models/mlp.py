@@ -1,6 +1,6 @@
 """MLP: a fully-connected network, or a stack of R of them computed at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
 from jaxtyping import Float
@@ -63,11 +63,12 @@ class MLP(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.widths = tuple(whole(f"widths[{k}]", n, 1) for k, n in enumerate(widths))
+        listed = widths if isinstance(widths, Iterable) else ()
+        self.widths = tuple(whole(f"widths[{k}]", n, 1) for k, n in enumerate(listed))
         if len(self.widths) < 2:
             raise ConfigurationError(
                 describe(
-                    f"widths={self.widths}",
+                    f"widths={widths!r}",
                     "at least (n_1, n_L)",
                     "give the width of the input and of the output, hidden layers in between",
                 )

@@ -123,7 +123,10 @@ def _roots(
         for p, value in zip(table.tolist(), excesses.tolist(), strict=True):
             if abs(value) > ROUNDING:
                 if value * sign < 0:
-                    root = brentq(excess, before, p, xtol=1e-15 * p, rtol=1e-15)
+                    # with tiny biases chi is 1 to rounding over many decades, around the root
+                    root = math.sqrt(before * p)
+                    if abs(excess(root)) > ROUNDING:
+                        root = brentq(excess, before, p, xtol=1e-15 * p, rtol=1e-15)
                     yield torch.tensor([root + bias_variance], dtype=torch.float64)
                 before, sign = p, value
         reached = float(table[-1])

@@ -18,6 +18,7 @@ from scipy.special import digamma, polygamma
 from scipy.stats import binom
 
 from experiments.core.errors import ConfigurationError, describe
+from experiments.core.whole import is_whole
 from experiments.theory.fluctuations import (
     fluctuation_rate,
     four_point,
@@ -262,7 +263,7 @@ def require_ensemble(ensemble: str) -> None:
 
 
 def _require_widths(widths: Sequence[int]) -> None:
-    if any(n < 1 for n in widths):
+    if not all(is_whole(n, 1) for n in widths):
         raise ConfigurationError(
             describe(f"widths {list(widths)}", "integers from 1", "every layer needs a neuron")
         )
