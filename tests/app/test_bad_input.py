@@ -93,6 +93,11 @@ HOUSE = {
         ["name=."],
         "found name=.; expected the name of a folder below runs_dir; give name=mine",
     ),
+    "several numbers for one": (
+        ["optimizer.lr=[0.1,0.2]"],
+        "found optimizer.lr=[0.1, 0.2]; expected one number; sweep over several: -m optimizer.lr=",
+    ),
+    "a truth value for a number": (["optimizer.lr=true"], "found optimizer.lr=True; expected one"),
     "a name outside of the results": (["name=../mine"], "found name=../mine; expected the name of"),
     "a name longer than any folder's": (
         [f"name={'x' * 300}"],
@@ -232,6 +237,21 @@ def test_options_of_the_users_own_are_known(tmp_path: Path) -> None:
     answer = train(*flags, "activation=swish", "activation.slpo=2")
     assert answer.err.endswith("instead of activation.slpo=2, did you mean activation.slop=2?\n")
     assert answer.err.count("did you mean") == 1
+
+
+def test_a_pattern_without_a_match_is_refused() -> None:
+    """It would make no job; one that matches option files is Hydra's."""
+    for pattern in ("optimizer.lr=glob(*)", "activation=glob(zz*)"):
+        answer = train("-m", *TINY, pattern)
+        assert_refused(answer, f"found {pattern}; expected a pattern that option files match, or")
+    assert train("-m", *TINY, "activation=glob(t*)").status == 0
+
+
+def test_a_misspelt_option_in_a_list_is_found() -> None:
+    """With its brackets."""
+    answer = train("-m", *TINY, "sweep=[depht,loss]")
+    assert answer.err.endswith("did you mean sweep=[depth,loss]?\n")
+    assert "did you mean" not in train("-m", *TINY, "sweep=[depth,qqqq]").err
 
 
 def test_an_interval_is_refused() -> None:

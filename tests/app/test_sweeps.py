@@ -281,21 +281,28 @@ def test_a_seed_may_be_any_integer_from_0() -> None:
     assert int(results()["seed"].iloc[0]) == 2**70
 
 
-@pytest.mark.parametrize("what", ["ledger", "checkpoint", "tensorboard"])
+@pytest.mark.parametrize("what", ["ledger", "pages", "metrics", "checkpoint", "tensorboard"])
 def test_a_cell_that_owes_a_file_is_trained_again(what) -> None:
-    """A torn ledger, or files that were not asked for the first time: the same numbers, all there."""
+    """Damaged tables, or files that were not asked for the first time: the same numbers, all there."""
+    places = {"ledger": "ledger.parquet", "pages": "ledger.parquet", "metrics": "record.json"}
     first = {"checkpoint": ["trainer.checkpoint=false"], "tensorboard": ["logger=none"]}
     asked = ["logger=tensorboard", "logger.tensorboard.histograms=false"] * (what == "tensorboard")
     assert train(*TINY, *first.get(what, [])).status == 0
     (before,) = [row for _, row in results().iterrows()]
+    damaged = folder(before) / places.get(what, what)
     if what == "ledger":
-        (folder(before) / "ledger.parquet").write_bytes(b"torn")
+        damaged.write_bytes(b"torn")
+    elif what == "pages":  # only the data, not the footer
+        whole = damaged.read_bytes()
+        damaged.write_bytes(whole[:10] + bytes(190) + whole[200:])
+    elif what == "metrics":
+        record = json.loads(damaged.read_text())
+        damaged.write_text(json.dumps(record | {"metrics": None}))
     assert train(*TINY, *asked).status == 0
     (after,) = [row for _, row in results().iterrows()]
     assert after["cell"] == before["cell"]
     assert after["train/loss"] == before["train/loss"]
     assert len(ledger())
-    places = {"ledger": "ledger.parquet"}
     assert (folder(after) / places.get(what, what)).exists()
 
 

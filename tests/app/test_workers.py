@@ -51,3 +51,27 @@ def test_a_stopped_sweep_leaves_no_worker_behind(how: signal.Signals, tmp_path: 
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(_alive, workers))
+
+
+ENDED = """
+import multiprocessing
+from experiments.app.workers import in_order_of_completion
+
+def work(piece):
+    if piece == 2 and multiprocessing.parent_process() is not None:
+        raise SystemExit(143)
+    return 10 * piece
+
+if __name__ == "__main__":
+    print(sorted(in_order_of_completion(work, [0, 1, 2, 3], workers=2)))
+"""
+
+
+def test_the_work_of_a_worker_that_was_told_to_end_is_done_here(tmp_path: Path) -> None:
+    """No piece is lost, and the others are not stopped."""
+    script = tmp_path / "ended.py"
+    script.write_text(ENDED)
+    command = [sys.executable, str(script)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert ran.stdout.strip() == "[(0, 0), (1, 10), (2, 20), (3, 30)]"
+    assert "pieces run in this process: 1" in ran.stderr

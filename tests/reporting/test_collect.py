@@ -91,6 +91,36 @@ def test_every_kind_of_hole_is_named_and_stops_nobody(sweep: Path) -> None:
     assert read_collection(sweep).holes == collection.holes
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("seconds", "x"),
+        ("diverged_at", "a"),
+        ("steps", [1]),
+        ("history", [1]),
+        ("history", {"step": 1}),
+        ("facts", "a"),
+        ("versions", []),
+        ("axes", None),
+    ],
+)
+def test_a_part_of_another_kind_is_a_hole(sweep: Path, part: str, value: object) -> None:
+    """One damaged record costs its own row, not the report."""
+    record = write_cell(sweep, "odd", {"activation": "relu", "seed": 0}) / "record.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {part: value}))
+    (hole,) = collect(sweep).holes
+    assert hole.name == "odd"
+    assert part in hole.reason
+
+
+def test_a_record_that_nests_too_deep_is_a_hole(sweep: Path) -> None:
+    """Python's parser gives up on it with another exception."""
+    folder = write_cell(sweep, "deep", {"activation": "relu", "seed": 0})
+    (folder / "record.json").write_text("[" * 100_000)
+    (hole,) = collect(sweep).holes
+    assert "RecursionError" in hole.reason
+
+
 def test_failed_and_diverged_cells_keep_their_row(sweep: Path) -> None:
     """A failed cell has its error, a diverged one its step; values that are not finite survive."""
     write_cell(sweep, "bad", {"activation": "relu", "seed": 8}, status="failed")

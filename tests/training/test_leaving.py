@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import itertools
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -185,3 +187,17 @@ def test_the_process_has_its_threads_back(threads) -> None:
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_process_that_is_told_to_end_says_so_by_its_status() -> None:
+    """Lightning's own exit has none, as if training were over; the handler is the one from before."""
+
+    class Telling:
+        def scalars(self, step, numbers) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ending:
+        train(stack_of([cell("trainer.max_steps=500")]), [[Telling()]])
+    assert ending.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before

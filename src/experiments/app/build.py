@@ -16,6 +16,7 @@ from experiments.core.initializer import Initializer
 from experiments.core.logger import CellLogger
 from experiments.training.cells import Cell, read_checkpoint
 from experiments.training.examples import shape_of
+from experiments.training.optimizers.optimizer import Optimizer
 from experiments.training.settings import ModelSettings, TrainerSettings
 from experiments.training.stack import Run, Stack
 
@@ -149,18 +150,32 @@ def _unsuitable(node: Mapping[str, Any], cause: TypeError) -> ConfigurationError
 def optimizer_of(cells: Sequence[Cell]) -> Any:
     """A function that makes the optimiser; numbers that differ between runs become a list of R."""
     configs = [cell.config["optimizer"] for cell in cells]
+    for config in configs:
+        _require_numbers(json.dumps(config))
     arguments: dict[str, Any] = {}
     for key, value in configs[0].items():
         if key == "_target_":
             continue
         values = [config[key] for config in configs]
         arguments[key] = value if values.count(value) == len(values) else values
-    maker = functools.partial(get_class(configs[0]["_target_"]), **arguments)
-    try:
-        inspect.signature(maker.func).bind(**arguments)
-    except TypeError as error:
-        raise _unsuitable(configs[0], error) from error
-    return maker
+    return functools.partial(get_class(configs[0]["_target_"]), **arguments)
+
+
+@functools.cache
+def _require_numbers(node: str) -> None:
+    """Refuse a list where one number belongs: a stack would give each of its runs another one of them."""
+    config = json.loads(node)
+    optimizer: Optimizer = make(config)
+    for key, value in optimizer.hyperparameters.items():
+        if value.ndim or isinstance(config.get(key), bool):
+            given = f"optimizer.{key}"
+            raise ConfigurationError(
+                describe(
+                    f"{given}={config[key]}",
+                    "one number",
+                    f"sweep over several: -m {given}=0.1,0.2",
+                )
+            )
 
 
 def loggers_of(config: Mapping[str, Any]) -> list[CellLogger]:

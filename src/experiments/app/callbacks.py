@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -94,12 +94,21 @@ def _require_one_of_each(overrides: Sequence[Override]) -> None:
 
 
 def _require_values(overrides: Sequence[Override]) -> None:
-    """An interval is for sweepers that choose values themselves; Hydra's own meets it with a traceback."""
+    """Refuse what gives no values.
+
+    An interval is for sweepers that choose values themselves; Hydra's own meets it with a traceback. A
+    pattern chooses option files; for a setting, or without a match, no job would be made.
+    """
+    options = GlobalHydra.instance().config_loader().get_group_options
     for override in overrides:
+        found, key = str(override.input_line), override.key_or_group
+        remedy = f"list them: {key}=1,2,4 or 'range(1,5)'"
         if override.is_interval_sweep():
-            found = str(override.input_line)
-            remedy = f"list them: {override.key_or_group}=1,2,4 or 'range(1,5)'"
             raise ConfigurationError(describe(found, "values, one job for each", remedy))
+        pattern = override.value()
+        if isinstance(pattern, Glob) and not pattern.filter(options(key)):
+            expected = "a pattern that option files match, or values"
+            raise ConfigurationError(describe(found, expected, remedy))
 
 
 def _require_whole(config: DictConfig) -> None:

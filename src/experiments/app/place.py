@@ -34,7 +34,8 @@ def require_place(folder: Path, remedy: str) -> None:
     if reason := unwritable(folder):
         raise ConfigurationError(describe(reason, "a place where results can be written", remedy))
     for path in (folder, *folder.parents):
-        if path.exists() and not path.is_dir():
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            what = "a file" if path.exists() else "a link to nothing"
             raise ConfigurationError(
-                describe(f"a file at {path}", "a folder, or nothing yet", remedy)
+                describe(f"{what} at {path}", "a folder, or nothing yet", remedy)
             )

@@ -65,7 +65,7 @@ def _options_like(group: str, chosen: str, folders: tuple[Path, ...]) -> list[st
     """A choice of a group's options with the first that does not exist replaced."""
     is_name = group.replace("/", "").isalpha()
     known = [path.stem for path in _files(group, folders)] if is_name else []
-    unknown = [name for name in chosen.split(",") if name not in known]
+    unknown = [name for name in chosen.strip("[]").split(",") if name not in known]
     if not known or not unknown:
         return []
     return [chosen.replace(unknown[0], name) for name in _like(unknown[0], known)]

@@ -1,5 +1,6 @@
 """The command line: one run, a sweep, or a whole study, then its tables, report and verdict."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ from experiments.core.errors import ConfigurationError, describe
 
 register()
 
-#: exit status of an interrupted program, by the convention of shells
-STOPPED = 130
+#: exit statuses of a program that was interrupted or told to end, by the convention of shells
+STOPPED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+GOES_ON = "stopped; the same command goes on with the cells that are missing"
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -54,12 +56,14 @@ def main() -> None:
         with one_message():
             status = finish(started[-1].folder.path, started[-1].at)
     except SystemExit as ending:
+        if ending.code == TERMINATED:
+            print(GOES_ON, file=sys.stderr)
         if ending.code == 1:  # Hydra has said what it refuses
             for line in suggestions(sys.argv[1:]):
                 print(f"\n{line}", file=sys.stderr)
         raise
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with the cells that are missing", file=sys.stderr)
+        print(GOES_ON, file=sys.stderr)
         status = STOPPED
     sys.exit(status)
 

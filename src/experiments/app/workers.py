@@ -35,7 +35,7 @@ def in_order_of_completion(
         workers: number of processes; 1 runs everything in this process.
 
     When a worker dies (killed, out of memory), the pool stops; unfinished pieces are then run in this
-    process, one by one.
+    process, one by one. So is the piece of a worker that was told to end.
     """
     if workers == 1:
         for piece in pieces:
@@ -50,7 +50,10 @@ def in_order_of_completion(
             try:
                 futures = {pool.submit(function, piece): k for k, piece in left.items()}
                 for future in as_completed(futures):
-                    result = future.result()
+                    try:
+                        result = future.result()
+                    except SystemExit:
+                        continue
                     piece = left.pop(futures[future])
                     yield piece, result
             except KeyboardInterrupt:
@@ -58,9 +61,11 @@ def in_order_of_completion(
                     process.terminate()  # the pool would wait until they are done
                 raise
     except BrokenProcessPool:
-        log.warning("a worker process died; %d pieces are run in this process", len(left))
-        for piece in left.values():
-            yield piece, function(piece)
+        pass  # what is left is said and done below
+    if left:
+        log.warning("a worker process ended; pieces run in this process: %d", len(left))
+    for piece in left.values():
+        yield piece, function(piece)
 
 
 def workers_for(seconds: float) -> int:

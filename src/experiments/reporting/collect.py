@@ -21,7 +21,8 @@ from pandas import DataFrame
 from experiments.core.atomic import replacing
 from experiments.core.cell import SweepFolder
 from experiments.core.errors import ConfigurationError, describe
-from experiments.reporting.records import Hole, Record, read_records
+from experiments.core.record import Record
+from experiments.reporting.records import Hole, read_records
 
 #: columns of results.parquet that are neither an axis nor a metric
 FIRST = ("cell", "status")

@@ -1,16 +1,12 @@
 """Reading the records of a sweep's cells; whatever cannot be read becomes a named hole with a reason."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
 
-from experiments.core.cell import CellFolder, Status, SweepFolder
+from experiments.core import record
+from experiments.core.cell import CellFolder, SweepFolder
 from experiments.core.errors import ConfigurationError, describe
-
-Record = dict[str, Any]
-
-_PARTS = {"axes": dict, "metrics": dict}
+from experiments.core.record import Record
 
 
 @dataclass(frozen=True)
@@ -50,28 +46,8 @@ def read_record(entry: Path) -> Record | Hole:
     if not cell.record.exists():
         started = cell.config.exists()
         return Hole(entry.name, "no record: killed or still running" if started else "not a cell")
-    try:
-        record = json.loads(cell.record.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return Hole(entry.name, f"record.json cannot be read ({type(error).__name__})")
-    wrong = _what_is_wrong(record, entry.name)
-    return Hole(entry.name, wrong) if wrong else record
-
-
-def _what_is_wrong(record: object, name: str) -> str:
-    if not isinstance(record, dict):
-        return "record.json is not a record"
-    if record.get("cell") != name:
-        return f"record.json belongs to cell {record.get('cell')!r}"
-    if record.get("status") not in get_args(Status):
-        return f"record.json has the unknown status {record.get('status')!r}"
-    for part, kind in _PARTS.items():
-        if not isinstance(record.get(part), kind):
-            return f"record.json has no {part}"
-    for name, value in record["metrics"].items():
-        if value is not None and not isinstance(value, int | float):
-            return f"record.json has {name}={value!r}, which is not a number"
-    return ""
+    found = record.read_record(cell)
+    return Hole(entry.name, found) if isinstance(found, str) else found
 
 
 def read_records(folder: Path) -> tuple[list[Record], list[Hole]]:

@@ -19,6 +19,7 @@ import yaml
 from experiments.core.atomic import replacing
 from experiments.core.cell import CellFolder
 from experiments.core.errors import CheckpointError, ConfigurationError, describe
+from experiments.core.record import read_record
 from experiments.core.whole import integer_if_whole
 from experiments.training.outcome import Outcome
 
@@ -70,17 +71,18 @@ class Cell:
         A failed cell is tried again, and so is one whose ledger is unreadable or of which files are
         now requested that were not before.
         """
-        try:
-            record = json.loads(self.folder.record.read_text())
-            if self.config["probe"].get("quantities"):
-                pq.read_metadata(self.folder.ledger)
-        except (OSError, ValueError, pa.ArrowException):
+        record = read_record(self.folder)
+        if isinstance(record, str) or record["status"] not in ("finished", "diverged"):
             return False
+        if self.config["probe"].get("quantities"):
+            try:  # the whole file: its pages may be damaged where its footer is not
+                pq.ParquetFile(self.folder.ledger).read(use_threads=False)
+            except (OSError, pa.ArrowException):
+                return False
         requested = [self.folder.checkpoint] if self.config["trainer"]["checkpoint"] else []
         requested += [self.folder.tensorboard] if self._logs("tensorboard") else []
         requested += [self.folder.path / "metrics.csv"] if self._logs("csv") else []
-        over = isinstance(record, dict) and record.get("status") in ("finished", "diverged")
-        return over and all(path.exists() for path in requested)
+        return all(path.exists() for path in requested)
 
     def _logs(self, name: str) -> bool:
         return "_target_" in self.config["logger"].get(name, {})

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from experiments.core.logger import CurveWriter
 from experiments.training.datamodule import StackData
@@ -31,6 +32,7 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
     Raises:
         ConfigurationError: if the device is missing or a batch exceeds the training split.
         KeyboardInterrupt: on Ctrl-C.
+        SystemExit: with the status 143 of shells, when the process is told to end (SIGTERM).
     """
     settings = stack.settings
     chunks = plan(settings.max_steps, stack.ledger.every, settings.evaluations)
@@ -72,6 +74,8 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         if isinstance(leaving.__context__, KeyboardInterrupt):
             signal.signal(signal.SIGINT, at_interrupt)
             raise leaving.__context__ from None
+        if isinstance(leaving, SIGTERMException):  # without a status, as if all had ended well
+            raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
         torch.set_flush_denormal(False)
