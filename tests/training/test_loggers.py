@@ -59,6 +59,20 @@ def test_a_cell_that_is_opened_twice_at_once(tmp_path, monkeypatch) -> None:
     assert len(list((tmp_path / "tensorboard").iterdir())) == 1
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_processes_leave_one_file(first, tmp_path, monkeypatch) -> None:
+    """Neither saw the other's file when it began; every point of the curve is there once."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "glob", lambda *_: [])
+        writers = [TensorBoard().open(tmp_path) for _ in range(2)]
+    for step in (0, 10):
+        for writer in writers:
+            writer.scalars(step, {"train/loss": 1.0})
+    for writer in (writers[first], writers[1 - first]):
+        writer.close()
+    assert [point.step for point in read_events(tmp_path).Scalars("train/loss")] == [0, 10]
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
 def test_one_logger_opens_a_writer_for_every_cell(room, tmp_path) -> None:
     """What is written for one cell is not in the other's files."""

@@ -29,13 +29,16 @@ class EventFile:
     Args:
         folder: the folder, which is created if needed; TensorBoard shows every folder as a run.
         suffix: end of the name of the file, by which it can be recognised.
+
+    Attributes:
+        path: of the file.
     """
 
     def __init__(self, folder: Path, suffix: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         writer = f"{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
-        path = folder / f"events.out.tfevents.{int(time.time()):010d}.{writer}{suffix}"
-        self._file = path.open("xb")
+        self.path = folder / f"events.out.tfevents.{int(time.time()):010d}.{writer}{suffix}"
+        self._file = self.path.open("xb")
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def add(self, summary: Summary, step: int = 0) -> None:

@@ -15,6 +15,8 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.event_file import EventFile
 from experiments.core.logger import CellLogger, CurveWriter
 
+#: names of event files
+EVENTS = "events.out.tfevents.*"
 #: buckets of a histogram
 BINS = 30
 
@@ -53,7 +55,7 @@ class TensorBoard(CellLogger):
 @final
 class _EventWriter(CurveWriter):
     def __init__(self, folder: Path, settings: TensorBoard) -> None:
-        for old in folder.glob("events.out.tfevents.*"):
+        for old in folder.glob(EVENTS):
             old.unlink(missing_ok=True)  # another process may have just removed it
         self._file = EventFile(folder)
         self._settings = settings
@@ -94,6 +96,10 @@ class _EventWriter(CurveWriter):
 
     def close(self) -> None:
         self._file.close()
+        own = self._file.path
+        if own.exists():  # of two processes with this cell, the first to end keeps its file
+            for other in set(own.parent.glob(EVENTS)) - {own}:
+                other.unlink(missing_ok=True)
 
     def _add(self, summary: Summary, step: int) -> None:
         if summary.value:
