@@ -166,7 +166,7 @@ def test_which_cells_are_over(tmp_path, status) -> None:
     assert not one.is_over()
     write_config(one)
     assert not one.is_over()
-    write_record(one, {"status": status})
+    write_record(one, {"status": status, "metrics": {}})
     assert one.is_over() == (status != "failed")
 
 
@@ -177,7 +177,7 @@ def test_a_cell_owes_the_curves_it_is_asked_for(tmp_path, logger, owed) -> None:
     """A cell that wrote none is over until somebody asks for them, and again when they are there."""
     quiet = cell(*NOTHING_ELSE, runs_dir=tmp_path)
     write_config(quiet)
-    write_record(quiet, {"status": "finished"})
+    write_record(quiet, {"status": "finished", "metrics": {}})
     asked = cell(*NOTHING_ELSE, f"logger={logger}", runs_dir=tmp_path)
     assert asked.id == quiet.id
     assert quiet.is_over()
@@ -227,7 +227,7 @@ def test_an_error_while_writing_leaves_nothing_behind(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(cells_module.json, "dumps", refuse)
     with pytest.raises(OSError, match="disk full"):
-        write_record(one, {"status": "finished"})
+        write_record(one, {"status": "finished", "metrics": {}})
     assert [path.name for path in one.folder.path.iterdir()] == ["config.yaml"]
 
 
