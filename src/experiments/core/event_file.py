@@ -45,9 +45,16 @@ class EventFile:
         """Append one event with all values of the summary at one step."""
         self._append(Event(wall_time=time.time(), step=step, summary=summary))
 
-    def close(self) -> None:
-        """Close the file; everything that was added is already written."""
+    def close(self, alone: bool = False) -> None:
+        """Close the file; everything that was added is already written.
+
+        Args:
+            alone: remove the folder's other event files. Of two processes that write the same curves,
+                the first to end keeps its file.
+        """
         self._file.close()
+        if alone and self.path.exists():
+            remove_event_files(self.path.parent, but=self.path)
 
     def _append(self, event: Event) -> None:
         if self._file.closed:
@@ -57,6 +64,12 @@ class EventFile:
         length = struct.pack("<Q", len(data))
         self._file.write(length + _checksum(length) + data + _checksum(data))
         self._file.flush()
+
+
+def remove_event_files(folder: Path, but: Path | None = None) -> None:
+    """Remove a folder's event files, except one; another process may just have removed them."""
+    for path in set(folder.glob("events.out.tfevents.*")) - {but}:
+        path.unlink(missing_ok=True)
 
 
 def _checksum(data: bytes) -> bytes:

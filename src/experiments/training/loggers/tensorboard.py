@@ -12,11 +12,9 @@ from torch import Tensor
 from torch.utils.tensorboard.summary import hparams
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.event_file import EventFile
+from experiments.core.event_file import EventFile, remove_event_files
 from experiments.core.logger import CellLogger, CurveWriter
 
-#: names of event files
-EVENTS = "events.out.tfevents.*"
 #: buckets of a histogram
 BINS = 30
 
@@ -55,8 +53,7 @@ class TensorBoard(CellLogger):
 @final
 class _EventWriter(CurveWriter):
     def __init__(self, folder: Path, settings: TensorBoard) -> None:
-        for old in folder.glob(EVENTS):
-            old.unlink(missing_ok=True)  # another process may have just removed it
+        remove_event_files(folder)
         self._file = EventFile(folder)
         self._settings = settings
         #: the same tags come again and again: an event to fill in, and the positions of its numbers
@@ -95,11 +92,7 @@ class _EventWriter(CurveWriter):
         self.scalars(0, finite)
 
     def close(self) -> None:
-        self._file.close()
-        own = self._file.path
-        if own.exists():  # of two processes with this cell, the first to end keeps its file
-            for other in set(own.parent.glob(EVENTS)) - {own}:
-                other.unlink(missing_ok=True)
+        self._file.close(alone=True)
 
     def _add(self, summary: Summary, step: int) -> None:
         if summary.value:
