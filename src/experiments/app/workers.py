@@ -52,7 +52,7 @@ def in_order_of_completion(
                 for future in as_completed(futures):
                     try:
                         result = future.result()
-                    except SystemExit:
+                    except SystemExit:  # the worker was told to end
                         continue
                     piece = left.pop(futures[future])
                     yield piece, result

@@ -83,16 +83,11 @@ def distribution(z: Vector, factor: Vector | None = None) -> Vector:
         >>> distribution(torch.tensor([0.0, -10.0], dtype=torch.float64))
         tensor([5.0000e-01, 7.6199e-24], dtype=torch.float64)
     """
-    coarse, fine = _two_parts(z)
-    head, rest = coarse * HEAD, coarse * REST + fine * (HEAD + REST)
-    x = head + rest
-    lost = (head - x) + rest
-
-    def more(part: Vector) -> Vector:
-        return times_density(part if factor is None else part + factor, z)
-
-    body = 0.5 * torch.erfc(-x) + more(2.0**0.5 * lost)
-    return where_rare(z < TAIL, lambda: more(mills_ratio(z.abs())), body)
+    return where_rare(
+        z < TAIL,
+        lambda: times_density(_plus(mills_ratio(z.abs()), factor), z),
+        _by_erfc(z, factor),
+    )
 
 
 def times_distribution(z: Vector) -> Vector:
@@ -102,9 +97,21 @@ def times_distribution(z: Vector) -> Vector:
         >>> times_distribution(torch.tensor([1.0, -38.0], dtype=torch.float64))
         tensor([ 8.4134e-01, -1.0965e-314], dtype=torch.float64)
     """
-    return where_rare(
-        z < TAIL, lambda: times_density(z * mills_ratio(z.abs()), z), z * distribution(z)
-    )
+    return where_rare(z < TAIL, lambda: times_density(z * mills_ratio(z.abs()), z), z * _by_erfc(z))
+
+
+def _by_erfc(z: Vector, factor: Vector | None = None) -> Vector:
+    """Phi(z) + factor phi(z), for z >= -12."""
+    coarse, fine = _two_parts(z)
+    head, rest = coarse * HEAD, coarse * REST + fine * (HEAD + REST)
+    x = head + rest
+    lost = (head - x) + rest
+    return 0.5 * torch.erfc(-x) + times_density(_plus(2.0**0.5 * lost, factor), z)
+
+
+def _plus(part: Vector, factor: Vector | None) -> Vector:
+    # adding 0.0 instead would make torch.jit.trace give 0
+    return part if factor is None else part + factor
 
 
 def mills_ratio(t: Vector) -> Vector:
