@@ -66,10 +66,10 @@ class EventFile:
         self._file.flush()
 
 
-def remove_event_files(folder: Path, but: Path | None = None) -> None:
-    """Remove a folder's event files, except one; another process may just have removed them."""
-    for path in set(folder.glob("events.out.tfevents.*")) - {but}:
-        path.unlink(missing_ok=True)
+def remove_event_files(folder: Path, suffix: str = "", but: Path | None = None) -> None:
+    """Remove the event files of a folder and those below it that end in ``suffix``, except one."""
+    for path in set(folder.glob(f"**/events.out.tfevents.*{suffix}")) - {but}:
+        path.unlink(missing_ok=True)  # another process may have just removed it
 
 
 def _checksum(data: bytes) -> bytes:

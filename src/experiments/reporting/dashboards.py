@@ -19,7 +19,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars, hparams, image
 
 from experiments.core.cell import CellFolder, SweepFolder
-from experiments.core.event_file import EventFile
+from experiments.core.event_file import EventFile, remove_event_files
 from experiments.reporting.collect import read_collection
 from experiments.reporting.configurations import (
     Configuration,
@@ -58,8 +58,7 @@ def write_dashboards(folder: Path) -> list[Path]:
     results = collection.results
     axes = varying_axes(results)
     target = SweepFolder(folder).tensorboard
-    for old in target.rglob("events.out.tfevents.*"):
-        old.unlink(missing_ok=True)  # another process may be making the same report
+    remove_event_files(target)
     by_cell = dict(list(collection.ledger.groupby("cell", sort=False)))
     written = []
     groups = configurations(results[results["status"] != "failed"], axes)
@@ -92,8 +91,7 @@ def write_cell_dashboard(cell: CellFolder, ledger: DataFrame) -> None:
         cell: the cell's folder.
         ledger: the cell's rows of the ledger.
     """
-    for old in cell.tensorboard.glob(f"events.out.tfevents.*{_OURS}"):
-        old.unlink(missing_ok=True)
+    remove_event_files(cell.tensorboard, _OURS)
     with closing(EventFile(cell.tensorboard, _OURS)) as events:
         if len(ledger):
             _picture(events, log10_profiles(ledger), cell.path.name)
