@@ -304,15 +304,18 @@ def test_half_precision_is_computed_in_single(loss, dtype):
 
 @every_loss
 def test_awkward_shapes(loss):
-    """Empty batches, non-contiguous outputs, expanded outputs."""
+    """Empty batches, non-contiguous outputs, expanded outputs.
+
+    Equal but for the rounding of torch's exponentials, which depends on a number's place in memory.
+    """
     t = indices(BATCH)
     assert loss.per_example(torch.zeros(0, CLASSES), t[:0]).shape == (0,)
     assert loss.delta(torch.zeros(2, 0, CLASSES), t[:0]).shape == (2, 0, CLASSES)
     z = torch.randn(CLASSES, BATCH)
-    assert torch.equal(loss.delta(z.T, t), loss.delta(z.T.contiguous(), t))
+    torch.testing.assert_close(loss.delta(z.T, t), loss.delta(z.T.contiguous(), t))
     row = torch.randn(CLASSES)
     wide = loss.delta(row.expand(BATCH, CLASSES), t)
-    assert torch.equal(wide, loss.delta(row.repeat(BATCH, 1), t))
+    torch.testing.assert_close(wide, loss.delta(row.repeat(BATCH, 1), t))
 
 
 @every_loss

@@ -22,17 +22,19 @@ SOUND = {
     "sigmoid": ("activation=sigmoid", "initializer=glorot", "model.depth=1", *ADAM),
     "relu, plain descent": ("activation=relu", "initializer=he", "optimizer.lr=0.3"),
 }
+#: how badly depends on the last bits, which differ from processor to processor
+LEARNS_BADLY = {"little learnt", "nothing learnt"}
 #: fault -> what was done, what must be found, and what may follow from it
 FAULTY = {
     "sigmoid, twelve layers": (
         ("activation=sigmoid", "initializer=glorot", "model.depth=12", *ADAM),
         {"vanishing gradient"},
-        {"nothing learnt"},
+        LEARNS_BADLY,
     ),
     "weights twice too large": (
         ("activation=relu", "initializer=gaussian", "initializer.sigma_w=4", "model.depth=10", *ADAM),
         {"exploding gradient"},
-        {"nothing learnt"},
+        LEARNS_BADLY,
     ),
     "biases below every signal": (
         ("activation=relu", "initializer=constant", "initializer.w=0.01", "initializer.b=-1", *ADAM),
@@ -47,17 +49,17 @@ FAULTY = {
     "weights thirty times too large": (
         ("activation=tanh", "initializer=gaussian", "initializer.sigma_w=30", *ADAM),
         {"saturated units"},
-        {"little learnt"},
+        LEARNS_BADLY,
     ),
     "a rate that saturates units": (
         ("activation=tanh", "initializer=glorot", "optimizer=adam", "optimizer.lr=1.0"),
         {"saturated units", "steps too large"},
-        {"little learnt", "nothing learnt"},
+        LEARNS_BADLY,
     ),
     "no rate to speak of": (
         ("activation=tanh", "initializer=glorot", "optimizer.lr=1e-9"),
         {"steps too small"},
-        {"little learnt", "nothing learnt"},
+        LEARNS_BADLY,
     ),
     "a rate beyond the floats": (
         ("activation=relu", "initializer=he", "loss=squared_error", "optimizer.lr=1e20"),
