@@ -73,6 +73,31 @@ def test_layers_may_share_memory(runs):
     assert close(found.weight_gradients, expected.weight_gradients, 1e-14)
     assert close(found.bias_gradients, expected.bias_gradients, 1e-14)
     assert found.deltas == []
+
+
+@pytest.mark.parametrize("runs", [None, 3])
+def test_buffers_that_keep_may_share_the_rest(runs):
+    """a and sigma' lie in the other buffers' memory; both keep giving the right numbers, in turns."""
+    net = mixed(5, runs=runs, output=Sigmoid())
+    scratch = BackpropagationBuffers(net, 5, keep=False)
+    keeping = BackpropagationBuffers(net, 5, sharing=scratch)
+    for _ in range(2):
+        x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+        expected = backpropagate(net, x, t, HalfSquaredError())
+        found = backpropagate(net, x, t, HalfSquaredError(), buffers=keeping)
+        assert close(found.deltas, expected.deltas, 1e-14)
+        for z, a, slope, dense in zip(
+            keeping.z, keeping.a, keeping.derivative, net.dense_layers, strict=True
+        ):
+            assert close(
+                [a, slope], [dense.activation.value(z), dense.activation.derivative(z)], 1e-14
+            )
+        for buffers in (keeping, scratch):
+            found = backpropagate(net, x, t, HalfSquaredError(), buffers=buffers)
+            assert close(found.weight_gradients, expected.weight_gradients, 1e-14)
+    shared = {a.data_ptr() for a in keeping.a} & {a.data_ptr() for a in scratch.a}
+    assert shared
+    assert {d.data_ptr() for d in keeping.derivative} == {d.data_ptr() for d in scratch.derivative}
     assert len({delta.data_ptr() for delta in buffers.delta[:-1]}) == 2
 
 

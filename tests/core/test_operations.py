@@ -132,9 +132,11 @@ def test_an_operation_sees_what_its_memory_holds_when_it_is_called():
 
 
 CHECK = """
+import numpy
 import torch
 from experiments.activations import ELU, Tanh
-from experiments.core.operations import has_fast_cosh
+from experiments.core.operations import FASTER_BY_NUMPY, has_fast_cosh
+assert FASTER_BY_NUMPY <= {(numpy.tanh, torch.float32)}
 z = torch.linspace(-40, 40, 4001)
 assert not has_fast_cosh(z)
 for sigma in (Tanh(), ELU()):
@@ -146,7 +148,7 @@ for sigma in (Tanh(), ELU()):
 
 
 @pytest.mark.parametrize("z", [torch.zeros(3), torch.zeros(3, dtype=torch.float16)], ids=str)
-def test_where_numpy_has_no_vector_loop_torch_computes(z):
+def test_where_numpy_is_slower_torch_computes(z):
     """A processor without AVX-512, played by NumPy's own switch; and types NumPy is slow with."""
     if z.dtype == torch.float16:
         assert not operations.has_fast_cosh(z)

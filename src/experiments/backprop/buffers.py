@@ -56,6 +56,8 @@ class BackpropagationBuffers:
             memory, because only a and sigma'(z) are needed twice. That halves the memory, and a deep
             stack stays in the processor's cache; ``z`` and ``delta`` are then overwritten during the
             pass, and no deltas are returned.
+        sharing: buffers of the same network and batch; a and sigma'(z) are written into their memory,
+            so a pass with either of the two overwrites those of the other.
 
     Raises:
         ValueError: if a given gradient does not have the shape and type of its parameter.
@@ -80,6 +82,7 @@ class BackpropagationBuffers:
         weight_gradients: Sequence[Tensor] | None = None,
         bias_gradients: Sequence[Tensor] | None = None,
         keep: bool = True,
+        sharing: "BackpropagationBuffers | None" = None,
     ) -> None:
         layers = layers_of(net)
         runs = () if net.runs is None else (net.runs,)
@@ -90,7 +93,7 @@ class BackpropagationBuffers:
         for layer in layers:
             layer.evaluate(layer.b.detach())  # fails now if a derivative is missing
         like = layers[0].W
-        self._allocate(like, [(*runs, batch, n) for n in net.widths[1:]])
+        self._allocate(like, [(*runs, batch, n) for n in net.widths[1:]], sharing)
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
         self._affine: Callable[..., Tensor] = torch.addmm if net.runs is None else torch.baddbmm
@@ -139,8 +142,13 @@ class BackpropagationBuffers:
             bias_gradients=self.bias_gradients,
         )
 
-    def _allocate(self, like: Tensor, shapes: list[tuple[int, ...]]) -> None:
-        """Allocate z, delta, a and the derivative of every layer."""
+    def _allocate(
+        self,
+        like: Tensor,
+        shapes: list[tuple[int, ...]],
+        sharing: "BackpropagationBuffers | None",
+    ) -> None:
+        """Allocate z and delta of every layer; a and the derivative too, or take those of ``sharing``."""
         if self._keep:
             self.z = _grouped_by_shape(like, shapes)
             self.delta = _grouped_by_shape(like, shapes)
@@ -157,13 +165,13 @@ class BackpropagationBuffers:
         column_major = like.new_empty(2, *runs, n_out, batch).mT
         self.z[-1], self.delta[-1] = column_major.unbind()
         # a linear layer needs no copy of z for a, and its derivative is constant
-        self.a = [
-            z if linear else a
-            for z, a, linear in zip(
-                self.z, _grouped_by_shape(like, shapes), self._linear, strict=True
-            )
+        own_a = sharing.a if sharing else _grouped_by_shape(like, shapes)
+        self.a: list[Tensor] = [
+            z if linear else a for z, a, linear in zip(self.z, own_a, self._linear, strict=True)
         ]
-        self.derivative = _grouped_by_shape(like, shapes)
+        self.derivative: list[Tensor] = (
+            sharing.derivative if sharing else _grouped_by_shape(like, shapes)
+        )
         for derivative, linear in zip(self.derivative, self._linear, strict=True):
             if linear:
                 derivative.fill_(1.0)

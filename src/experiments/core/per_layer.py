@@ -35,6 +35,11 @@ class Block:
         """One row for every layer and run, (layers * R, n)."""
         return self.tensor.flatten(1)
 
+    @cached_property
+    def smallest(self) -> float:
+        """The smallest entry of all, NaN if one is NaN; to read it waits for a device."""
+        return float(self.tensor.min())
+
 
 @final
 class PerLayer:

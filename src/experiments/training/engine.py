@@ -72,7 +72,8 @@ class RecursionEngine(Engine):
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters, batch: int) -> None:
         super().__init__(net, loss, parameters)
         self._batch = batch
-        self.buffers = self._reserved(keep=False)
+        home = parameters.weight_gradients, parameters.bias_gradients
+        self.buffers = BackpropagationBuffers(net, batch, *home, keep=False)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
@@ -88,13 +89,8 @@ class RecursionEngine(Engine):
 
     @cached_property
     def _keeping(self) -> BackpropagationBuffers:
-        return self._reserved(keep=True)
-
-    def _reserved(self, keep: bool) -> BackpropagationBuffers:
-        home = self.parameters
-        return BackpropagationBuffers(
-            self.net, self._batch, home.weight_gradients, home.bias_gradients, keep
-        )
+        home = self.parameters.weight_gradients, self.parameters.bias_gradients
+        return BackpropagationBuffers(self.net, self._batch, *home, sharing=self.buffers)
 
 
 @final

@@ -148,8 +148,8 @@ class Stack:
         """Memory of one run in training: parameters, gradients, optimiser state, activations."""
         # parameters, gradients and one moment; every layer's a and sigma', which a step reads twice
         parameters, activations = 3, 2
-        if self.ledger.columns:  # weights before the update and their change; z, a, sigma', delta
-            parameters, activations = parameters + 2, activations + 4
+        if self.ledger.columns:  # weights before the update and their change; z, delta
+            parameters, activations = parameters + 2, activations + 2
         return self.dtype.itemsize * (
             parameters * self.parameters + activations * batch * sum(self.widths)
         )

@@ -17,9 +17,16 @@ class Nonfinite(Quantity):
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         parts = (step.z, step.a, step.delta, step.weight_gradient)
-        if step.z.is_cpu:  # if reductions that are computed anyway are finite, all entries are
-            reductions = (step.z.mean, step.a.mean, step.delta.norm, step.weight_gradient.norm)
-            if all(np.isfinite(reduction.numpy()).all() for reduction in reductions):
-                return (torch.zeros_like(reductions[0]),)
+        if step.z.is_cpu and _all_finite(step):
+            return (torch.zeros_like(step.delta.norm),)
         counts = [part.reduced(lambda rows: (~rows.isfinite()).sum(1)) for part in parts]
         return (torch.stack(counts).sum(0),)
+
+
+def _all_finite(step: StepPass) -> bool:
+    """Whether every entry is finite, judged by reductions that other quantities compute anyway."""
+    reductions = [step.a.mean, step.delta.norm, step.weight_gradient.norm]
+    # an infinite z has an infinite a or a slope of 0, and a NaN makes a NaN, so z is rarely read
+    if not all(block.smallest > 0 for block in step.derivative.blocks):
+        reductions.append(step.z.mean)
+    return all(np.isfinite(reduction.numpy()).all() for reduction in reductions)

@@ -39,7 +39,10 @@ def _saturation(block: Block, flat: float) -> tuple[Tensor, Tensor]:
     """Both shares for every layer and run of a block; ``flat`` is the bound on a saturated slope."""
     slopes = block.rows
     # on a GPU the minimum is not read, because that would wait for the device
-    smallest = float(slopes.min()) if slopes.is_cpu else -math.inf
+    smallest = block.smallest if slopes.is_cpu else -math.inf
+    if smallest >= flat:
+        none = slopes.new_zeros(len(slopes), dtype=torch.float64)
+        return none, none
     if not smallest >= 0:
         slopes = torch.abs(slopes, out=scratch(slopes, slopes.dtype))
     saturated = shares_below(slopes, flat)
