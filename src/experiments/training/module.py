@@ -106,6 +106,15 @@ class StackModule(pl.LightningModule):
                 self._show_records()
         self._leave(self.alive, step)
 
+    def release(self) -> None:
+        """Let go of all memory on the device; nothing can be trained afterwards.
+
+        Lightning's trainer and the module refer to each other, so that the module itself stays until
+        the garbage collector finds them, and on a GPU that may be several stacks later.
+        """
+        for name in ("engine", "recorder", "data", "optimizer", "parameter_home"):
+            vars(self).pop(name, None)
+
     def _reserve(self) -> None:
         """Allocate memory for the remaining runs; the recorder allocates its own on first use."""
         self.engine = self._engine()

@@ -78,6 +78,7 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
+        module.release()
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads_before)
         torch.use_deterministic_algorithms(deterministic_before)
