@@ -1,5 +1,9 @@
 """What must hold on a GPU, shown without one: no step waits for its numbers, and it can be captured."""
 
+import gc
+import weakref
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +92,31 @@ def test_who_leaves_is_not_in_the_next_graph(monkeypatch) -> None:
     assert len(graphs) > 1
     alone = trained([cells[2]])[0]
     np.testing.assert_allclose(trajectory(outcomes[2]), trajectory(alone), rtol=1e-4)
+
+
+def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:
+    """A dead graph that the collector finds is freed before a capture, and none during it."""
+    seen = []
+
+    class Garbage:
+        def __init__(self) -> None:
+            self.myself = self
+
+    @contextmanager
+    def watched(graph):
+        seen.append((garbage[-1]() is None, gc.isenabled()))
+        with capturing(graph):
+            yield
+        garbage.append(weakref.ref(Garbage()))
+
+    garbage = [weakref.ref(Garbage())]
+    whole = StackModule._engine
+    emulate(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "graph", watched)
+    monkeypatch.setattr(StackModule, "_engine", lambda self: GraphEngine(whole(self)))
+    trained(three_runs("probe=ledger"))
+    assert seen == [(True, False)] * 2  # a recorded step, and a step
+    assert gc.isenabled()
 
 
 def test_the_emulation_refuses_what_a_capture_would() -> None:

@@ -4,8 +4,10 @@ Two engines, which must agree: the notes' recursions in preallocated memory, the
 through the layers' hand-written backward, which mixed precision needs.
 """
 
+import gc
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, final
@@ -144,7 +146,7 @@ class _Captured:
                 call(self._x, self._t)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with _no_collector(), torch.cuda.graph(self._graph):
             self._cost = call(self._x, self._t)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
@@ -152,6 +154,19 @@ class _Captured:
         self._t.copy_(t)
         self._graph.replay()
         return self._cost.clone()
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Collect garbage now, and none inside: a dead graph that is freed during a capture invalidates it."""
+    enabled = gc.isenabled()
+    gc.collect()  # torch >= 2.9 leaves this to its user
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @final
