@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 from tests.app.composing import cell, trained, vary
 
+from experiments.app import run
+from experiments.app.build import stack_of
+from experiments.training.cells import Cell
+from experiments.training.engine import RecursionEngine
 from experiments.training.module import StackModule
+from experiments.training.stack import Stack
 
 #: the attributes of a module that hold memory of the device
 HOLDERS = ("engine", "recorder", "data", "optimizer", "parameter_home")
@@ -64,3 +70,47 @@ def test_a_stack_that_failed_holds_nothing(monkeypatch) -> None:
     del failure
     assert len(taken) > len(HOLDERS)
     assert [one() for one in taken] == [None] * len(taken)
+
+
+@pytest.mark.parametrize(
+    ("error", "sizes"),
+    [(torch.OutOfMemoryError("full"), [5, 3, 2, 1, 2]), (ValueError("wrong"), [5, 1, 1, 1, 1, 1])],
+    ids=["out of memory", "another error"],
+)
+def test_a_failed_stack_is_gone_before_its_cells_are_run_again(
+    error, sizes, monkeypatch, tmp_path
+) -> None:
+    """As two halves if the device was full, until they fit, else one by one; nothing is held meanwhile."""
+    tried, failed = [], []
+    step = RecursionEngine.__call__
+
+    def two_fit(self: RecursionEngine, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        if self.net.runs > 2:
+            failed.append(weakref.ref(self))
+            raise type(error)(*error.args)
+        return step(self, x, t)
+
+    build = stack_of
+
+    def watched(cells: list[Cell]) -> Stack:
+        tried.append(len(cells))
+        assert not any(one() for one in failed)
+        return build(cells)
+
+    monkeypatch.setattr(RecursionEngine, "__call__", two_fit)
+    monkeypatch.setattr(run, "stack_of", watched)
+    cells = vary(cell(runs_dir=tmp_path), {"seed": range(5)})
+    assert set(run.run_stack(cells).values()) == {"finished"}
+    assert tried == sizes
+
+
+def test_a_run_that_fits_nowhere_has_failed(monkeypatch, tmp_path) -> None:
+    """Halving ends at one run, whose traceback says what was missing."""
+
+    def full(self: RecursionEngine, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no memory left")
+
+    monkeypatch.setattr(RecursionEngine, "__call__", full)
+    cells = vary(cell(runs_dir=tmp_path), {"seed": (0, 1)})
+    assert set(run.run_stack(cells).values()) == {"failed"}
+    assert "no memory left" in cells[0].folder.traceback.read_text()

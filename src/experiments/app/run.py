@@ -8,6 +8,8 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import NamedTuple
 
+import torch
+
 from experiments.app.build import group_key, loggers_of, stack_of
 from experiments.app.workers import in_order_of_completion, workers_for
 from experiments.core.cell import Status
@@ -33,8 +35,8 @@ QUIET = 5.0
 def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
     """Train every cell that is not over yet.
 
-    If a stack raises, its cells are run one by one, so that only the faulty one fails; a failed cell
-    leaves its traceback, and the others go on.
+    If a stack raises, its cells are run one by one, so that only the faulty one fails; if it does not
+    fit into a GPU's memory, as two halves. A failed cell leaves its traceback, and the others go on.
 
     Args:
         cells: in any order; equal ones are run once.
@@ -69,23 +71,36 @@ def run_cells(cells: Sequence[Cell], workers: int | None = 1) -> Ends:
 def run_stack(cells: list[Cell]) -> Ends:
     """Train cells that share a group key as one computation, and record how each ended."""
     began = time.perf_counter()
+    try:
+        return _trained(cells)
+    except Exception as error:  # noqa: BLE001  whatever is raised is the cell's result
+        if len(cells) == 1:
+            return _failed(cells[0], error, time.perf_counter() - began)
+        # half of a stack that did not fit into a GPU may fit; any other fault is one cell's
+        size = math.ceil(len(cells) / 2) if isinstance(error, torch.OutOfMemoryError) else 1
+        said = "a stack of %d raised %s; its cells are run %d at a time"
+        log.warning(said, len(cells), repr(error), size)
+    # only now is the error's traceback gone, which kept the stack's memory
+    ends: Ends = {}
+    for part in chunked(cells, size):
+        ends |= run_stack(part)
+    return ends
+
+
+def _trained(cells: list[Cell]) -> Ends:
     with ExitStack() as files:
-        try:
-            stack = stack_of(cells)
-            for cell in cells:
-                write_config(cell)
-                withdraw_record(cell)
-            writers = [
-                [
-                    files.enter_context(closing(logger.open(cell.folder.path)))
-                    for logger in loggers_of(cell.config)
-                ]
-                for cell in cells
+        stack = stack_of(cells)
+        for cell in cells:
+            write_config(cell)
+            withdraw_record(cell)
+        writers = [
+            [
+                files.enter_context(closing(logger.open(cell.folder.path)))
+                for logger in loggers_of(cell.config)
             ]
-            outcomes = train(stack, writers)
-        except Exception as error:  # noqa: BLE001  whatever is raised is the cell's result
-            files.close()  # before a cell opens its own again
-            return _alone_or_failed(cells, error, time.perf_counter() - began)
+            for cell in cells
+        ]
+        outcomes = train(stack, writers)
         ends: Ends = {}
         for cell, outcome, mine in zip(cells, outcomes, writers, strict=True):
             try:
@@ -160,16 +175,6 @@ def _plan(cells: list[Cell]) -> _Plan:
         return _Plan(len(cells), lambda _: 0.0)
 
 
-def _alone_or_failed(cells: list[Cell], error: Exception, seconds: float) -> Ends:
-    if len(cells) > 1:
-        log.warning("a stack of %d raised %r; its cells are run alone", len(cells), error)
-        ends: Ends = {}
-        for cell in cells:
-            ends |= run_stack([cell])
-        return ends
-    return _failed(cells[0], error, seconds)
-
-
 def _failed(cell: Cell, error: Exception, seconds: float) -> Ends:
     write_failure(cell, error, seconds)
     log.error("cell %s failed: %s (%s)", cell.id, error, cell.folder.traceback)
@@ -177,8 +182,6 @@ def _failed(cell: Cell, error: Exception, seconds: float) -> Ends:
 
 
 def _on_gpu(group: list[Cell]) -> bool:
-    import torch
-
     return group[0].config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
 
 
