@@ -89,7 +89,7 @@ def test_the_best_depth_is_named_with_all_that_are_as_good() -> None:
     assert "tanh · glorot 2 (not told apart: 5 and 13)" in width.sentence
     assert "sigmoid · glorot 1 (not told apart: 2)" in width.sentence
     assert "tanh · glorot 5 (not told apart: 2)" in parameters.sentence
-    assert "1 to 2 against 2 to 13" in travel.sentence
+    assert "2.1 [2.09, 2.11] (glorot · equal width)" in travel.sentence
 
 
 def test_rates_are_chosen_on_validation_data() -> None:

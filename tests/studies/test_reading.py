@@ -71,7 +71,7 @@ def test_the_best_rate_loses_no_seed_and_says_if_it_is_at_an_edge() -> None:
 
 
 def test_depths_are_told_apart_by_paired_seeds() -> None:
-    """A common shift between seeds hides nothing: a loss higher by 0.02 in every seed is told apart."""
+    """A loss higher by 0.02 in every seed is told apart, however the seeds differ; one lost seed is not."""
     rng = np.random.default_rng(0)
     seeds = rng.normal(1.0, 0.5, 8)
     losses = {
@@ -79,12 +79,14 @@ def test_depths_are_told_apart_by_paired_seeds() -> None:
         2: seeds,
         3: seeds + rng.normal(0, 0.01, 8) + 0.001,
         9: np.append(seeds[:-1], math.nan),
+        20: np.full(8, math.nan),
     }
     rungs = {depth: tuned(_rates({0.1: list(values)})) for depth, values in losses.items()}
     ladder = Ladder("tanh", "equal width (4)", rungs)
     assert ladder.best == 2
-    assert ladder.tied == [2, 3]
+    assert ladder.tied == [2, 3, 9]
     assert ladder.worse(1).value == pytest.approx(0.02, abs=0.004)
+    assert ladder.worse(20).low == math.inf
 
 
 def test_a_depth_is_not_worse_for_seeds_that_the_best_has_lost_or_nobody_compared() -> None:

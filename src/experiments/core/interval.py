@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: smallest number of seeds for a decision: with two, the bounds are the two values themselves, and miss
-#: the true value half of the time
+#: smallest number of seeds for a decision: whether two look alike says little about their spread
 DECIDING = 3
 
 

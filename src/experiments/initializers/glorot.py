@@ -6,8 +6,9 @@
     uniform:  W_jk ~ U(-r, r),   r = sqrt(6 / (n_{l-1} + n_l))
 
 At slope 1, activations keep their variance if n_{l-1} Var W = 1, and deltas if n_l Var W = 1; this is the
-harmonic mean of the two variances. It assumes sigma'(0) = 1, which holds for tanh; a sigmoid would need
-weights 4 times as large.
+harmonic mean of the two variances. It assumes sigma'(0) = 1, which holds for tanh. The
+slope of a sigmoid is 1/4 at 0 and less elsewhere: its gradient vanishes even with weights 4 times as
+large.
 
 References:
     Glorot & Bengio (2010), eq. 12 and 16 ("normalized initialization").

@@ -224,7 +224,7 @@ def _table(found: Sequence[Networks]) -> Table:
     ]
     caption = (
         "On test points, at the rate that validation chooses: geometric mean of the largest error over "
-        "seeds, mean of the mean square error, with bootstrap intervals. Written down: largest error on "
+        "seeds, mean of the mean square error, with their intervals. Written down: largest error on "
         f"{GRID:,} points of a network of one hidden layer that needs no training."
     )
     return Table("Every network", caption, DataFrame(rows))

@@ -3,7 +3,7 @@
 Depth is compared fairly: every depth has the learning rate that suits it, chosen by validation loss; its
 seeds are the same as every other depth's; what is reported is the test loss, which chose nothing. Two
 prices: all depths as wide as each other (deeper costs more), or all with the same number of parameters
-(deeper is narrower). The answer is a set: the depths that the seeds cannot tell apart from the best.
+(deeper is narrower). The answer is a set: the depths that are not certainly worse than the best.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,26 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from experiments.core.errors import ConfigurationError
-from experiments.core.interval import DECIDING
+from experiments.core.interval import Interval
 from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.best_figures import figures
 from experiments.studies.reading.drawn import widths_of
 from experiments.studies.reading.grouping import grouped
-from experiments.studies.reading.ladder import Ladder, ladders_of
+from experiments.studies.reading.ladder import Ladder, ladders_of, mean_difference
 from experiments.studies.reading.rooms import activation_of
 from experiments.studies.reading.tuning import CHOSEN_BY
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.theory import finite_width
 
-#: the claim: no more hidden layers than this are best
+#: the claim: no more hidden layers than this are needed
 FEW = 5
+#: the claim: of two networks one is as good if its test loss is at most this share higher
+TIE = 0.1
 
 
 @final
@@ -37,15 +39,15 @@ class BestDepth(Study):
 
     question: ClassVar[str] = "Is there a best number of layers, and what moves it?"
     claim: ClassVar[str] = (
-        f"A few layers are enough: at every price some depth up to {FEW} is among the best. At equal "
-        "parameter count, where deeper is narrower, the deepest network measured is certainly worse. How "
-        "many depths are as good as the best is decided by how well the gradient travels: more for tanh "
-        "than for sigmoid."
+        f"A few layers are enough: at every price the best depth up to {FEW} has at most {TIE:.0%} more "
+        "test loss than the best deeper one. At equal parameter count, where deeper is narrower, the "
+        "deepest network measured is certainly worse than the best. What depth costs is decided by how "
+        "well the gradient travels: the deepest sigmoid network loses more to its best than tanh's."
     )
     refuted_by: ClassVar[str] = (
-        f"An activation and initialiser of which every depth up to {FEW} is certainly worse than a "
-        "deeper one; at equal parameter count, a deepest network that cannot be told apart from the "
-        "best; a sigmoid network whose depths as good as its best reach as deep as tanh's, or deeper."
+        f"An activation and initialiser whose best depth up to {FEW} certainly has more than {TIE:.0%} "
+        "more test loss than its best deeper one; at equal parameter count, a deepest network that is "
+        "certainly as good as the best; a tanh network that certainly loses more by depth than sigmoid's."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:
@@ -72,7 +74,7 @@ def _best(price: str, mine: Sequence[Ladder]) -> Verdict:
     """The best depth of every family at one price, and the depths that cannot be told apart from it."""
     parts = "; ".join(f"{ladder.label} {ladder.best}{_ties(ladder)}" for ladder in mine)
     sentence = f"At {price} the best number of hidden layers is: {parts}."
-    return Verdict(sentence, decided(*(_as_claimed(ladder) for ladder in mine)))
+    return Verdict(sentence, decided(*(part for ladder in mine for part in _as_claimed(ladder))))
 
 
 def _ties(ladder: Ladder) -> str:
@@ -80,27 +82,34 @@ def _ties(ladder: Ladder) -> str:
     return f" (not told apart: {listed(others, most=9)})" if others else " (alone)"
 
 
-def _as_claimed(ladder: Ladder) -> bool | None:
-    """Whether a few layers are among the best and, at equal parameters, the deepest certainly worse.
+def _as_claimed(ladder: Ladder) -> list[bool | None]:
+    """Whether a few layers are enough and, at equal parameters, the deepest network is worse.
 
-    None where the depths do not reach to either side, or no two of them can be compared.
+    None where the intervals do not say, or the depths do not reach to either side.
     """
-    deepest = max(ladder.depths)
-    if deepest <= FEW or min(ladder.depths) > FEW or not _enough(ladder):
+    few = ladder.best_of([depth for depth in ladder.depths if depth <= FEW])
+    more = ladder.best_of([depth for depth in ladder.depths if depth > FEW])
+    if few is None or more is None or ladder.best is None:
+        return [None]
+    known = [ladder.gap(few, more).within(-np.inf, _tie(ladder, more))]
+    if not ladder.price.startswith("equal width"):
+        known.append(_exceeds(ladder.worse(max(ladder.depths)), _tie(ladder, ladder.best)))
+    return known
+
+
+def _exceeds(cost: Interval, tie: float = 0.0) -> bool | None:
+    """Whether all of an interval is above 0 (True), or none of it above ``tie`` (False)."""
+    if not cost.decides:
         return None
-    few = min(ladder.tied) <= FEW
-    return few and (ladder.price.startswith("equal width") or ladder.tells_apart(deepest))
+    return True if cost.low > 0 else False if cost.high <= tie else None
 
 
-def _enough(ladder: Ladder) -> bool:
-    """Whether any two depths have enough seeds in common to be compared."""
-    return any(
-        ladder.worse(depth).seeds >= DECIDING for depth in ladder.depths if depth != ladder.best
-    )
+def _tie(ladder: Ladder, depth: int) -> float:
+    return TIE * mean_interval(ladder.test(depth)).value
 
 
 def _travel(ladders: Sequence[Ladder]) -> list[Verdict]:
-    """The greatest depth that is as good as the best: tanh against sigmoid, start by start."""
+    """How much more the deepest network loses to its best with sigmoid than with tanh, start by start."""
     parts: list[str] = []
     known: list[bool | None] = []
     for ladder in (ladder for ladder in ladders if ladder.activation == "sigmoid"):
@@ -108,25 +117,35 @@ def _travel(ladders: Sequence[Ladder]) -> list[Verdict]:
         if other is None:
             continue
         place = f"{ladder.start} · {ladder.price.split(' (')[0]}"
-        parts.append(f"{_range(ladder)} against {_range(other)} ({place})")
-        known.append(max(other.tied) > max(ladder.tied))
+        more = mean_difference(_cost_of_depth(ladder), _cost_of_depth(other))
+        parts.append(f"{more} ({place})")
+        known.append(_exceeds(more))
     if not parts:
         return []
-    sentence = f"Depths as good as the best, sigmoid against tanh: {listed(parts, most=8)}"
+    sentence = (
+        "By so much more test loss does the deepest network exceed its best with sigmoid than with "
+        f"tanh: {listed(parts, most=8)}"
+    )
     return [Verdict(sentence + ".", decided(*known))]
+
+
+def _cost_of_depth(ladder: Ladder) -> Series:
+    """Test loss of the deepest network minus that of the best, by seed."""
+    best = max(ladder.depths) if ladder.best is None else ladder.best
+    cost: Series = ladder.by_seed(max(ladder.depths)) - ladder.by_seed(best)
+    return cost
 
 
 def _counterpart(
     ladder: Ladder, ladders: Sequence[Ladder], activation: str, start: str
 ) -> Ladder | None:
-    """The ladder of that activation and start at the same price, if both have enough seeds."""
+    """The ladder of that activation and start at the same price."""
     wanted = (activation, start, ladder.price)
-    other = next((x for x in ladders if (x.activation, x.start, x.price) == wanted), None)
-    return other if other is not None and _enough(ladder) and _enough(other) else None
+    return next((x for x in ladders if (x.activation, x.start, x.price) == wanted), None)
 
 
 def _starts(ladders: Sequence[Ladder]) -> list[Verdict]:
-    """What a critical start changes: the depths as good as the best, and the loss of the deepest."""
+    """What a critical start changes: the best depth, and the loss of the deepest network."""
     parts: dict[str, list[str]] = {}
     for ladder in ladders:
         initializer, *further = ladder.start.split(" · ")
@@ -139,21 +158,16 @@ def _starts(ladders: Sequence[Ladder]) -> list[Verdict]:
         deepest = max(ladder.depths)
         ends = [mean_interval(x.test(deepest)).value for x in (other, ladder)]
         parts.setdefault(ladder.price, []).append(
-            f"{place} {_range(other)} → {_range(ladder)} "
+            f"{place} {other.best} → {ladder.best} "
             f"(loss at depth {deepest}: {ends[0]:.2g} → {ends[1]:.2g})"
         )
     return [
         Verdict(
-            f"Glorot's → a critical start, at {price}, depths as good as the best: {'; '.join(mine)}.",
+            f"Glorot's → a critical start, at {price}, best depth: {'; '.join(mine)}.",
             "measured",
         )
         for price, mine in parts.items()
     ]
-
-
-def _range(ladder: Ladder) -> str:
-    low, high = min(ladder.tied), max(ladder.tied)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _gain(ladders: Sequence[Ladder]) -> list[Verdict]:
@@ -215,7 +229,8 @@ def _answers(ladders: Sequence[Ladder]) -> Table:
         })  # fmt: skip
     caption = (
         "Best depth: the least mean validation loss, each depth at its best learning rate. Not told "
-        "apart: test loss less that of the best, paired by seed, has a 95 % interval that reaches 0. "
+        "apart: test loss less that of the best, paired by seed, has a 95 % interval that reaches 0 or "
+        "lies below it (the best by validation need not be the best by test). "
         "Theory's L*: the depth at which fluctuations balance what depth gains (Roberts, Yaida & Hanin), "
         "for a critical network of the best one's width; an order of magnitude."
     )
@@ -255,7 +270,6 @@ def _rungs(ladders: Sequence[Ladder]) -> Table:
             })  # fmt: skip
     caption = (
         "Every depth at its best learning rate. Over the best: test loss less that of the best depth, "
-        "paired by seed. Accuracy: on the test part. Intervals: bootstrap over seeds, of the same split "
-        "of the data. Edge: the best rate is the last one tried there."
+        "paired by seed. Accuracy: on the test part. Edge: the best rate is the last one tried there."
     )
     return Table("Every depth", caption, DataFrame(rows))

@@ -72,7 +72,7 @@ def _answer(ladders: Sequence[Ladder]) -> Figure:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     caption = (
         "Best: the least mean validation loss. Not told apart: test loss less that of the best, paired by "
-        "seed, has a 95 % interval that reaches 0. Worse: it does not, or more seeds were lost."
+        "seed, has a 95 % interval that reaches 0 or lies below it. Worse: it lies above 0."
     )
     return Figure(title, caption, to_svg(figure, title))
 

@@ -80,7 +80,7 @@ class DepthWall(Study):
         if along is None:
             return unanswered("No cell says how deep it is.")
         table = along.table(
-            [ACCURACY, "val/accuracy"], "Every depth", "Means over seeds with bootstrap intervals."
+            [ACCURACY, "val/accuracy"], "Every depth", "Means over seeds with their intervals."
         )
         accuracy = along.figure(
             [ACCURACY],

@@ -196,7 +196,7 @@ def _zeros(spectra: Sequence[Spectrum]) -> list[Verdict]:
     sentence = (
         f"relu, share of singular values that are 0 to rounding: {'; '.join(parts)}. At infinite width it "
         "is 0.5, as drawn dashed; here the rank is the smallest number of active units over the layers, "
-        "Bin(n, 1/2) in each."
+        "Bin(n, 1/2) in each. Deep products of Gaussian weights also have values that small which are not 0."
     )
     return [Verdict(sentence, "measured")]
 

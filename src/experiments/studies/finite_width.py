@@ -269,7 +269,7 @@ def _table(spreads: Sequence[Spread]) -> Table:
         })  # fmt: skip
     caption = (
         "Of the natural logarithm of the gradient's squared norm at the first hidden layer over that at "
-        "the last, divided by the number of steps. Σ 1/n counts the steps. Intervals: bootstrap for means, "
+        "the last, divided by the number of steps. Σ 1/n counts the steps. Intervals: Student's for means, "
         "chi-squared for variances. Exact: for the signal, and for a gradient whose δ at the output is "
         "drawn on its own. Leading order: of the variance in 1/n, with what the scatter of the signal's "
         "length does to the gains; the mean leaves that out."

@@ -54,8 +54,9 @@ class MSEvsCrossEntropy(Study):
     claim: ClassVar[str] = (
         f"At one common learning rate the difference in test accuracy depends on the rate by more than "
         f"{MISLEADING:g}. With the rate tuned for each side, and where all networks of both train, "
-        f"cross-entropy and a squared error on a softmax or on sigmoids are within {TIE:g} of each other: "
-        "what cross-entropy wins is networks that squared error has not trained in the steps given."
+        f"cross-entropy and a squared error on a softmax or on sigmoids are, averaged over settings, within "
+        f"{TIE:g} of each other: what cross-entropy wins is networks that squared error has not trained in "
+        "the steps given."
     )
     refuted_by: ClassVar[str] = (
         f"An interval of the tuned difference that lies outside ±{TIE:g} where both train; common rates "
@@ -253,7 +254,7 @@ def _fair_table(contest: Contest) -> Table:
             })  # fmt: skip
     caption = (
         f"{str(contest.baseline).capitalize()} minus rival on test data, each at its own rate; means over "
-        "the settings at which every network of both trains, paired by seed, bootstrap intervals."
+        "the settings at which every network of both trains, paired by seed, with intervals over seeds."
     )
     return Table("The fair contest", caption, DataFrame(rows))
 

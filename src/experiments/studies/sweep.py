@@ -65,7 +65,7 @@ class Sweep(Study):
             numbers |= {FIRST_LAYER: first, GAIN: gain}
         table = Table(
             "Configurations",
-            "Means over seeds with bootstrap intervals. Gain a layer: ‖δ‖ of a hidden layer over "
+            "Means over seeds with their intervals. Gain a layer: ‖δ‖ of a hidden layer over "
             "that of the layer above it, fitted at initialisation; below 1 the gradient vanishes.",
             summarise(groups, axes, numbers),
         )

@@ -2,10 +2,10 @@
 
 Two inputs become alike (chi < 1) or unlike (chi > 1) over xi_c layers, whatever they were; a network
 much deeper than that cannot tell its examples apart before training, and its gradients vanish or explode
-at the same rate. Schoenholz et al. (2017) found training to end near 6 xi_c. Measured here: the training
-accuracy over (sigma_w^2, depth), and the depth at which it falls below one half. That depth is known to lie
-between two that were measured, so the verdicts judge that bracket; a straight line between the two gives
-the number beside it.
+over a similar number of layers (the same number where chi < 1). Schoenholz et al. (2017) found training
+to end near 6 xi_c. Measured here: the training accuracy over (sigma_w^2, depth), and the depth at which
+it falls below one half. That depth is known to lie between two that were measured, so the verdicts judge
+that bracket; a straight line between the two gives the number beside it.
 """
 
 from collections.abc import Sequence

@@ -203,7 +203,7 @@ def _by_depth(families: Sequence[Family]) -> Table:
                 "vanished": _share(f.at(depth, "vanished")), "lost by floats": _share(f.at(depth, "lost")),
             })  # fmt: skip
     caption = (
-        "Means over seeds with bootstrap intervals; a diverged seed counts as one that does not learn. "
+        "Means over seeds with their intervals; a diverged seed counts as one that does not learn. "
         f"Vanished: share of seeds whose first-layer norm is below {decade(VANISHED)} of the output's. Lost "
         "by floats: share of seeds whose norm the network's own floats hold as 0 or off by more than 1 %."
     )

@@ -1,6 +1,6 @@
 """Networks of many depths at one price, each at its best learning rate: which depth is best?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,10 +49,14 @@ class Ladder:
 
     @cached_property
     def best(self) -> int | None:
+        """The best of all depths."""
+        return self.best_of(self.depths)
+
+    def best_of(self, depths: Sequence[int]) -> int | None:
         """The depth with the least mean validation loss among those that lose no more seeds."""
         lost, loss = {}, {}
-        for depth, rung in self.rungs.items():
-            values = rung.at_best(CHOSEN_BY)
+        for depth in depths:
+            values = self.rungs[depth].at_best(CHOSEN_BY)
             finite = values[np.isfinite(values)]
             if len(finite):
                 lost[depth], loss[depth] = len(values) - len(finite), float(finite.mean())
@@ -60,23 +64,20 @@ class Ladder:
 
     def worse(self, depth: int) -> Interval:
         """Test loss of a depth minus that of the best depth, paired by seed."""
-        if self.best is None:
-            return mean_interval(np.empty(0))
-        here, best = self._by_seed(depth).align(self._by_seed(self.best), join="inner")
-        return paired_difference(here.to_numpy(np.float64), best.to_numpy(np.float64))
+        return mean_interval(np.empty(0)) if self.best is None else self.gap(depth, self.best)
+
+    def gap(self, depth: int, other: int) -> Interval:
+        """Test loss of a depth minus that of another, paired by seed; infinite if it loses all seeds."""
+        return mean_difference(self.by_seed(depth), self.by_seed(other))
 
     def tells_apart(self, depth: int) -> bool:
-        """Whether a depth is certainly worse: it loses more seeds, or ``worse`` is clearly above 0."""
-        if depth == self.best or self.best is None:
-            return False
-        if self._lost(depth) > self._lost(self.best):
-            return True
+        """Whether a depth is certainly worse: ``worse`` is clearly above 0."""
         gap = self.worse(depth)
-        return gap.decides and gap.low > 0
+        return depth != self.best and gap.decides and gap.low > 0
 
     @cached_property
     def tied(self) -> list[int]:
-        """Depths that cannot be told apart from the best, which is one of them."""
+        """Depths that are not certainly worse than the best, which is one of them."""
         if self.best is None:
             return []
         return [depth for depth in self.depths if not self.tells_apart(depth)]
@@ -84,12 +85,22 @@ class Ladder:
     def test(self, depth: int) -> Float64[ndarray, " seeds"]:
         return self.rungs[depth].at_best(TEST)
 
-    def _lost(self, depth: int) -> int:
-        return int((~np.isfinite(self.test(depth))).sum())
-
-    def _by_seed(self, depth: int) -> Series:
+    def by_seed(self, depth: int) -> Series:
+        """Test losses of a depth."""
         rung = self.rungs[depth]
-        return Series(rung.at_best(TEST), index=rung.rows["seed"].to_numpy())
+        return Series(self.test(depth), index=rung.rows["seed"].to_numpy())
+
+
+def mean_difference(here: Series, there: Series) -> Interval:
+    """Mean of here - there over the seeds of both; infinite if here has lost them all.
+
+    >>> print(mean_difference(Series([3.0, 4.0, 5.5]), Series([1.0, 2.0, 3.0])))
+    2.17 [1.45, 2.88]
+    """
+    here, there = here.align(there, join="inner")
+    if len(here) and not np.isfinite(here).any() and np.isfinite(there).all():
+        return Interval(np.inf, np.inf, np.inf, len(here))
+    return paired_difference(here.to_numpy(np.float64), there.to_numpy(np.float64))
 
 
 def ladders_of(results: DataFrame) -> list[Ladder]:

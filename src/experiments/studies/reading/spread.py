@@ -197,9 +197,9 @@ def variance_over_seeds(
 
         >>> values = np.arange(10.0)
         >>> print(variance_over_seeds(values, np.arange(10)))
-        9.17 [4.72, 14.9]
+        9.17 [3.08, 15.3]
         >>> print(variance_over_seeds(np.repeat(values, 2), np.repeat(np.arange(10), 2)))
-        9.17 [4.72, 14.9]
+        9.17 [3.08, 15.3]
     """
     finite = np.isfinite(samples)
     known, left_out = samples[finite], int((~finite).sum())
