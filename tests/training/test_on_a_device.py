@@ -94,6 +94,32 @@ def test_who_leaves_is_not_in_the_next_graph(monkeypatch) -> None:
     np.testing.assert_allclose(trajectory(outcomes[2]), trajectory(alone), rtol=1e-4)
 
 
+def test_the_record_names_the_device_of_the_training(monkeypatch) -> None:
+    """Not the CPU that Lightning moves the network back to; ``cpu:0`` plays the device here."""
+
+    def device(module: StackModule) -> torch.device:
+        return torch.device("cpu", 0) if module.trainer.training else torch.device("cpu")
+
+    monkeypatch.setattr(StackModule, "device", property(device))
+    monkeypatch.setattr("experiments.training.train._device_name", str)
+    assert trained([cell()])[0].facts["device"] == "cpu:0"
+
+
+@pytest.mark.parametrize(("kind", "subnormals"), [("cpu", "flush"), ("cuda", "keep")])
+def test_only_a_cpu_flushes_subnormals(kind, subnormals, monkeypatch) -> None:
+    """``trainer.subnormals=flush`` is a processor's setting, and the record says what was done."""
+    start = StackModule.on_fit_start
+
+    def play(module: StackModule) -> None:
+        start(module)
+        module.trained_on = torch.device(kind)
+
+    monkeypatch.setattr(StackModule, "on_fit_start", play)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda wanted: True)
+    monkeypatch.setattr("experiments.training.train._device_name", str)
+    assert trained([cell()])[0].facts["subnormals"] == subnormals
+
+
 def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:
     """A dead graph that the collector finds is freed before a capture, and none during it."""
     seen = []

@@ -70,6 +70,7 @@ class StackModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Allocate buffers, once Lightning has moved the network to its device."""
         self._clock, self._seconds = time.perf_counter(), 0.0
+        self.trained_on = self.device  # Lightning moves the network back when it is done
         self.parameter_home = StackParameters(self.net)
         self.data = Examples(self.splits, self.stack.dtype, self.device)
         self._reserve()

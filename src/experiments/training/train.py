@@ -82,8 +82,10 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads_before)
         torch.use_deterministic_algorithms(deterministic_before)
+    # a setting of the CPU, which a GPU does not know
+    flushed = flushed and module.trained_on.type == "cpu"
     facts = {
-        "device": _device_name(module.device),
+        "device": _device_name(module.trained_on),
         "subnormals": settings.subnormals if flushed else "keep",
         "precision": settings.precision,
         "threads": threads,
