@@ -29,9 +29,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--devices", help="comma-separated GPU numbers, or cpu; default: every GPU")
+    parser.add_argument(
+        "--devices",
+        help="comma-separated GPU numbers, or cpu; default: every GPU. Where CUDA_VISIBLE_DEVICES is "
+        "set, as schedulers do, the numbers count its entries",
+    )
     arguments, overrides = parser.parse_known_args()
-    devices = arguments.devices.split(",") if arguments.devices else _gpus()
+    devices = _named(arguments.devices.split(",")) if arguments.devices else _gpus()
     processes = []
     for share, device in enumerate(devices):
         place = (
@@ -68,7 +72,29 @@ def _gpus() -> list[str]:
             "Error: found no CUDA device; expected at least one; install a CUDA build of torch and "
             "check nvidia-smi, or name devices, for instance --devices cpu,cpu"
         )
-    return [str(number) for number in range(count)]
+    # not the first ``count`` entries: of several MIG instances a process sees one
+    return _inherited() or [str(number) for number in range(count)]
+
+
+def _named(devices: list[str]) -> list[str]:
+    """What the process of each device that the user names is to see."""
+    inherited = _inherited()
+    if inherited is None:
+        return devices
+    known = {"cpu": "cpu"} | {str(number): entry for number, entry in enumerate(inherited)}
+    for device in devices:
+        if device not in known:
+            sys.exit(
+                f"Error: found --devices {device} and CUDA_VISIBLE_DEVICES={','.join(inherited)}; "
+                f"expected one of {', '.join(known)}, which count its entries; name those, or unset it"
+            )
+    return [known[device] for device in devices]
+
+
+def _inherited() -> list[str] | None:
+    """The entries of CUDA_VISIBLE_DEVICES (numbers, names of GPUs or of MIG instances), if it is set."""
+    entries = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if entries is None else [entry.strip() for entry in entries.split(",") if entry]
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
@@ -276,6 +277,49 @@ def test_every_gpu_has_its_share_and_the_end_of_all_counts(monkeypatch, codes, s
     assert door["main"]() == status
     assert not waiting
     assert shares == ["hydra.launcher.share=0", "hydra.launcher.share=1"]
+
+
+@pytest.mark.parametrize(
+    ("inherited", "devices", "seen"),
+    [
+        (None, None, ["0", "1"]),
+        (None, "1,3", ["1", "3"]),
+        ("2,3", None, ["2", "3"]),
+        ("4,5,6", "0,2", ["4", "6"]),
+        ("MIG-a,MIG-b,MIG-c", None, ["MIG-a", "MIG-b", "MIG-c"]),
+        ("GPU-a,GPU-b", "1,cpu", ["GPU-b", "GPU-a,GPU-b"]),
+    ],
+)
+def test_every_process_sees_its_own_of_the_gpus_that_were_given(
+    monkeypatch, inherited, devices, seen
+) -> None:
+    """What a scheduler assigns in CUDA_VISIBLE_DEVICES is divided, by number, UUID or MIG instance."""
+    door, found = runpy.run_path(str(ROOT / "scripts" / "train_all_gpus.py")), []
+
+    def started(command: list[str], env: Mapping[str, str]) -> SimpleNamespace:
+        found.append(env["CUDA_VISIBLE_DEVICES"])
+        return SimpleNamespace(wait=lambda: 0)
+
+    if inherited is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", inherited)
+    asked = [] if devices is None else ["--devices", devices]
+    monkeypatch.setattr(sys, "argv", ["train_all_gpus.py", *asked])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(subprocess, "Popen", started)
+    assert door["main"]() == 0
+    assert found == seen
+
+
+@pytest.mark.parametrize("inherited", ["4,5", ""])
+def test_a_gpu_beyond_those_that_were_given_is_refused(monkeypatch, inherited) -> None:
+    """Nothing is started on a device that belongs to somebody else."""
+    door = runpy.run_path(str(ROOT / "scripts" / "train_all_gpus.py"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", inherited)
+    monkeypatch.setattr(sys, "argv", ["train_all_gpus.py", "--devices", "cpu,2"])
+    with pytest.raises(SystemExit, match="found --devices 2 and CUDA_VISIBLE_DEVICES="):
+        door["main"]()
 
 
 @pytest.mark.slow
