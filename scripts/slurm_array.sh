@@ -6,6 +6,7 @@
 # A cell's identity decides which task trains it; submitting again trains what is missing. When the
 # array is done: python scripts/report.py runs/vanishing_gradient
 #SBATCH --job-name=gradient-flow
+#SBATCH --ntasks=1
 #SBATCH --cpus-per-task=2
 #SBATCH --time=04:00:00
 set -euo pipefail

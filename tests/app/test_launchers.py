@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -320,6 +321,24 @@ def test_a_gpu_beyond_those_that_were_given_is_refused(monkeypatch, inherited) -
     monkeypatch.setattr(sys, "argv", ["train_all_gpus.py", "--devices", "cpu,2"])
     with pytest.raises(SystemExit, match="found --devices 2 and CUDA_VISIBLE_DEVICES="):
         door["main"]()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the script is bash")
+def test_a_task_of_a_slurm_array_has_its_share() -> None:
+    """Numbered from the array's first task; each is one task for SLURM, as Lightning demands."""
+    script = ROOT / "scripts" / "slurm_array.sh"
+    given = {"PYTHON": "echo", "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_ARRAY_TASK_ID": "5"}
+    array = {"SLURM_ARRAY_TASK_MIN": "4", "SLURM_ARRAY_TASK_COUNT": "3"}
+    done = subprocess.run(
+        ["bash", str(script), "seed=1"],
+        env=os.environ | given | array,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = done.stdout.split()
+    assert {"seed=1", "hydra.launcher.share=1", "hydra.launcher.shares=3"} <= set(command)
+    assert "#SBATCH --ntasks=1" in script.read_text().splitlines()
 
 
 @pytest.mark.slow
