@@ -1,6 +1,7 @@
 """What must hold on a GPU, shown without one: no step waits for its numbers, and it can be captured."""
 
 import gc
+import os
 import weakref
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from experiments.training.engine import GraphEngine, RecursionEngine
 from experiments.training.module import StackModule
 from experiments.training.parameters import StackParameters
 from experiments.training.recording import Recorder
+from experiments.training.settings import TrainerSettings
 
 ROWS = pytest.mark.parametrize("row", every_option_once(), ids="-".join)
 
@@ -118,6 +120,27 @@ def test_only_a_cpu_flushes_subnormals(kind, subnormals, monkeypatch) -> None:
     monkeypatch.setattr(torch, "set_flush_denormal", lambda wanted: True)
     monkeypatch.setattr("experiments.training.train._device_name", str)
     assert trained([cell()])[0].facts["subnormals"] == subnormals
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "before", "while_training"),
+    [(True, None, ":4096:8"), (True, ":16:8", ":16:8"), (False, None, None)],
+)
+def test_a_later_stack_may_be_deterministic(on_gpu, before, while_training, monkeypatch) -> None:
+    """torch asks once whether cuBLAS may be, at the first product, so the first stack already says yes."""
+    seen, start = [], StackModule.on_fit_start
+
+    def look(module: StackModule) -> None:
+        seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        start(module)
+
+    monkeypatch.setattr(StackModule, "on_fit_start", look)
+    monkeypatch.setattr(TrainerSettings, "on_gpu", on_gpu)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", before or "")  # so that it is undone afterwards
+    if before is None:
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    trained([cell()])
+    assert seen == [while_training]
 
 
 def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:

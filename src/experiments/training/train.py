@@ -1,6 +1,7 @@
 """Train one stack under a Lightning Trainer."""
 
 import logging
+import os
 import platform
 import signal
 import warnings
@@ -47,6 +48,9 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
     deterministic_before = (
         torch.are_deterministic_algorithms_enabled()
     )  # Lightning does not reset it
+    if settings.on_gpu:
+        # torch looks at this once, at the first product of the process: a later stack may be deterministic
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Lightning announces devices and suggestions on every fit; a sweep calls fit hundreds of times
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     trainer = pl.Trainer(
