@@ -14,6 +14,7 @@ from experiments.app.build import stack_of
 from experiments.training.cells import Cell
 from experiments.training.engine import RecursionEngine
 from experiments.training.module import StackModule
+from experiments.training.optimizers import ParameterBlocks
 from experiments.training.stack import Stack
 
 #: the attributes of a module that hold memory of the device
@@ -70,6 +71,29 @@ def test_a_stack_that_failed_holds_nothing(monkeypatch) -> None:
     del failure
     assert len(taken) > len(HOLDERS)
     assert [one() for one in taken] == [None] * len(taken)
+
+
+def test_who_leaves_gives_back_before_the_others_take(monkeypatch) -> None:
+    """The stack's buffers, records and gradients are gone before those of the remaining runs are made."""
+    taken: list[weakref.ref[Any]] = []
+    alive: list[list[Any]] = []
+    drop, copy = StackModule._compact, ParameterBlocks.select
+
+    def watched(self: StackModule, keep: list[int]) -> None:
+        home = self.parameter_home
+        taken.extend(map(weakref.ref, (self.engine, self.recorder, home.gradients)))
+        drop(self, keep)
+
+    def look(self: ParameterBlocks, index: torch.Tensor) -> ParameterBlocks:
+        alive.append([one() for one in taken])
+        return copy(self, index)
+
+    monkeypatch.setattr(StackModule, "_compact", watched)
+    monkeypatch.setattr(ParameterBlocks, "select", look)
+    like = cell("loss=squared_error", "activation=relu", "initializer=he", "probe=ledger")
+    outcomes = trained(vary(like, {"optimizer.lr": (0.01, 1e20), "seed": (0, 1)}))
+    assert [outcome.status for outcome in outcomes] == ["finished", "diverged"]
+    assert alive == [[None] * 3]
 
 
 @pytest.mark.parametrize(

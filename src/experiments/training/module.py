@@ -73,7 +73,7 @@ class StackModule(pl.LightningModule):
         self.trained_on = self.device  # Lightning moves the network back when it is done
         self.parameter_home = StackParameters(self.net)
         self.data = Examples(self.splits, self.stack.dtype, self.device)
-        self._reserve()
+        self.engine = self._engine()
         self.optimizer = self.stack.optimizer()
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
@@ -113,17 +113,15 @@ class StackModule(pl.LightningModule):
         Lightning's trainer and the module refer to each other, so that the module itself stays until
         the garbage collector finds them, and on a GPU that may be several stacks later.
         """
-        for name in ("engine", "recorder", "data", "optimizer", "parameter_home"):
-            vars(self).pop(name, None)
+        self._forget("engine", "recorder", "data", "optimizer", "parameter_home")
 
-    def _reserve(self) -> None:
-        """Allocate memory for the remaining runs; the recorder allocates its own on first use."""
-        self.engine = self._engine()
-        vars(self).pop("recorder", None)
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            vars(self).pop(name, None)
 
     @cached_property
     def recorder(self) -> Recorder:
-        """Presents recorded steps to the ledger."""
+        """Presents recorded steps to the ledger; allocates its memory on first use."""
         settings = self.stack.settings
         penalised = bool(settings.l1 or settings.l2)
         return Recorder(self.parameter_home, self.net.activations, penalised, self.engine.steady)
@@ -283,8 +281,9 @@ class StackModule(pl.LightningModule):
         self._losses = [chunk[:, keep] for chunk in self._losses]
         self._measured = {}
         if keep:
+            self._forget("engine", "recorder")  # before memory for the remaining runs is allocated
             index = torch.tensor(keep, device=self.device)
             self.parameter_home.select(index)
             self.data.select(keep)
-            self._reserve()
             self.optimizer.select(index)
+            self.engine = self._engine()

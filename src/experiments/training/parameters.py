@@ -21,6 +21,7 @@ class StackParameters:
 
     def select(self, keep: Tensor) -> None:
         """Keep only these runs; the memory of the others is freed."""
+        del self.gradients  # computed anew; before the remaining runs are copied
         self._adopt(self.values.select(keep))
 
     @property
