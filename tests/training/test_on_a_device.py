@@ -1,6 +1,7 @@
 """What must hold on a GPU, shown without one: no step waits for its numbers, and it can be captured."""
 
 import gc
+import itertools
 import os
 import weakref
 from contextlib import contextmanager
@@ -13,11 +14,14 @@ from tests.training.emulated_graph import EmulatedGraph, capturing, emulate
 from tests.training.test_equal_to_alone import every_option_once, trajectory
 
 from experiments.app.build import stack_of
+from experiments.core.logger import CurveWriter
 from experiments.training.engine import GraphEngine, RecursionEngine
+from experiments.training.loggers import TensorBoard
 from experiments.training.module import StackModule
 from experiments.training.parameters import StackParameters
 from experiments.training.recording import Recorder
 from experiments.training.settings import TrainerSettings
+from experiments.training.train import train
 
 ROWS = pytest.mark.parametrize("row", every_option_once(), ids="-".join)
 
@@ -141,6 +145,31 @@ def test_a_later_stack_may_be_deterministic(on_gpu, before, while_training, monk
         monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     trained([cell()])
     assert seen == [while_training]
+
+
+def transfers(monkeypatch, depth: int, runs: int, writer: CurveWriter | None = None) -> int:
+    """How often a training copies something from the device."""
+    count, copy = itertools.count(), torch.Tensor.cpu
+    like = cell("probe=ledger", f"model.depth={depth}")
+    stack = stack_of(vary(like, {"seed": range(runs)}))
+    with monkeypatch.context() as counting:
+        counting.setattr(torch.Tensor, "cpu", lambda tensor: (next(count), copy(tensor))[1])
+        train(stack, [[] if writer is None else [writer] for _ in range(runs)])
+    return next(count)
+
+
+def test_what_is_kept_comes_in_few_transfers(monkeypatch, tmp_path) -> None:
+    """The number of runs asks for no more of them, and the depth for histograms alone."""
+    few = transfers(monkeypatch, depth=3, runs=2)
+    back = 2 * 6  # Lightning moves the weights and biases of six more layers back
+    assert transfers(monkeypatch, depth=9, runs=5) == few + back
+    shown = [
+        transfers(monkeypatch, depth, runs, TensorBoard().open(tmp_path / f"{depth} {runs}"))
+        for depth, runs in ((3, 2), (3, 5))
+    ]
+    assert (
+        shown == [few + 2 * 2 * 4] * 2
+    )  # at the start and at the end, a and the gradient of 4 layers
 
 
 def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:

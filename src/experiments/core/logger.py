@@ -19,7 +19,7 @@ class CurveWriter(ABC):
 
     @abstractmethod
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
-        """A distribution of one step."""
+        """A distribution of one step; the values are on the CPU."""
 
     @abstractmethod
     def summarize(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:

@@ -43,10 +43,20 @@ class Curves:
             for writer in self.writers:
                 writer.scalars(step, numbers)
 
-    def distributions(self, step: int, record: StepPass, r: int) -> None:
-        """Activations and weight gradients of every layer of the stack's r-th run."""
-        for writer in self.writers:
-            for k, layer in enumerate(self._layers):
-                writer.histogram(step, f"activation/{layer}", record.a[k][r])
-                gradient = record.weight_gradient[k][r]
-                writer.histogram(step, f"weight_gradient/{layer}", gradient)
+
+def show_distributions(curves: Sequence[Curves], step: int, record: StepPass) -> None:
+    """Write activations and weight gradients of every layer of a stack, one transfer each.
+
+    Args:
+        curves: of the stack's runs, in order.
+        step: of the record.
+        record: holds every layer of all runs, on the stack's device.
+    """
+    if not any(one.writers for one in curves):
+        return
+    for k in range(len(record.max_derivative)):
+        shown = {"activation": record.a[k], "weight_gradient": record.weight_gradient[k]}
+        for name, values in shown.items():
+            for one, own in zip(curves, values.cpu(), strict=True):
+                for writer in one.writers:
+                    writer.histogram(step, f"{name}/{layer_name(k)}", own)

@@ -15,7 +15,7 @@ from experiments.core.logger import CurveWriter
 from experiments.core.probe import StepPass
 from experiments.training.batches import BatchOrder
 from experiments.training.below_floats import fill_below_floats
-from experiments.training.curves import Curves
+from experiments.training.curves import Curves, show_distributions
 from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
 from experiments.training.evaluation import evaluate
 from experiments.training.examples import Examples, Part
@@ -181,8 +181,8 @@ class StackModule(pl.LightningModule):
         fill_below_floats(table, ledger.columns, record, self.net, x, t, self.stack.loss)
         for r, run in enumerate(self.alive):
             self.outcomes[run].recorded.append((step, table[:, r]))
-            if step in (0, self.stack.settings.max_steps):
-                self.curves[run].distributions(step, record, r)
+        if step in (0, self.stack.settings.max_steps):
+            show_distributions([self.curves[run] for run in self.alive], step, record)
 
     def _show_records(self) -> None:
         """Write the new records, once it is known that they come before any divergence."""
@@ -267,8 +267,10 @@ class StackModule(pl.LightningModule):
                 if outcome.diverged_at is None:
                     outcome.diverged_at = outcome.steps
             outcome.seconds = self._seconds
-            if self.stack.settings.checkpoint:
-                outcome.state = self.parameter_home.state_of(r)
+        if self.stack.settings.checkpoint:
+            states = self.parameter_home.states_of([where[run] for run in leaving])
+            for run, state in zip(leaving, states, strict=True):
+                self.outcomes[run].state = state
         self._compact([r for run, r in where.items() if run not in set(leaving)])
 
     def _share_time(self) -> None:

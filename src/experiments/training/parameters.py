@@ -1,5 +1,7 @@
 """A stack's parameters and gradients in a few contiguous blocks, so that an update is a few kernels."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -52,13 +54,16 @@ class StackParameters:
             if l2:
                 gradient.add_(weight, alpha=l2)
 
-    def state_of(self, run: int) -> dict[str, Tensor]:
-        """The state_dict that an MLP of this run alone would have, on the CPU."""
-        state = {}
-        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            state[f"layers.{k}.weight"] = weight[run].detach().cpu().clone()
-            state[f"layers.{k}.bias"] = bias[run].detach().cpu().clone()
-        return state
+    def states_of(self, runs: Sequence[int]) -> list[dict[str, Tensor]]:
+        """For each of these runs the state_dict that an MLP of it alone would have, on the CPU."""
+        host = self.values.on_host(torch.tensor(runs, device=self.values.layers[0].device))
+        states: list[dict[str, Tensor]] = [{} for _ in runs]
+        pairs = zip(host[: self._count], host[self._count :], strict=True)
+        for k, (weights, biases) in enumerate(pairs):
+            for state, weight, bias in zip(states, weights, biases, strict=True):
+                state[f"layers.{k}.weight"] = weight.clone()  # of its own, not part of a block
+                state[f"layers.{k}.bias"] = bias.clone()
+        return states
 
     def _adopt(self, values: ParameterBlocks) -> None:
         self.values = values

@@ -75,7 +75,7 @@ class _EventWriter(CurveWriter):
         if not self._settings.histograms:
             return
         values = values.float()  # as TensorBoard shows them: beyond float32 is not finite
-        finite = values[torch.isfinite(values)].cpu()
+        finite = values[torch.isfinite(values)]
         summary = Summary()
         if lost := values.numel() - finite.numel():
             summary.value.add(tag=f"{tag}/nonfinite", simple_value=lost)

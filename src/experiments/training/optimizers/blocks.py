@@ -40,9 +40,10 @@ class ParameterBlocks:
         places: dict[torch.Size, list[int]] = {}
         for k, layer in enumerate(layers):
             places.setdefault(layer.shape, []).append(k)
+        self._places = list(places.values())
         self.layers = [torch.empty(0)] * len(layers)
         self.blocks = []
-        for positions in places.values():
+        for positions in self._places:
             storage = torch.stack([layers[k].detach() for k in positions])
             self.blocks.append(storage.transpose(0, 1))
             for row, k in enumerate(positions):
@@ -55,3 +56,11 @@ class ParameterBlocks:
     def select(self, index: Int64[Tensor, " kept"]) -> "ParameterBlocks":
         """A new home with copies of the runs that ``index`` names, in its order."""
         return ParameterBlocks([layer[index] for layer in self.layers])
+
+    def on_host(self, index: Int64[Tensor, " kept"]) -> list[Tensor]:
+        """Copies of these runs on the CPU, layer by layer as in ``layers``; one transfer a block."""
+        found = list(self.layers)
+        for positions, block in zip(self._places, self.blocks, strict=True):
+            for k, layer in zip(positions, block[index].cpu().unbind(1), strict=True):
+                found[k] = layer
+        return found
