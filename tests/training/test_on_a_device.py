@@ -4,7 +4,7 @@ import gc
 import itertools
 import os
 import weakref
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -163,10 +163,8 @@ def test_what_is_kept_comes_in_few_transfers(monkeypatch, tmp_path) -> None:
     few = transfers(monkeypatch, depth=3, runs=2)
     back = 2 * 6  # Lightning moves the weights and biases of six more layers back
     assert transfers(monkeypatch, depth=9, runs=5) == few + back
-    shown = [
-        transfers(monkeypatch, depth, runs, TensorBoard().open(tmp_path / f"{depth} {runs}"))
-        for depth, runs in ((3, 2), (3, 5))
-    ]
+    with closing(TensorBoard().open(tmp_path)) as writer:
+        shown = [transfers(monkeypatch, 3, runs, writer) for runs in (2, 5)]
     assert (
         shown == [few + 2 * 2 * 4] * 2
     )  # at the start and at the end, a and the gradient of 4 layers
