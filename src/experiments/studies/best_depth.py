@@ -60,9 +60,9 @@ class BestDepth(Study):
             return unanswered(
                 "No cell has a finite validation loss, so no depth can be called best."
             )
-        verdicts = [
-            _best(price, mine) for price, mine in grouped(judged, lambda x: x.price).items()
-        ]
+        verdicts = []
+        for price, mine in grouped(judged, lambda ladder: ladder.price).items():
+            verdicts += [_best(price, mine), _few(price, mine), *_deepest(price, mine)]
         verdicts += [*_travel(judged), *_starts(judged), *_gain(judged), *_edges(judged)]
         return Findings(tuple(verdicts), (_answers(ladders), _rungs(ladders)), figures(judged))
 
@@ -71,10 +71,10 @@ class BestDepth(Study):
 
 
 def _best(price: str, mine: Sequence[Ladder]) -> Verdict:
-    """The best depth of every family at one price, and the depths that cannot be told apart from it."""
+    """The best depth of every family at one price, and the depths that are not certainly worse."""
     parts = "; ".join(f"{ladder.label} {ladder.best}{_ties(ladder)}" for ladder in mine)
     sentence = f"At {price} the best number of hidden layers is: {parts}."
-    return Verdict(sentence, decided(*(part for ladder in mine for part in _as_claimed(ladder))))
+    return Verdict(sentence, "measured")
 
 
 def _ties(ladder: Ladder) -> str:
@@ -82,19 +82,44 @@ def _ties(ladder: Ladder) -> str:
     return f" (not told apart: {listed(others, most=9)})" if others else " (alone)"
 
 
-def _as_claimed(ladder: Ladder) -> list[bool | None]:
-    """Whether a few layers are enough and, at equal parameters, the deepest network is worse.
+def _few(price: str, mine: Sequence[Ladder]) -> Verdict:
+    """Whether a few layers are enough: the best depth up to FEW against the best deeper one."""
+    parts: list[str] = []
+    known: list[bool | None] = []
+    for ladder in mine:
+        few = ladder.best_of([depth for depth in ladder.depths if depth <= FEW])
+        more = ladder.best_of([depth for depth in ladder.depths if depth > FEW])
+        if few is None or more is None:
+            known.append(None)
+            continue
+        gap = ladder.gap(few, more)
+        parts.append(f"{ladder.label} {gap}")
+        known.append(gap.within(-np.inf, _tie(ladder, more)))
+    if not parts:
+        sentence = f"At {price} there are no depths on both sides of {FEW} to compare."
+        return Verdict(sentence, "undecided")
+    sentence = (
+        f"At {price} the best depth up to {FEW} exceeds the best deeper one in test loss by: "
+        f"{'; '.join(parts)} (up to {TIE:.0%} counts as a tie)."
+    )
+    return Verdict(sentence, decided(*known))
 
-    None where the intervals do not say, or the depths do not reach to either side.
-    """
-    few = ladder.best_of([depth for depth in ladder.depths if depth <= FEW])
-    more = ladder.best_of([depth for depth in ladder.depths if depth > FEW])
-    if few is None or more is None or ladder.best is None:
-        return [None]
-    known = [ladder.gap(few, more).within(-np.inf, _tie(ladder, more))]
-    if not ladder.price.startswith("equal width"):
-        known.append(_exceeds(ladder.worse(max(ladder.depths)), _tie(ladder, ladder.best)))
-    return known
+
+def _deepest(price: str, mine: Sequence[Ladder]) -> list[Verdict]:
+    """Whether the deepest network, which is the narrowest, is worse than the best."""
+    if price.startswith("equal width"):
+        return []
+    parts: list[str] = []
+    known: list[bool | None] = []
+    for ladder in mine:
+        cost = ladder.worse(max(ladder.depths))
+        parts.append(f"{ladder.label} {cost}")
+        tie = 0.0 if ladder.best is None else _tie(ladder, ladder.best)
+        known.append(_exceeds(cost, tie) if max(ladder.depths) > FEW else None)
+    sentence = (
+        f"At {price} the deepest network exceeds the best in test loss by: {'; '.join(parts)}."
+    )
+    return [Verdict(sentence, decided(*known))]
 
 
 def _exceeds(cost: Interval, tie: float = 0.0) -> bool | None:

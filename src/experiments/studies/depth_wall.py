@@ -44,6 +44,9 @@ ELSEWHERE = {
 }  # fmt: skip
 #: the factor of one sigmoid layer (mean field, sigma_w = sigma_b = 1)
 LAYER = 0.2048
+#: squared error's gradient over cross-entropy's at the output of such a network (mean field): the root of
+#: E[s^4 (1 - s)^2] / E[s^2], s the output where 0 is right
+LOSSES = 0.1970
 #: factors agree within this ratio
 AGREE = 1.15
 #: a column of the rows: with a slash it is a number and no axis
@@ -122,11 +125,13 @@ def _factor(along: Along) -> Verdict:
     layer = _a_layer(along, CROSS)
     if not ratios or not layer.seeds:
         return Verdict("No ledger of both losses: their gradients cannot be compared.", "undecided")
-    inside = [ratio.within(LAYER / AGREE, LAYER * AGREE) for ratio in (*ratios, layer)]
+    inside = [ratio.within(LOSSES / AGREE, LOSSES * AGREE) for ratio in ratios]
+    inside.append(layer.within(LAYER / AGREE, LAYER * AGREE))
     spread = f"{min(r.value for r in ratios):.3g} to {max(r.value for r in ratios):.3g}"
     return Verdict(
         f"Before training {SQUARED} has {spread} times the first-layer gradient of {CROSS} at the same "
-        f"depth; one more hidden layer multiplies it by {layer} (mean field: {LAYER:g}).",
+        f"depth (mean field: {LOSSES:g}); one more hidden layer multiplies it by {layer} (mean field: "
+        f"{LAYER:g}).",
         decided(*inside),
     )
 
