@@ -12,6 +12,7 @@ import torch
 from tests.app.composing import cell, trained, vary
 from tests.training.emulated_graph import EmulatedGraph, capturing, emulate
 from tests.training.test_equal_to_alone import every_option_once, trajectory
+from torch.overrides import TorchFunctionMode
 
 from experiments.app.build import stack_of
 from experiments.core.logger import CurveWriter
@@ -168,6 +169,30 @@ def test_what_is_kept_comes_in_few_transfers(monkeypatch, tmp_path) -> None:
     assert (
         shown == [few + 2 * 2 * 4] * 2
     )  # at the start and at the end, a and the gradient of 4 layers
+
+
+class Indexed(TorchFunctionMode):
+    """Notes what kinds of things tensors are indexed with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds: set[type] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func.__name__ == "__getitem__":
+            self.kinds.add(type(args[1]))
+        return func(*args, **(kwargs or {}))
+
+
+def test_vanished_gradients_are_not_chosen_by_arrays_of_the_host() -> None:
+    """Each of those is a copy to the device for every layer."""
+    deep = ("activation=sigmoid", "model.depth=70", "trainer.max_steps=1", "probe=ledger")
+    with Indexed() as indexed:
+        (outcome,) = trained([cell(*deep)])
+    ledger = outcome.ledger(stack_of([cell(*deep)]).ledger.columns)
+    assert ledger["log10_delta_norm"].min() < -45  # below float32
+    assert np.ndarray not in indexed.kinds
+    assert torch.Tensor in indexed.kinds
 
 
 def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:

@@ -50,12 +50,13 @@ def fill_below_floats(
     runs = np.flatnonzero(~np.all(usual, axis=0)) if usual else np.empty(0, int)
     if not net.plain or not len(runs):
         return
+    index = torch.from_numpy(runs).to(x.device)  # once, not layer by layer as NumPy's would be
     layers = [
-        layer._replace(W=record.weight[k][runs], b=record.bias[k][runs])
+        layer._replace(W=record.weight[k][index], b=record.bias[k][index])
         for k, layer in enumerate(layers_of(net))
     ]
     if x.dim() == 3:
-        x, t = x[runs], t[runs]
+        x, t = x[index], t[index]
     found = scaled_norms(layers, x, t, loss)
     for name in recorded:
         plain = table[:, runs, columns.index(name)]
