@@ -1,6 +1,7 @@
 """What a training run refuses to be told."""
 
 import pytest
+import torch
 from tests.app.composing import cell, vary
 
 from experiments.app.build import stack_of
@@ -76,6 +77,20 @@ def test_memory_bounds_the_number_of_runs() -> None:
     assert largest("trainer.stack_memory=20") == pytest.approx(2 * base, abs=2)
     assert largest("trainer.stack_memory=10", "model.width=100") < base
     assert largest("trainer.stack_memory=1", "model.width=3000") == 1
+
+
+def test_a_stack_leaves_half_of_a_small_gpu_free(monkeypatch) -> None:
+    """Where nothing is said of memory it is 16 GiB on a GPU that has room for twice as much."""
+
+    def largest(free: int, *overrides: str) -> int:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free * 2**30, 80 * 2**30))
+        return stack_of([cell("model.width=32", *overrides)]).largest(100)
+
+    monkeypatch.setattr(TrainerSettings, "on_gpu", True)
+    whole = largest(80, "trainer.stack_memory=16384")
+    assert largest(80) == largest(32) == whole
+    assert largest(8) == pytest.approx(whole / 4, abs=1)
+    assert largest(8, "trainer.stack_memory=16384") == whole
 
 
 def test_a_stack_is_as_large_as_is_fast_where_nothing_is_said() -> None:

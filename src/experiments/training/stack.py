@@ -26,6 +26,8 @@ Item = TypeVar("Item")
 
 #: default memory of one stack in MiB: a stack on a GPU fills a large part of it
 CPU_MEMORY, GPU_MEMORY = 256, 16384
+#: and at most this share of what is free, since ``bytes_per_run`` leaves out evaluation and CUDA's own
+GPU_SHARE = 0.5
 #: bytes that one operation of a stack should touch by default: what a CPU core's own cache holds.
 #: With fewer runs the start of an operation weighs more; with more runs it waits for memory.
 CPU_CACHE = 2**20
@@ -186,10 +188,11 @@ class Stack:
             examples: size of the training split, which is the batch if the settings have none.
         """
         batch = self.settings.batch_size or examples
-        memory = self.settings.stack_memory
+        memory: float | None = self.settings.stack_memory
         fastest = math.inf
         if memory is None and self.settings.on_gpu:
-            memory = GPU_MEMORY
+            free, _ = torch.cuda.mem_get_info()
+            memory = min(GPU_MEMORY, GPU_SHARE * free / 2**20)
         elif memory is None:
             memory, fastest = CPU_MEMORY, CPU_CACHE / self._bytes_per_operation(batch)
         return max(1, math.floor(min(fastest, memory * 2**20 / self.bytes_per_run(batch))))
