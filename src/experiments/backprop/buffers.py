@@ -165,9 +165,10 @@ class BackpropagationBuffers:
         column_major = like.new_empty(2, *runs, n_out, batch).mT
         self.z[-1], self.delta[-1] = column_major.unbind()
         # a linear layer needs no copy of z for a, and its derivative is constant
-        own_a = sharing.a if sharing else _grouped_by_shape(like, shapes)
+        activations = sharing.a if sharing else _grouped_by_shape(like, shapes)
         self.a: list[Tensor] = [
-            z if linear else a for z, a, linear in zip(self.z, own_a, self._linear, strict=True)
+            z if linear else a
+            for z, a, linear in zip(self.z, activations, self._linear, strict=True)
         ]
         self.derivative: list[Tensor] = (
             sharing.derivative if sharing else _grouped_by_shape(like, shapes)

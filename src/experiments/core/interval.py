@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: smallest number of seeds for a decision: whether two look alike says little about their spread
+#: smallest number of seeds for a decision: two say little about how far seeds lie apart
 DECIDING = 3
 
 

@@ -69,8 +69,8 @@ class DepthWall(Study):
     )
     refuted_by: ClassVar[str] = (
         "A mean accuracy whose interval lies on the wrong side of its bound "
-        f"({', '.join(_bound(*each) for each in ACCEPTED)}); a factor between the losses whose interval is "
-        f"off the factor of a layer by more than {AGREE - 1:.0%}."
+        f"({', '.join(_bound(*each) for each in ACCEPTED)}); a factor between the losses, or of a "
+        f"layer, whose interval is off mean field's by more than {AGREE - 1:.0%}."
     )
 
     def findings(self, results: DataFrame, ledger: DataFrame, folder: Path) -> Findings:

@@ -168,7 +168,7 @@ class Explosion:
     # -- training ----------------------------------------------------------------------------------
 
     def learns(self, depth: int) -> Interval:
-        """Share of seeds that learn at the rate at which most do: chosen by what it reports, so no less."""
+        """Share of seeds that learn, at the rate at which most do; so chosen, it is rather too large."""
         chance = self.family.chance
         rows = self.trained[self.trained[DEPTH] == depth]
         if not chance > 0 or "val/accuracy" not in rows or not len(rows):
