@@ -3,20 +3,23 @@
 import resource
 
 from benchmarks import ledger, steps
+from experiments.training.schedule import LONGEST_CHUNK
+from experiments.training.train import train
 
 
 def kibibytes_a_run(depth: int, width: int, runs: int = 2048) -> dict[str, float]:
     """KiB a run, measured and planned: the growth of the resident set over ``runs`` networks that train.
 
+    Evaluation is included, which the plan leaves out; its pieces are no larger for more runs.
+
     Measure before anything large has been in memory: the system reports only the highest mark.
     """
-    steps.stacked(1, depth, width)()
+    train(ledger.stack(1, depth, width, steps=1, every=None))  # what is loaded once
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step = steps.stacked(runs, depth, width)
-    step()
+    stack = ledger.stack(runs, depth, width, steps=2 * LONGEST_CHUNK, every=None)
+    train(stack)
     measured = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / runs
-    one = ledger.stack(1, depth, width, steps=1, every=None)
     return {
         f"KiB a run at depth {depth}, width {width}": round(measured),
-        "KiB a run planned with": round(one.bytes_per_run(steps.BATCH) / 1024),
+        "KiB a run planned with": round(stack.bytes_per_run(steps.BATCH) / 1024),
     }

@@ -1,6 +1,7 @@
 """One training step of one network or many, by this laboratory and by its peers, as a callable."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -9,9 +10,10 @@ from experiments.activations import Tanh
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
-from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
+from experiments.training.engine import AutogradEngine, Engine, RecursionEngine
 from experiments.training.optimizers import SGD
 from experiments.training.parameters import StackParameters
+from experiments.training.steps import Steps
 
 FEATURES, CLASSES, BATCH, LR = 64, 10, 64, 0.01
 Step = Callable[[], object]
@@ -40,7 +42,7 @@ def stacked(
         depth: hidden layers.
         width: of each.
         device: where.
-        engine: "recursion", "graph" (the same, captured as a CUDA graph) or "autograd".
+        engine: "recursion", "graph" (the same and the update, as a CUDA graph) or "autograd".
     """
     net = MLP(widths(depth, width), Tanh(), Glorot(), runs=runs).to(device)
     home = StackParameters(net)
@@ -51,13 +53,7 @@ def stacked(
         gradients = AutogradEngine(net, loss, home)
     else:
         gradients = RecursionEngine(net, loss, home, BATCH)
-        gradients = GraphEngine(gradients) if engine == "graph" else gradients
-
-    def step() -> None:
-        gradients(x, t)
-        optimizer.step(home.values.blocks, home.gradients.blocks)
-
-    return step
+    return partial(Steps(gradients, optimizer, captured=engine == "graph"), x, t)
 
 
 def native(depth: int, width: int) -> nn.Sequential:

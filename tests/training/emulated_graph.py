@@ -1,12 +1,12 @@
 """CUDA graphs on the CPU: operators are remembered with their memory, and repeated on it.
 
 What a real graph would get wrong goes wrong here too: a number that the host looked at, an input
-that was not copied to where the capture found it, an operation that torch does not see.
+that was not copied to where the capture found it, an operation that torch does not see, a step that
+was captured and never replayed (a capture computes nothing, so what it wrote is undone).
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from types import SimpleNamespace
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -33,10 +33,20 @@ class _Capture(TorchDispatchMode):
     def __init__(self, graph: EmulatedGraph) -> None:
         super().__init__()
         self.graph = graph
+        self.before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def undo(self) -> None:
+        """Write back what was in every memory before the capture wrote to it."""
+        for memory, kept in self.before.values():
+            memory.copy_(kept)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func.overloadpacket.__name__ not in WAITING, f"the host waits for {func}"
         kwargs = kwargs or {}
+        for tensor in _written(func, args, kwargs):
+            memory = tensor.untyped_storage()
+            if memory.data_ptr() not in self.before:
+                self.before[memory.data_ptr()] = memory, memory.clone()
         results = func(*args, **kwargs)
 
         def launch() -> None:
@@ -52,8 +62,17 @@ class _Capture(TorchDispatchMode):
 @contextmanager
 def capturing(graph: EmulatedGraph) -> Iterator[None]:
     """Stands in for ``torch.cuda.graph``: what is launched inside is remembered."""
-    with _Capture(graph):
+    with _Capture(graph) as capture:
         yield
+    capture.undo()
+
+
+def _written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
+    """The arguments that an operator changes."""
+    for place, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = args[place] if place < len(args) else kwargs.get(argument.name)
+            yield from (leaf for leaf in tree_leaves(given) if isinstance(leaf, torch.Tensor))
 
 
 def emulate(monkeypatch: Any) -> list[EmulatedGraph]:
@@ -64,14 +83,10 @@ def emulate(monkeypatch: Any) -> list[EmulatedGraph]:
         made.append(EmulatedGraph())
         return made[-1]
 
-    stream = SimpleNamespace(wait_stream=lambda other: None)
     # as on a device: NumPy does nothing there, and no target is looked at
     monkeypatch.setattr("experiments.core.operations.VECTORISED", ())
     for module in ("core.target", "core.loss", "losses.cross_entropy"):
         monkeypatch.setattr(f"experiments.{module}.readable", lambda t: False)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", new)
     monkeypatch.setattr(torch.cuda, "graph", capturing)
     return made

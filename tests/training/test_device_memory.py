@@ -18,7 +18,7 @@ from experiments.training.optimizers import ParameterBlocks
 from experiments.training.stack import Stack
 
 #: the attributes of a module that hold memory of the device
-HOLDERS = ("engine", "recorder", "data", "optimizer", "parameter_home")
+HOLDERS = ("steps", "orders", "data", "optimizer", "parameter_home")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
         for name in HOLDERS:
             one = getattr(self, name)
             found.append(weakref.ref(one))
-        found.extend(map(weakref.ref, self.parameter_home.values.blocks))
+        of_steps = (self.steps.engine, self.steps.recorder)
+        found.extend(map(weakref.ref, (*of_steps, *self.parameter_home.values.blocks)))
 
     monkeypatch.setattr(StackModule, "on_train_end", watched)
     return found
@@ -81,7 +82,7 @@ def test_who_leaves_gives_back_before_the_others_take(monkeypatch) -> None:
 
     def watched(self: StackModule, keep: list[int]) -> None:
         home = self.parameter_home
-        taken.extend(map(weakref.ref, (self.engine, self.recorder, home.gradients)))
+        taken.extend(map(weakref.ref, (self.steps.engine, self.steps.recorder, home.gradients)))
         drop(self, keep)
 
     def look(self: ParameterBlocks, index: torch.Tensor) -> ParameterBlocks:

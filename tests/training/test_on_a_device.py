@@ -16,12 +16,13 @@ from torch.overrides import TorchFunctionMode
 
 from experiments.app.build import stack_of
 from experiments.core.logger import CurveWriter
-from experiments.training.engine import GraphEngine, RecursionEngine
+from experiments.training.engine import RecursionEngine
 from experiments.training.loggers import TensorBoard
 from experiments.training.module import StackModule
 from experiments.training.parameters import StackParameters
 from experiments.training.recording import Recorder
 from experiments.training.settings import TrainerSettings
+from experiments.training.steps import Steps
 from experiments.training.train import train
 
 ROWS = pytest.mark.parametrize("row", every_option_once(), ids="-".join)
@@ -36,11 +37,17 @@ def three_runs(*overrides: str):
 
 def captured(monkeypatch, cells):
     """The outcomes of the stack with emulated graphs, and the graphs that were made."""
-    whole = StackModule._engine
     with monkeypatch.context() as patched:
         graphs = emulate(patched)
-        patched.setattr(StackModule, "_engine", lambda self: GraphEngine(whole(self)))
+        patched.setattr("experiments.training.module.Steps", capturing_steps)
         return trained(cells), graphs
+
+
+def capturing_steps(*given):
+    """A stack's steps as they are made on a GPU."""
+    *given, captured = given
+    assert not captured
+    return Steps(*given, captured=True)
 
 
 @ROWS
@@ -75,6 +82,24 @@ def test_a_captured_step_is_the_step(row, monkeypatch) -> None:
         for (step, table), (at, expected) in zip(found.recorded, wanted.recorded, strict=True):
             assert step == at
             np.testing.assert_allclose(table, expected, rtol=1e-8, atol=1e-300)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("optimizer.momentum=0.9", "optimizer.dampening=0.5"),
+        ("optimizer=adam", "trainer.l1=0.01", "trainer.l2=0.02"),
+    ],
+    ids=["first step differs", "penalties"],
+)
+def test_what_an_update_remembers_is_in_the_graph(settings, monkeypatch) -> None:
+    """The capture itself is no step, every replay is one."""
+    cells = three_runs(*settings, "trainer.max_steps=6", "trainer.precision=64-true")
+    outcomes, graphs = captured(monkeypatch, cells)
+    assert len(graphs) == 1
+    for found, wanted in zip(outcomes, trained(cells), strict=True):
+        for name, parameter in wanted.state.items():
+            torch.testing.assert_close(found.state[name], parameter, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("batch", ["16", "null"])
@@ -211,10 +236,9 @@ def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:
         garbage.append(weakref.ref(Garbage()))
 
     garbage = [weakref.ref(Garbage())]
-    whole = StackModule._engine
     emulate(monkeypatch)
     monkeypatch.setattr(torch.cuda, "graph", watched)
-    monkeypatch.setattr(StackModule, "_engine", lambda self: GraphEngine(whole(self)))
+    monkeypatch.setattr("experiments.training.module.Steps", capturing_steps)
     trained(three_runs("probe=ledger"))
     assert seen == [(True, False)] * 2  # a recorded step, and a step
     assert gc.isenabled()
@@ -227,10 +251,13 @@ def test_the_emulation_refuses_what_a_capture_would() -> None:
 
 
 def test_the_emulation_computes_with_what_is_there_at_the_replay() -> None:
-    """As a graph does: the memory of the capture, with later contents."""
-    graph, x = EmulatedGraph(), torch.ones(3)
+    """As a graph does: the memory of the capture, with later contents, and nothing at the capture."""
+    graph, x, sum_of_all = EmulatedGraph(), torch.ones(3), torch.zeros(())
     with capturing(graph):
         y = (2 * x).sum()
+        sum_of_all += y
+    assert float(sum_of_all) == 0.0
     x.fill_(5.0)
     graph.replay()
-    assert float(y) == 30.0
+    graph.replay()
+    assert (float(y), float(sum_of_all)) == (30.0, 60.0)

@@ -148,7 +148,6 @@ def test_a_continued_run_is_the_uninterrupted_run(ours, torchs, options) -> None
     second.load_state_dict(state)
     rest = trajectory(second, half, steps=STEPS - STEPS // 2)
     assert all(torch.equal(a, b) for a, b in zip(rest, whole, strict=True))
-    assert second.steps == STEPS
 
 
 def test_a_rate_of_zero_freezes_a_run() -> None:

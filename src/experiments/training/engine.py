@@ -4,10 +4,8 @@ Two engines, which must agree: the notes' recursions in preallocated memory, the
 through the layers' hand-written backward, which mixed precision needs.
 """
 
-import gc
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, final
@@ -41,7 +39,8 @@ class Engine(ABC):
     every run's own gradient.
     """
 
-    #: whether every recorded step leaves its traces in the same memory
+    #: whether every call launches the same kernels on the same memory: recorded steps then leave their
+    #: traces in one place, and a call can be captured
     steady: ClassVar[bool]
 
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters) -> None:
@@ -93,80 +92,6 @@ class RecursionEngine(Engine):
     def _keeping(self) -> BackpropagationBuffers:
         home = self.parameters.weight_gradients, self.parameters.bias_gradients
         return BackpropagationBuffers(self.net, self._batch, *home, sharing=self.buffers)
-
-
-@final
-class GraphEngine(Engine):
-    """The recursions as CUDA graphs, so that a deep, narrow network is not bound by kernel launches.
-
-    The kernels of a step, and those of a recorded step, are captured once for the shapes of the first
-    batch and replayed for every other. The optimiser's few kernels stay outside, since its step count
-    is kept on the host.
-
-    Args:
-        plain: the engine whose kernels are captured.
-    """
-
-    steady = True
-
-    def __init__(self, plain: RecursionEngine) -> None:
-        super().__init__(plain.net, plain.loss, plain.parameters)
-        self.plain = plain
-        self._step: _Captured | None = None
-        self._recorded: _Captured | None = None
-
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        if self._step is None:
-            self._step = _Captured(self.plain, x, t)
-        return self._step(x, t)
-
-    def recorded(self, x: Tensor, t: Tensor) -> tuple[Tensor, Sequence[Trace]]:
-        traces = self.plain.traces  # allocated before a capture begins
-        if self._recorded is None:
-            self._recorded = _Captured(lambda x, t: self.plain.recorded(x, t)[0], x, t)
-        return self._recorded(x, t), traces
-
-
-@final
-class _Captured:
-    """The kernels of one call, to be replayed on other inputs.
-
-    Args:
-        call: launches the kernels and returns the cost, without reading a value on the host.
-        x: inputs, of the shape of every later call.
-        t: targets, likewise.
-    """
-
-    def __init__(self, call: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor) -> None:
-        self._x, self._t = x.clone(), t.clone()
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # warm-up: libraries choose kernels and allocate
-            for _ in range(3):
-                call(self._x, self._t)
-        torch.cuda.current_stream().wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with _no_collector(), torch.cuda.graph(self._graph):
-            self._cost = call(self._x, self._t)
-
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        self._x.copy_(x)
-        self._t.copy_(t)
-        self._graph.replay()
-        return self._cost.clone()
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Collect garbage now, and none inside: a dead graph that is freed during a capture invalidates it."""
-    enabled = gc.isenabled()
-    gc.collect()  # torch >= 2.9 leaves this to its user
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @final

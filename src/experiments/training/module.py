@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,17 +12,17 @@ from torch import Tensor
 from experiments.core.dataset import Splits
 from experiments.core.logger import CurveWriter
 from experiments.core.probe import StepPass
-from experiments.training.batches import BatchOrder
+from experiments.training.batches import BatchOrder, BatchOrders
 from experiments.training.below_floats import fill_below_floats
 from experiments.training.curves import Curves, show_distributions
-from experiments.training.engine import AutogradEngine, Engine, GraphEngine, RecursionEngine
+from experiments.training.engine import AutogradEngine, Engine, RecursionEngine
 from experiments.training.evaluation import evaluate
 from experiments.training.examples import Examples, Part
 from experiments.training.outcome import Outcome
 from experiments.training.parameters import StackParameters
-from experiments.training.recording import Recorder
 from experiments.training.schedule import Chunk
 from experiments.training.stack import Stack
+from experiments.training.steps import Steps
 
 Writers = Sequence[Sequence[CurveWriter]]
 
@@ -49,14 +48,6 @@ class StackModule(pl.LightningModule):
         columns, layers = stack.ledger.columns, len(self.net.dense_layers)
         self.curves = [Curves(mine, columns, layers) for mine in writers]
         self.outcomes = [Outcome() for _ in stack.runs]
-        size = stack.settings.batch_size
-        examples = len(splits[0].train)
-        replace = stack.settings.sampling == "replacement"
-        self.orders = (
-            None
-            if size is None
-            else [BatchOrder(run.seed, examples, size, replace) for run in stack.runs]
-        )
         self.alive = list(range(len(stack.runs)))
         self._best = np.full(len(stack.runs), np.inf)
         self._waited = np.zeros(len(stack.runs), int)
@@ -73,8 +64,9 @@ class StackModule(pl.LightningModule):
         self.trained_on = self.device  # Lightning moves the network back when it is done
         self.parameter_home = StackParameters(self.net)
         self.data = Examples(self.splits, self.stack.dtype, self.device)
-        self.engine = self._engine()
+        self.orders = self._orders()
         self.optimizer = self.stack.optimizer()
+        self.steps = self._steps()
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
         """The chunk's steps, for every run that is still in the stack."""
@@ -88,13 +80,15 @@ class StackModule(pl.LightningModule):
         if not self.alive or not steps:
             return
         self._measured = {}
-        losses = []
-        for step, (x, t) in enumerate(self._batches(steps), chunk.start):
-            if step in chunk.records and self.stack.ledger.columns:
-                losses.append(self._recorded_step(step, x, t))
+        losses = torch.empty(steps, len(self.alive), dtype=self.stack.dtype, device=self.device)
+        for k, (x, t) in enumerate(self._batches(steps)):
+            if chunk.start + k in chunk.records and self.stack.ledger.columns:
+                losses[k] = self._recorded_step(chunk.start + k, x, t)
             else:
-                losses.append(self._step(x, t))
-        self._drop_diverged(torch.stack(losses), chunk.start)
+                losses[k] = self.steps(x, t)
+        if self.orders is not None:
+            self.orders.draw(chunk.following)
+        self._drop_diverged(losses, chunk.start)
 
     def on_train_end(self) -> None:
         """Evaluate, record and close every run that is still in the stack."""
@@ -113,18 +107,11 @@ class StackModule(pl.LightningModule):
         Lightning's trainer and the module refer to each other, so that the module itself stays until
         the garbage collector finds them, and on a GPU that may be several stacks later.
         """
-        self._forget("engine", "recorder", "data", "optimizer", "parameter_home")
+        self._forget("steps", "orders", "data", "optimizer", "parameter_home")
 
     def _forget(self, *names: str) -> None:
         for name in names:
             vars(self).pop(name, None)
-
-    @cached_property
-    def recorder(self) -> Recorder:
-        """Presents recorded steps to the ledger; allocates its memory on first use."""
-        settings = self.stack.settings
-        penalised = bool(settings.l1 or settings.l2)
-        return Recorder(self.parameter_home, self.net.activations, penalised, self.engine.steady)
 
     def _engine(self) -> Engine:
         """The recursions, with buffers for the remaining runs.
@@ -136,42 +123,35 @@ class StackModule(pl.LightningModule):
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
         batch = settings.batch_size or self.data.size
-        engine = RecursionEngine(self.net, loss, self.parameter_home, batch)
-        graph = settings.cuda_graph and self.device.type == "cuda"
-        return GraphEngine(engine) if graph else engine
+        return RecursionEngine(self.net, loss, self.parameter_home, batch)
 
-    def _order(self, steps: int) -> Tensor | None:
-        """Indices of the next batches, (steps, R, batch), or None if a batch is the whole split."""
-        if self.orders is None:
+    def _steps(self) -> Steps:
+        """A step of the remaining runs, captured if they are on a GPU."""
+        settings, engine = self.stack.settings, self._engine()
+        captured = settings.cuda_graph and self.device.type == "cuda" and engine.steady
+        return Steps(engine, self.optimizer, settings.l1, settings.l2, captured)
+
+    def _orders(self) -> BatchOrders | None:
+        """The order of every run's examples; None if a batch is the whole split."""
+        settings = self.stack.settings
+        if settings.batch_size is None:
             return None
-        taken = [self.orders[r].take(steps) for r in self.alive]
-        return torch.stack(taken, dim=1).to(self.device)
+        replace = settings.sampling == "replacement"
+        orders = [
+            BatchOrder(run.seed, self.data.size, settings.batch_size, replace)
+            for run in self.stack.runs
+        ]
+        return BatchOrders(orders, self.device)
 
     def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Every run's batch (R, batch, n_1), or the whole split (N, n_1) if the runs share it."""
-        order = self._order(steps)
-        if order is None:
+        if self.orders is None:
             return itertools.repeat(self.data.whole(), steps)
-        return self.data.batches(order)
-
-    def _update(self) -> None:
-        settings, home = self.stack.settings, self.parameter_home
-        with torch.no_grad():
-            home.add_penalty_gradient(settings.l1, settings.l2)
-            self.optimizer.step(home.values.blocks, home.gradients.blocks)
-
-    def _step(self, x: Tensor, t: Tensor) -> Tensor:
-        cost = self.engine(x, t)
-        self._update()
-        return cost
+        return self.data.batches(self.orders.take(steps))
 
     def _recorded_step(self, step: int, x: Tensor, t: Tensor, update: bool = True) -> Tensor:
-        cost, traces = self.engine.recorded(x, t)
+        cost, record = self.steps.recorded(x, t, update)
         with torch.no_grad():
-            record = self.recorder.before_update(traces, followed=update)
-            if update:
-                self._update()
-                self.recorder.after_update()
             self._record(step, record, x, t)
         return cost
 
@@ -283,9 +263,11 @@ class StackModule(pl.LightningModule):
         self._losses = [chunk[:, keep] for chunk in self._losses]
         self._measured = {}
         if keep:
-            self._forget("engine", "recorder")  # before memory for the remaining runs is allocated
+            self._forget("steps")  # before memory for the remaining runs is allocated
             index = torch.tensor(keep, device=self.device)
             self.parameter_home.select(index)
             self.data.select(keep)
             self.optimizer.select(index)
-            self.engine = self._engine()
+            if self.orders is not None:
+                self.orders.select(keep)
+            self.steps = self._steps()

@@ -1,6 +1,5 @@
 """Training is cut into chunks of steps, which end where something is evaluated."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,12 +9,21 @@ LONGEST_CHUNK = 100
 
 
 class Chunk(NamedTuple):
-    """Steps ``start`` .. ``stop - 1``: which are recorded, and whether to evaluate before the first."""
+    """Steps ``start`` .. ``stop - 1``.
+
+    Attributes:
+        start: the first.
+        stop: one after the last.
+        records: which are recorded.
+        evaluate: whether to evaluate before the first.
+        following: steps of the next chunk; 0 after the last.
+    """
 
     start: int
     stop: int
     records: tuple[int, ...]
     evaluate: bool
+    following: int
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,15 @@ def plan(max_steps: int, record_every: int | None, evaluations: int) -> Plan:
     A record does not end a chunk: Lightning's overhead per chunk is as large as a record. The state
     after the last step is not in the list, since it is always recorded and evaluated.
 
-    >>> [(c.start, c.stop, list(c.records), c.evaluate) for c in plan(10, 4, 2)]
-    [(0, 5, [0, 4], True), (5, 10, [8], True)]
+    >>> for chunk in plan(10, 4, 2):
+    ...     print(tuple(chunk))
+    (0, 5, (0, 4), True, 5)
+    (5, 10, (8,), True, 0)
     """
     every = record_every or max(1, max_steps)
     evaluated = {max_steps * e // evaluations for e in range(evaluations)}
     if max_steps == 0:
-        return Plan((Chunk(0, 0, (), False),))
+        return Plan((Chunk(0, 0, (), False, 0),))
     cuts = sorted({0, *evaluated, *range(0, max_steps, LONGEST_CHUNK)} | {max_steps})
     return Plan(
         tuple(
@@ -53,7 +63,8 @@ def plan(max_steps: int, record_every: int | None, evaluations: int) -> Plan:
                 # the multiples of ``every`` from ``start`` on
                 records=tuple(range(-(-start // every) * every, stop, every)),
                 evaluate=start in evaluated,
+                following=after - stop,
             )
-            for start, stop in itertools.pairwise(cuts)
+            for start, stop, after in zip(cuts, cuts[1:], [*cuts[2:], max_steps], strict=False)
         )
     )

@@ -101,7 +101,7 @@ class TrainerSettings:
         engine: "recursion" trains with the hand-written recursions in preallocated memory;
             "autograd" with torch's graph over the same layers, for comparison. Mixed precision
             always uses autograd.
-        cuda_graph: on a GPU, capture the recursions of a step as one CUDA graph.
+        cuda_graph: on a GPU, capture a step, its update included, as one CUDA graph.
         subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where
             arithmetic with them is 20 to 100 times slower; "keep" computes with them.
         threads: CPU threads; small matrices gain nothing from more than 1. None keeps torch's choice.

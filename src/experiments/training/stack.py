@@ -19,7 +19,9 @@ from experiments.core.metric import Metric
 from experiments.core.seeding import INITIALISATION, stream
 from experiments.models import MLP
 from experiments.probes import Ledger
+from experiments.training.batches import INDEX
 from experiments.training.optimizers.optimizer import Optimizer
+from experiments.training.schedule import LONGEST_CHUNK
 from experiments.training.settings import ModelSettings, TrainerSettings
 
 Item = TypeVar("Item")
@@ -147,14 +149,15 @@ class Stack:
         return runs * CELL + settings.max_steps * (starts + runs * arithmetic)
 
     def bytes_per_run(self, batch: int) -> int:
-        """Memory of one run in training: parameters, gradients, optimiser state, activations."""
+        """Memory of one run in training: parameters, gradients, optimiser state, activations, order."""
         # parameters, gradients and one moment; every layer's a and sigma', which a step reads twice
         parameters, activations = 3, 2
         if self.ledger.columns:  # weights before the update and their change; z, delta
             parameters, activations = parameters + 2, activations + 2
-        return self.dtype.itemsize * (
-            parameters * self.parameters + activations * batch * sum(self.widths)
-        )
+        numbers = parameters * self.parameters + activations * batch * sum(self.widths)
+        # the order of a chunk's batches, and the next one's
+        indices = 0 if self.settings.batch_size is None else 2 * LONGEST_CHUNK * batch
+        return self.dtype.itemsize * numbers + INDEX.itemsize * indices
 
     def require_ready(self, examples: int) -> None:
         """Refuse what is known to be impossible, before anything is built.

@@ -2,6 +2,9 @@
 
 A parameter is a tensor (R, ...), its first axis the runs; a hyperparameter is one number for all
 runs, or R numbers, one for each. Everything happens in place, without autograd.
+
+Whatever changes from step to step is a tensor on the parameters' device, and nothing is counted in
+Python: a step can be captured as a CUDA graph, and its replays go on from there.
 """
 
 import math
@@ -35,14 +38,11 @@ class Optimizer(ABC):
     memory: list[dict[str, Tensor]]
     #: by name, whether a hyperparameter is other than 0 in any run; known once prepared
     active: dict[str, bool]
-    #: steps taken
-    steps: int
 
     def __init__(self, **hyperparameters: Hyperparameter) -> None:
         self.hyperparameters = {n: _numbers(n, value) for n, value in hyperparameters.items()}
         self.memory = []
         self.active = {}
-        self.steps = 0
         self._numbers: list[dict[str, Tensor]] = []
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Optimizer(ABC):
         memory: dict[str, Tensor],
         numbers: dict[str, Tensor],
     ) -> None:
-        """Change one parameter and its memory in place; ``steps`` already counts this step.
+        """Change one parameter and its memory in place.
 
         ``numbers`` are the hyperparameters in the parameter's precision and on its device, shaped
         () or (R, 1, ..., 1), so that they broadcast along the run axis.
@@ -74,7 +74,6 @@ class Optimizer(ABC):
         """
         if not self._numbers:
             self.prepare(parameters)
-        self.steps += 1
         for one in zip(parameters, gradients, self.memory, self._numbers, strict=True):
             self.update(*one)
 
@@ -120,11 +119,10 @@ class Optimizer(ABC):
 
     @final
     def state_dict(self) -> dict[str, Any]:
-        """Everything a continued run needs, in copies: ``hyperparameters``, ``memory``, ``steps``."""
+        """Everything a continued run needs, in copies: ``hyperparameters`` and ``memory``."""
         return {
             "hyperparameters": {n: v.clone() for n, v in self.hyperparameters.items()},
             "memory": [{n: m.clone() for n, m in one.items()} for one in self.memory],
-            "steps": self.steps,
         }
 
     @final
@@ -135,17 +133,16 @@ class Optimizer(ABC):
             CheckpointError: if it was written by another kind of optimiser.
         """
         found, expected = set(state.get("hyperparameters", {})), set(self.hyperparameters)
-        if found != expected or not {"memory", "steps"} <= set(state):
+        if found != expected or "memory" not in state:
             raise CheckpointError(
                 describe(
                     f"a state of {sorted(state)} with hyperparameters {sorted(found)}",
-                    f"hyperparameters {sorted(expected)}, memory, steps",
+                    f"hyperparameters {sorted(expected)} and memory",
                     f"continue with the optimiser that wrote it, not {type(self).__name__}",
                 )
             )
         self.hyperparameters = {n: v.clone() for n, v in state["hyperparameters"].items()}
         self.memory = [{n: m.clone() for n, m in one.items()} for one in state["memory"]]
-        self.steps = int(state["steps"])
         self._numbers = []
 
 

@@ -72,7 +72,12 @@ class SGD(Optimizer):
         self.nesterov = nesterov
 
     def allocate(self, parameter: Float[Tensor, "runs *shape"]) -> dict[str, Tensor]:
-        return {"velocity": torch.zeros_like(parameter)} if self.active["momentum"] else {}
+        if not self.active["momentum"]:
+            return {}
+        memory = {"velocity": torch.zeros_like(parameter)}
+        if self.active["dampening"]:  # from the second step on; begun is 0, then 1
+            memory["begun"] = parameter.new_zeros(len(parameter), *[1] * (parameter.ndim - 1))
+        return memory
 
     def update(
         self,
@@ -86,7 +91,9 @@ class SGD(Optimizer):
             g = torch.addcmul(g, parameter, numbers["weight_decay"])
         if self.active["momentum"]:
             v = memory["velocity"]
-            damped = self.active["dampening"] and self.steps > 1
-            torch.addcmul((1 - numbers["dampening"]) * g if damped else g, v, momentum, out=v)
+            if self.active["dampening"]:
+                g = (1 - numbers["dampening"] * memory["begun"]) * g
+                memory["begun"].fill_(1.0)
+            torch.addcmul(g, v, momentum, out=v)
             g = torch.addcmul(g, v, momentum) if self.nesterov else v
         parameter.addcmul_(g, numbers["lr"], value=-1)
