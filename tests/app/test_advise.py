@@ -27,6 +27,18 @@ def test_advice_prints_recommendation_and_measurement(capsys: pytest.CaptureFixt
     assert unstable[1] == "nan" or float(unstable[1]) > float(stable[1])
 
 
+def test_a_loss_without_curvature_sets_no_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    """Absolute error on raw outputs: in words, without a short run, and everything else as ever."""
+    assert main(["activation=tanh", *SMALL, "loss=absolute_error"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(
+        r"descent: the loss has no positive curvature, so theory sets no bound$", said, re.M
+    )
+    assert "Adam: " in said
+    assert "correlation of two examples there" in said
+    assert "a short run" not in said
+
+
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [

@@ -58,6 +58,10 @@ HOUSE = {
         ["initializer.sigma_b=nan"],
         "found sigma_b=nan; expected a finite",
     ),
+    "a share of labels below 0": (
+        ["data.label_noise=-0.1"],
+        "expected a finite number of 0 or more, below 1; give label_noise=0.1, say",
+    ),
     "a schedule of 0": (["probe.every=0"], "found probe.every=0; expected 1 or more"),
     "a text for a number": (
         ["loss=focal", "loss.gamma=much"],
@@ -128,6 +132,11 @@ HYDRA = {
     "an unknown key": (["model.dpeth=3"], "Key 'dpeth' not in 'ModelSettings'", "model.depth=3"),
     "a key without its group": (["batch_size=8"], "Key 'batch_size'", "trainer.batch_size=8"),
     "a key of other people's": (["learning_rate=1"], "Key 'learning_rate'", "optimizer.lr=1"),
+    "epochs": (
+        ["trainer.epochs=10"],
+        "Key 'epochs'",
+        "trainer.max_steps, which counts steps and not epochs",
+    ),
     "an unknown key of a room": (
         ["loss.lnik=softmax"],
         "Key 'lnik' is not in struct",
@@ -393,7 +402,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.training.module.StackModule._step", interrupted)
+    monkeypatch.setattr("experiments.training.steps.Steps.__call__", interrupted)
     before = signal.getsignal(signal.SIGINT)
     answer = train(*TINY)
     assert signal.getsignal(signal.SIGINT) is before

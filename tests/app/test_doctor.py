@@ -1,12 +1,15 @@
 """The doctor: what it says of this machine, and that it notices what is wrong."""
 
+import math
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from experiments.app import doctor
 from experiments.core.images import ImageDataset
+from experiments.core.subnormals import are_flushed
 
 
 def test_this_machine_is_well(capsys) -> None:
@@ -58,6 +61,31 @@ def test_a_stack_that_is_not_its_runs_is_wrong(monkeypatch) -> None:
     ((verdict, subject, found),) = doctor.stack()
     assert (verdict, subject) == ("wrong", "stack")
     assert "allowed: -1" in found
+
+
+@pytest.mark.parametrize("losses", [[0.5, math.nan, 0.2], [0.5], [math.nan]], ids=str)
+def test_a_stack_that_computes_nan_is_wrong(losses, monkeypatch) -> None:
+    """A NaN among the losses, and losses that a diverged run no longer has."""
+
+    def trained(cells: list) -> list[SimpleNamespace]:
+        history = losses if len(cells) > 1 else [0.5, 0.3, 0.2]
+        return [SimpleNamespace(history={"train/loss": history}) for _ in cells]
+
+    monkeypatch.setattr(doctor, "_trained", trained)
+    ((verdict, _, found),) = doctor.stack()
+    assert verdict == "wrong"
+    assert "to nan (allowed" in found
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_subnormals_are_as_they_were_before(before) -> None:
+    """Trying out whether they can be flushed leaves the process's own choice."""
+    able = torch.set_flush_denormal(before)
+    try:
+        assert next(doctor.subnormals()).verdict == ("ok" if able else "absent")
+        assert are_flushed() == (able and before)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_image_sets_are_looked_for_and_not_fetched(monkeypatch) -> None:

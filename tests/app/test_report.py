@@ -6,12 +6,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 from xml.etree import ElementTree
 
 import pytest
+import torch
 from tests.reporting.fabricated import fabricate, write_cell
 
 from experiments.app.report import main, report
+from experiments.studies import Sweep
 
 ROOT = Path(__file__).parents[2]
 AXES = {"activation": "relu", "initializer": "he", "model.depth": 3, "seed": 0}
@@ -96,6 +99,27 @@ def test_the_study_of_study_json_answers(
     )
     assert main([str(tmp_path)]) == 0
     assert "How does the gradient at the first layer depend on depth" in capsys.readouterr().out
+
+
+def test_the_process_has_its_threads_back_from_a_study_that_stops(tmp_path: Path) -> None:
+    """The findings are computed on one thread; an error in them leaves the process its own number."""
+    write_cell(tmp_path, "only", AXES)
+    before = torch.get_num_threads()
+
+    def stops(*_: object) -> None:
+        assert torch.get_num_threads() == 1
+        raise ArithmeticError("made up")
+
+    torch.set_num_threads(3)
+    try:
+        with (
+            patch.object(Sweep, "findings", stops),
+            pytest.raises(ArithmeticError, match="made up"),
+        ):
+            report(tmp_path)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("target", ["experiments.studies.Vanishing", "os.system", "Sweep", "x.y.Z"])

@@ -175,10 +175,12 @@ def test_one_guilty_cell_fails_alone() -> None:
 
 
 def test_a_cell_that_does_not_fit_into_memory_fails_and_the_others_go_on() -> None:
-    """Sizes are not capped in advance."""
+    """Sizes are not capped in advance, and it fails before a weight is drawn."""
     answer = sweep("model.width=4,1000000000000", "hydra.launcher.workers=1")
     assert answer.status == 1
-    assert sorted(results()["status"]) == ["failed", "finished"]
+    table = results().sort_values("model.width")
+    assert list(table["status"]) == ["finished", "failed"]
+    assert "GiB of this machine" in table["error"].iloc[1]
 
 
 def test_the_function_of_a_data_set_is_an_axis() -> None:

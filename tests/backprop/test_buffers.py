@@ -1,5 +1,6 @@
 """Buffers: the same numbers in memory that is reserved once."""
 
+import inspect
 import pickle
 
 import pytest
@@ -137,6 +138,8 @@ def test_what_does_not_fit_is_refused():
         backpropagate(net, x[:5, :3], t[:5], loss, buffers=buffers)
     with pytest.raises(ValueError, match=r"an input of torch\.float32"):
         backpropagate(net, x[:5].float(), t[:5], loss, buffers=buffers)
+    with pytest.raises(ValueError, match="found x of type list; expected a tensor"):
+        inspect.unwrap(backpropagate)(net, x[:5].tolist(), t[:5], loss, buffers=buffers)
     with pytest.raises(ValueError, match="buffers of another network"):
         backpropagate(mixed(2), x[:5], t[:5], loss, buffers=buffers)
     with pytest.raises(ValueError, match="without dC/da"):

@@ -8,8 +8,16 @@ from tests.backprop.scaling_oracle import held_to_the_oracle
 
 from experiments.activations import ELU, Identity, ReLU, Sigmoid, Softplus, Tanh
 from experiments.backprop import scaled_backpropagate, survival
+from experiments.core.loss import Loss
 from experiments.initializers import Gaussian
-from experiments.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError
+from experiments.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Focal,
+    HalfSquaredError,
+    LabelSmoothedCrossEntropy,
+)
 from experiments.models import MLP
 
 
@@ -134,6 +142,33 @@ def test_a_loss_slope_below_the_floats_is_underflow():
         assert scaled_backpropagate(net, x, t, loss).log10_delta_norms[0] == -math.inf
         found = survival(net, x, t, loss)
         assert only("underflow", found.deltas + found.weight_gradients)
+
+
+@pytest.mark.parametrize(
+    ("loss", "right", "wrong"),
+    [
+        (BinaryCrossEntropy(), 709, None),
+        (CrossEntropy(), 745, None),
+        (Focal(gamma=2.0), 745 // 3, None),
+        (LabelSmoothedCrossEntropy(), None, None),
+        (HalfSquaredError(link="sigmoid"), 372, 709),
+        (HalfSquaredError(link="softmax"), 372, 745),
+        (AbsoluteError(link="sigmoid"), 709, 709),
+        (AbsoluteError(link="softmax"), 745, 745),
+    ],
+    ids=lambda value: f"{type(value).__name__}-{value.link}" if isinstance(value, Loss) else None,
+)
+def test_the_margins_at_which_the_slope_of_a_loss_underflows(loss, right, wrong):
+    """Right or wrong by so much in z it is a float, and by 1 more it is 0; None: not even by 2000."""
+
+    def slope(margin):
+        z = [[margin]] if loss.link == "sigmoid" else [[margin, 0.0]]
+        t = torch.ones(1, 1).double() if loss.link == "sigmoid" else torch.tensor([0])
+        return loss.delta(torch.tensor(z, dtype=torch.float64), t)
+
+    for sign, margin in ((1.0, right), (-1.0, wrong)):
+        assert bool(slope(sign * (margin or 2000)).all())
+        assert margin is None or not bool(slope(sign * (margin + 1)).any())
 
 
 def test_what_is_zero_in_truth_stays_zero():

@@ -227,6 +227,17 @@ def test_evaluate_records_no_graph_and_takes_any_strides(sigma) -> None:
 
 @every_case
 @pytest.mark.parametrize("rule", ["exact", "native"])
+def test_plain_numbers_have_no_graph(sigma, rule) -> None:
+    """sigma and sigma'' of an input that requires a gradient; sigma(z) and sigma'(z) have one."""
+    sigma, z = with_rule(sigma, rule), torch.linspace(-3, 3, 12, requires_grad=True)
+    for plain in (sigma.value, sigma.second_derivative):
+        assert not plain(z).requires_grad
+        assert torch.equal(plain(z), plain(z.detach()))
+    assert sigma(z).requires_grad
+
+
+@every_case
+@pytest.mark.parametrize("rule", ["exact", "native"])
 def test_every_method_works_in_inference_mode(sigma, rule) -> None:
     """As in a Lightning validation step: the numbers are the same."""
     sigma = with_rule(sigma, rule)

@@ -41,13 +41,18 @@ def test_no_entries_are_an_empty_tensor(tmp_path) -> None:
         ("cut.gz", gzip.compress(CONTENT)[:-9], "EOFError"),
         ("plain.gz", CONTENT, "BadGzipFile"),
         ("damaged.gz", gzip.compress(CONTENT)[:10] + b"\xff" * 20, "error: Error -3"),
-        ("missing", None, "FileNotFoundError"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_damaged_files_are_refused(tmp_path, name, content, found) -> None:
     """The message says what was found, in which file, and to get the file again."""
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"{found}.*{name}.*get it again"):
         read_idx(tmp_path / name)
+
+
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path) -> None:
+    """A missing file and a folder: the path is wrong."""
+    for path, found in ((tmp_path / "missing", "FileNotFoundError"), (tmp_path, "IsADirectory")):
+        with pytest.raises(DataError, match=f"{path}.*{found}.*check the path"):
+            read_idx(path)

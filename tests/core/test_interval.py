@@ -16,6 +16,7 @@ from experiments.core.interval import Interval
         (Interval(2.0, math.nan, math.nan, 5), "2 (5 seeds, no interval)"),
         (Interval(math.nan, math.nan, math.nan, 0, left_out=4), "no finite value (4 not finite)"),
         (Interval(math.nan, math.nan, math.nan, 0), "no value"),
+        (Interval(math.nan, math.nan, math.nan, 1), "no value (one seed, no interval)"),
     ],
 )
 def test_the_text_says_how_many_seeds_there_were(interval, text) -> None:

@@ -20,6 +20,17 @@ def test_rows_name_the_class_of_their_largest_entry(dtype) -> None:
         assert torch.equal(answers.right, outputs.argmax(-1) == CLASSES)
 
 
+@pytest.mark.parametrize("dtype", [torch.long, torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("examples", [3, 5])
+def test_errors_are_those_of_the_classes(dtype, examples) -> None:
+    """Rows give the same numbers as the classes they name, also as many rows as classes."""
+    outputs, t = torch.randn(4, examples, 3), CLASSES[:examples]
+    for loss in (CrossEntropy(), HalfSquaredError()):
+        by_class, by_row = (Answers(outputs, form, loss) for form in (t, one_hot(t, 3).to(dtype)))
+        assert by_class.errors.shape == outputs.shape
+        torch.testing.assert_close(by_class.errors, by_row.errors, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("t", [[0, 1, 1], [[0], [1], [1]], [0.2, 0.7, 1.0], [False, True, True]])
 def test_one_output_has_the_classes_zero_and_one(t) -> None:
     """The target lies above 1/2 or not."""

@@ -1,6 +1,7 @@
 """Numbers that users give: which are taken, and in which words the others are refused."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def test_numbers_that_are_not_finite_or_too_small_are_refused_by_name(value) -> 
         ConfigurationError, match=r"found s=.*a finite number of 0 or more; give s=1"
     ):
         finite("s", value, low=0.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "below"),
+    [(0.0, 1.0), (2.0, math.inf), (2.0, 3.0), (0.0, 0.05), (-math.inf, -3.0), (-math.inf, 0.5)],
+)
+def test_the_number_that_a_refusal_suggests_would_do(low: float, below: float) -> None:
+    """Between its bounds, whatever they are; the upper one itself is refused."""
+    for value in (low - 1, below, math.nan):
+        with pytest.raises(ConfigurationError) as refused:
+            finite("s", value, low=low, below=below)
+        (suggested,) = re.findall(r"give s=(\S+), say", str(refused.value))
+        assert low <= finite("s", float(suggested), low=low, below=below) < below
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from experiments.core.errors import ConfigurationError, DataError
-from experiments.data import MNIST1D, Digits, Rings, Spirals, Teacher, UnitCube
+from experiments.data import MNIST1D, Digits, OnePoint, Rings, Spirals, Teacher, UnitCube
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,14 @@ def test_a_number_of_things_is_whole(room, name, bad) -> None:
 
 @pytest.mark.parametrize(
     ("room", "name"),
-    [(Digits, "label_noise"), (Digits, "imbalance"), (Rings, "noise"), (Spirals, "turns")],
+    [
+        (Digits, "label_noise"),
+        (Digits, "imbalance"),
+        (Rings, "noise"),
+        (Spirals, "turns"),
+        (OnePoint, "x"),
+        (OnePoint, "t"),
+    ],
 )
 def test_text_where_a_number_belongs_is_refused_by_name(room, name) -> None:
     """As a command line may give it."""

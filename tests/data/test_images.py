@@ -10,6 +10,7 @@ from tests.data.fabricated import NAMES, write_idx, write_images
 
 from experiments.core import images
 from experiments.core.errors import DataError
+from experiments.core.splitting import examples_for
 from experiments.data import MNIST, FashionMNIST
 
 
@@ -27,6 +28,15 @@ def test_files_are_found_and_read(room, suffix, below, tmp_path) -> None:
     torch.testing.assert_close(splits.train.x, expected, rtol=0, atol=1e-7)
     assert splits.train.t.tolist() == [i % 10 for i in range(200)]
     assert (len(splits.val), len(splits.test)) == (0, 50)
+
+
+@pytest.mark.parametrize("room", [MNIST, FashionMNIST])
+def test_a_seventh_validates(room, tmp_path) -> None:
+    """10,000 of the 70,000, and as large a part of a few images."""
+    write_images(tmp_path, train=600, test=100)
+    splits = room(folder=tmp_path).load()
+    assert [len(part) for part in (splits.train, splits.val, splits.test)] == [500, 100, 100]
+    assert examples_for("validation", room.validation, total=70_000) == 10_000
 
 
 @pytest.mark.parametrize("room", [MNIST, FashionMNIST])

@@ -87,6 +87,18 @@ def test_zero_is_a_seed() -> None:
     assert not found
 
 
+def test_a_text_file_is_written_and_read_in_a_named_encoding() -> None:
+    """What one machine writes, another reads: the default follows the machine."""
+    found = []
+    for path in modules():
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                named = {word.arg for word in node.keywords}
+                if node.func.attr in ("read_text", "write_text") and "encoding" not in named:
+                    found.append(f"{dotted(path)}:{node.lineno}")
+    assert not found
+
+
 def test_no_file_knows_the_machine_it_was_written_on() -> None:
     """No absolute path of a workplace or a home in any file that is kept."""
     slash = "/"

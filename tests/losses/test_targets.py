@@ -168,7 +168,10 @@ def test_what_is_no_tensor_is_refused_by_its_type(given):
         (lambda: Focal(gamma=NAN), "gamma=nan"),
         (lambda: Focal(gamma=INF), "gamma=inf"),
         (lambda: LabelSmoothedCrossEntropy(1.0), "smoothing=1.0"),
-        (lambda: LabelSmoothedCrossEntropy(-0.1), "smoothing=-0.1"),
+        (
+            lambda: LabelSmoothedCrossEntropy(-0.1),
+            "smoothing=-0.1; expected a finite number of 0 or more, below 1; give smoothing=0.1",
+        ),
         (lambda: LabelSmoothedCrossEntropy(NAN), "smoothing=nan"),
         (lambda: RescaledSquaredError(k=0.0), "k=0"),
         (lambda: RescaledSquaredError(M=0.0), "M=0"),

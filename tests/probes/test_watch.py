@@ -303,6 +303,27 @@ def test_pointwise_functions_are_recognised_with_their_derivative(
 
 
 @pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: torch.tanh(input=z),
+        lambda z: functional.elu(input=z, alpha=2.0),
+        lambda z: functional.dropout(input=functional.relu(input=z), p=0.0),
+    ],
+    ids=["tanh", "elu", "dropout of relu"],
+)
+def test_an_argument_may_be_given_by_name(
+    function: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]
+) -> None:
+    """As ``input``, which is what torch calls it."""
+    model = Functional(function)
+    z = model.first(batch[0]).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(function(z).sum(), z)
+    watch = watched(model, *batch)
+    assert watch.layers[0].activation in ("tanh", "elu", "relu")
+    assert column(watch, "derivative_mean")[0] == pytest.approx(float(slope.mean()), rel=1e-7)
+
+
+@pytest.mark.parametrize(
     ("function", "largest"),
     [
         (partial(functional.elu, alpha=3.0), 3.0),

@@ -62,7 +62,7 @@ def test_the_summary_counts_ends_and_writes_intervals() -> None:
     frame = summarise(groups, ["initializer"], {"accuracy": intervals})
     assert list(frame["failed"]) == [1, 0]
     assert list(frame["seeds"]) == [3, 3]
-    assert frame["accuracy: 95 %"][0] == "one seed, 1 not finite"
+    assert frame["accuracy: 95 %"][0] == "one seed, no interval; 1 not finite"
     assert bounds(intervals[1]).startswith("[0.")
 
 

@@ -126,3 +126,14 @@ def test_a_run_that_was_stopped_early_stays_where_it_is(tmp_path: Path) -> None:
     write_cell(tmp_path, "c", {"seed": 2}, history=early, diverged_at=77)
     _, values = histories(tmp_path, ["a", "b", "c"], ["val/loss"])["val/loss"]
     np.testing.assert_array_equal(values, [[3.0, 2.0, 1.0], [3.0, 2.5, 2.5], [3.0, 2.5, np.nan]])
+
+
+@pytest.mark.parametrize("torn", ["{", "[]", '{"history": {"step": [0], "val/loss": 1.0}}', None])
+def test_a_record_that_cannot_be_used_has_no_curve(tmp_path: Path, torn: str | None) -> None:
+    """Torn, of another kind, or gone: the other cells keep theirs."""
+    for seed, name in enumerate("ab"):
+        write_cell(tmp_path, name, {"seed": seed}, history={"step": [0], "val/loss": [3.0]})
+    record = SweepFolder(tmp_path).cell("b").record
+    record.unlink() if torn is None else record.write_text(torn)
+    _, values = histories(tmp_path, ["a", "b"], ["val/loss"])["val/loss"]
+    np.testing.assert_array_equal(values, [[3.0], [np.nan]])

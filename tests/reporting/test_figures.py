@@ -19,7 +19,7 @@ from experiments.reporting.figures import (
     learning_curves,
 )
 from experiments.reporting.figures.canvas import COLOURS, INK, to_pixels
-from experiments.reporting.figures.curves import centre, draw_panels
+from experiments.reporting.figures.curves import centre, draw_panels, seeds_note
 from experiments.reporting.figures.decades import LONG, DecadeLocator, tick_name
 
 X = np.array([2.0, 5.0, 10.0])
@@ -210,6 +210,34 @@ def test_the_mean_of_logarithms_is_called_geometric() -> None:
     panel = Panel("", (Curve("he", X, _samples()),))
     assert "geometric mean over seeds" in depth_profile([panel], "Deep", "Seen.").caption
     assert "Line: mean over seeds" in learning_curves([panel], "loss", "L", "Seen.").caption
+
+
+SPREAD = Curve("he", X, _samples())
+ONE_SEED = Curve("he", X, _samples(1))
+COMPUTED = Curve("variance", X, _samples(1), interval=np.array([X - 1, X + 1]))
+
+
+@pytest.mark.parametrize(
+    ("curves", "note"),
+    [
+        ([SPREAD], " Line: mean over seeds; band: the middle 80 % of seeds."),
+        ([ONE_SEED], " One seed: no band."),
+        ([COMPUTED], " Line: one number from all seeds; band: its 95 % interval over seeds."),
+        (
+            [SPREAD, COMPUTED],
+            " Line: mean over seeds; band: the middle 80 % of seeds."
+            " Line (variance): one number from all seeds; band: its 95 % interval over seeds.",
+        ),
+        (
+            [ONE_SEED, COMPUTED],
+            " One seed: no band."
+            " Line (variance): one number from all seeds; band: its 95 % interval over seeds.",
+        ),
+    ],
+)
+def test_the_caption_says_what_every_line_and_band_is(curves: list[Curve], note: str) -> None:
+    """The middle of the seeds, or an interval of what was computed from them; both where both are."""
+    assert seeds_note([Panel("", (curve,)) for curve in curves]) == note
 
 
 def test_the_legend_shows_the_markers_that_are_drawn() -> None:

@@ -18,6 +18,22 @@ from experiments.reporting.intervals import (
     slope_interval,
     slopes,
 )
+from experiments.reporting.powers import power_interval
+from experiments.reporting.summary import bounds
+
+
+@pytest.mark.parametrize(
+    ("interval", "note"),
+    [
+        (Interval(2.0, math.nan, math.nan, 5), "5 seeds, no interval"),
+        (Interval(2.0, math.nan, math.nan, 1, left_out=2), "one seed, no interval; 2 not finite"),
+    ],
+)
+def test_every_text_of_an_interval_says_why_it_has_no_bounds(interval: Interval, note: str) -> None:
+    """In a sentence, in the column of bounds and as a power of ten; five seeds are not one."""
+    assert str(interval) == f"2 ({note})"
+    assert bounds(interval) == note
+    assert power_interval(interval) == f"100 ({note})"
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
@@ -29,7 +45,10 @@ def test_the_mean_interval_covers_the_truth_as_often_as_it_says(seeds: int) -> N
     assert covered == pytest.approx(0.95, abs=0.015)
 
 
-@given(hnp.arrays(np.float64, st.integers(2, 12), elements=st.floats(-1e6, 1e6)))
+@given(
+    # between subnormal numbers there is no room for a bound
+    hnp.arrays(np.float64, st.integers(2, 12), elements=st.floats(-1e6, 1e6, allow_subnormal=False))
+)
 def test_the_mean_interval_is_students(x: np.ndarray) -> None:
     """Zero lies on the bound of a t test, by SciPy, that is tested at the bound."""
     found = mean_interval(x)
@@ -91,7 +110,15 @@ def test_slopes_equal_a_least_squares_fit_per_seed() -> None:
             assert math.isnan(found[k])
         else:
             assert found[k] == pytest.approx(np.polyfit(x[kept], row[kept], 1)[0], rel=1e-9)
-    assert slope_interval(x, y).left_out == 2, "one without a slope, one with an infinite point"
+
+
+def test_a_seed_whose_gradient_is_gone_has_no_slope() -> None:
+    """A line that falls to -inf is left out and counted, not flattened to what is left of it."""
+    x = np.array([1.0, 2.0, 3.0])
+    steep, gone, short = -4 * x, np.array([-1.0, -2.0, -np.inf]), np.array([1.0, np.nan, np.nan])
+    found = slope_interval(x, np.array([steep, steep + 1, gone, short]))
+    assert (found.value, found.seeds, found.left_out) == (-4.0, 2, 2)
+    assert str(slope_interval(x, gone[None])) == "no finite value (1 not finite)"
 
 
 def test_share_interval_is_wilsons() -> None:

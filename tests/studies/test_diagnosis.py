@@ -151,6 +151,21 @@ def test_what_was_learnt_is_judged_between_guessing_and_one(data, accuracy, want
     assert names == ([] if wanted is None else [wanted])
 
 
+@pytest.mark.parametrize(
+    ("columns", "clause"),
+    [
+        ({}, ""),
+        ({"diverged_at": [None, None]}, ""),
+        ({"diverged_at": [np.nan, 7.0]}, ", typically from step 7 on"),
+    ],
+)
+def test_a_divergence_names_its_step_where_one_is_known(columns, clause: str) -> None:
+    """Not every record says when its numbers ended."""
+    rows, ledger = made_up(log10_delta_norm=[0.0] * 8)
+    (found,) = diagnose(rows.assign(status="diverged", **columns), ledger)
+    assert found.evidence == f"the loss or the weights are not finite{clause}"
+
+
 def test_the_evidence_names_numbers_and_place() -> None:
     """Gradients of 1e-5 and 1e-7 of the last hidden layer's: the geometric mean is 1e-6."""
     log10 = [-5.0, -2.0, 0.0, 1.0, -7.0, -2.0, 0.0, 1.0]
@@ -169,7 +184,7 @@ def test_one_seed_of_two_is_not_most() -> None:
     assert diagnose(*made_up(log10_delta_norm=log10)) == []
     (found,) = diagnose(*made_up(log10_delta_norm=[-np.inf, 0, 0, 0, -4.0, 0, 0, 0]))
     assert (found.seeds, found.judged) == (2, 2)
-    assert "1.0×10⁻⁴ (one seed) (1 not finite)" in found.evidence
+    assert "1.0×10⁻⁴ (one seed, no interval; 1 not finite)" in found.evidence
 
 
 def test_a_sweep_says_what_ails_it(tmp_path) -> None:

@@ -46,7 +46,7 @@ def test_sizes_are_autograd_s(folder: Path, found: Findings) -> None:
     for (name, depth), mine in rows.groupby(["activation", "model.depth"]):
         sizes = []
         for _, row in mine.iterrows():
-            net = network_of(row.to_dict(), folder)
+            net = network_of(row.to_dict(), folder, torch.float64)
             assert net is not None
             x = dataset_of(row.to_dict()).load().train.x[:4].double().requires_grad_()
             a = x

@@ -13,8 +13,8 @@ from experiments.activations import Tanh
 from experiments.initializers import He
 from experiments.models import MLP
 from experiments.studies.layer_speeds import LayerSpeeds
-from experiments.studies.reading.drawn import drawn, widths_of
 from experiments.studies.reading.ladder import Ladder
+from experiments.studies.reading.network import drawn, network_of, widths_of
 from experiments.studies.reading.reach import depth_at_level
 from experiments.studies.reading.spread import (
     law_of,
@@ -108,6 +108,22 @@ def test_a_row_gives_back_its_networks_as_they_were_drawn() -> None:
     alone = MLP((64, 9, 9, 9, 10), Tanh(), He(), seed=3)
     assert torch.equal(stack.weights[2][1], alone.weights[2])
     assert drawn(DataFrame([ROW | {"seed": 0, "activation": "my_own"}])) is None
+
+
+def test_a_row_gives_back_its_network_as_training_left_it(tmp_path) -> None:
+    """With its skips and norms, in its own floats or in others; nothing from a foreign checkpoint."""
+    row = ROW | {"cell": "c", "model.skip": True, "model.normalize": True}
+    net = MLP(widths_of(ROW), Tanh(), He(), seed=5, skip=True, normalize=True).double()
+    assert network_of(row, tmp_path) is None
+    (tmp_path / "cells" / "c").mkdir(parents=True)
+    torch.save(net.state_dict(), tmp_path / "cells" / "c" / "checkpoint")
+    found = network_of(row, tmp_path)
+    assert (found.skip, found.normalize) == (True, True)
+    x = torch.linspace(-1, 1, 64, dtype=torch.float64)[None]
+    assert torch.equal(found(x), net(x))
+    assert network_of(row, tmp_path, torch.float32).weights[0].dtype == torch.float32
+    assert network_of(row | {"model.width": 8}, tmp_path) is None
+    assert network_of(row | {"activation": "my_own"}, tmp_path) is None
 
 
 def test_where_a_row_starts_on_the_phase_diagram() -> None:
@@ -229,4 +245,10 @@ def test_intervals_of_variances_cover() -> None:
     assert np.mean([x.low <= 1.0 <= x.high for x in ratios]) == pytest.approx(0.95, abs=0.033)
     exact = stats.bootstrap((draws[0, 0],), np.var, rng=0, n_resamples=2000).confidence_interval
     assert variance_interval(draws[0, 0]).high == pytest.approx(exact.high, rel=0.5)
-    assert not variance_interval(np.array([1.0, np.nan])).known
+
+
+def test_one_seed_has_no_variance() -> None:
+    """It is counted all the same, and what is not finite beside it."""
+    alone = np.array([3.0, np.nan])
+    for found in (variance_interval(alone), variance_over_seeds(alone, np.arange(2))):
+        assert str(found) == "no value (one seed, no interval; 1 not finite)"

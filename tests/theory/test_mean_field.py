@@ -393,6 +393,13 @@ def test_a_function_that_is_flat_at_0_has_no_critical_point_there(sigma_b: float
         mean_field.critical_sigma_w(HardShrink(), sigma_b)
 
 
+@pytest.mark.parametrize("sigma_b", [30.0, 1e6])
+def test_lengths_beyond_the_floats_have_no_critical_point(sigma_b: float) -> None:
+    """phi = exp, whose averages are infinite at q = sigma_b^2 already: there is nothing to search."""
+    with pytest.raises(mean_field.NoCriticalPointError, match="no finite averages at lengths of"):
+        mean_field.critical_sigma_w(Exponential(), sigma_b)
+
+
 def test_a_bias_whose_variance_is_subnormal_is_none() -> None:
     """sigma_b = 1e-160: the search ends, near tanh's point without biases."""
     assert mean_field.critical_sigma_w(Tanh(), 1e-160) == pytest.approx(1, abs=1e-6)

@@ -127,6 +127,18 @@ def test_a_batch_is_measured_in_classes_of_pairs() -> None:
     assert float(batch.delta_correlation @ batch.shares) == pytest.approx(float(mean), rel=1e-6)
 
 
+def test_angles_of_a_batch_do_not_depend_on_its_size() -> None:
+    """Deltas of 1e-13 and inputs of 1e-100 have the correlations of their directions; zeros have none."""
+    x, d = torch.randn(8, 4, dtype=torch.float64), torch.randn(8, 3, dtype=torch.float64)
+    d[0] = 0
+    batch, small = BatchMoments.of(x, d, 4), BatchMoments.of(1e-100 * x, 1e-13 * d, 4)
+    cosine = torch.nn.functional.cosine_similarity(d[:, None], d, dim=-1).square()
+    mean = cosine.triu(1).sum() / (8 * 7 / 2)
+    assert float(small.delta_correlation_squared @ small.shares) == pytest.approx(float(mean))
+    for name in ("input_correlation", "delta_correlation", "delta_correlation_squared"):
+        torch.testing.assert_close(getattr(small, name), getattr(batch, name))
+
+
 @pytest.mark.parametrize(
     ("call", "word"),
     [

@@ -45,13 +45,18 @@ def _columns() -> tuple[str, ...]:
     return stack_of([cell(*SHORT)]).ledger.columns
 
 
+@pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("mode", ["flush", "keep"])
-def test_subnormal_numbers_are_flushed_on_purpose_and_said_so(mode) -> None:
-    """The choice is a fact of the record, and does not outlive the run."""
-    outcome = trained([cell("trainer.max_steps=1", f"trainer.subnormals={mode}")])[0]
-    assert outcome.facts["subnormals"] == mode
-    smallest = torch.tensor(2.0**-140)
-    assert (smallest * 1).item() > 0, "the setting has leaked out of the run"
+def test_subnormal_numbers_are_flushed_on_purpose_and_said_so(mode, before) -> None:
+    """The choice is a fact of the record, and after the run the process has its own again."""
+    torch.set_flush_denormal(before)
+    try:
+        outcome = trained([cell("trainer.max_steps=1", f"trainer.subnormals={mode}")])[0]
+        assert outcome.facts["subnormals"] == mode
+        smallest = torch.tensor(2.0**-140)
+        assert ((smallest * 1).item() == 0) == before, "the setting has leaked out of the run"
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_the_default_type_does_not_leak() -> None:

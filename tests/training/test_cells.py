@@ -195,6 +195,26 @@ def test_a_torn_record_is_no_record(tmp_path, torn) -> None:
     assert not one.is_over()
 
 
+def test_a_killed_failure_leaves_no_half_a_traceback(tmp_path, monkeypatch) -> None:
+    """traceback.txt, too, comes into its place whole, in UTF-8 whatever the machine's encoding."""
+    one = cell(*NOTHING_ELSE, runs_dir=tmp_path)
+    written: dict[str, str | None] = {}
+    original = Path.write_text
+
+    def noted(path: Path, text: str, encoding: str | None = None) -> int:
+        written[path.suffix] = encoding
+        if "σ" in text:
+            original(path, text[: len(text) // 2], encoding=encoding)
+            raise KeyboardInterrupt
+        return original(path, text, encoding=encoding)
+
+    monkeypatch.setattr(Path, "write_text", noted)
+    with pytest.raises(KeyboardInterrupt):
+        write_failure(one, ValueError("σ is not finite"), 0.5)
+    assert written == {".tmp": "utf-8"}
+    assert [path.name for path in one.folder.path.iterdir()] == ["config.yaml"]
+
+
 def test_killed_before_the_rename_there_is_no_record(tmp_path, monkeypatch) -> None:
     """A process killed between writing and renaming leaves the cell open, and the old record whole."""
     one = cell(*NOTHING_ELSE, runs_dir=tmp_path)

@@ -4,7 +4,10 @@ import pytest
 import torch
 from tests.app.composing import cell, trained, vary
 
+from experiments.activations import Tanh
 from experiments.app.build import stack_of
+from experiments.initializers import Glorot
+from experiments.models import MLP
 from experiments.probes.metrics import LargestError, WorstClass
 from experiments.training import evaluation, module
 from experiments.training.evaluation import evaluate
@@ -37,6 +40,15 @@ def test_a_regression_has_no_accuracy_and_an_empty_split_no_mean() -> None:
     empty = evaluate(net, stack.loss, type(split)(split.x[:0], split.t[:0]), "classification", {})
     assert empty["loss"].isnan().all()
     assert empty["accuracy"].isnan().all()
+
+
+def test_a_single_network_is_no_stack() -> None:
+    """It says how to build one."""
+    stack = stack_of([cell()])
+    split = stack.dataset.load().train
+    net = MLP(stack.widths, Tanh(), Glorot())
+    with pytest.raises(ValueError, match=r"found a single network; .* runs=1"):
+        evaluate(net, stack.loss, split, "classification", {})
 
 
 @pytest.mark.parametrize("steps", [0, 30])

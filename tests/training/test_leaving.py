@@ -120,6 +120,34 @@ def test_a_run_that_stops_falling_leaves_and_the_others_go_on(still) -> None:
         assert_same(outcomes[r], trained([cells[r]])[0], 1e-10)
 
 
+@pytest.mark.parametrize("batch", ["16", "null"])
+def test_who_stops_early_is_recorded_where_it_stopped(batch) -> None:
+    """On its own next batch, which takes none from its neighbours."""
+    patient = ("trainer.patience=2", "trainer.min_delta=1e-9", "trainer.evaluations=6")
+    precise = ("trainer.precision=64-true", "trainer.max_steps=60", f"trainer.batch_size={batch}")
+    like = cell(*patient, *precise, "probe=ledger", "optimizer.lr=0.1")
+    cells = vary(like, {"optimizer.lr": (0.1, 0.0, 0.2), "seed": (0, 1, 2)})
+    for found, one, last in zip(trained(cells), cells, (60, 20, 60), strict=True):
+        (alone,) = trained([one])
+        assert [step for step, _ in found.recorded] == [0, last]
+        for (_, table), (_, expected) in zip(found.recorded, alone.recorded, strict=True):
+            np.testing.assert_allclose(table, expected, rtol=1e-10)
+        assert_same(found, alone, 1e-10)
+
+
+def test_what_diverged_is_recorded_as_it_left() -> None:
+    """Its last record counts the entries that are not finite; none of its neighbours' does."""
+    like = cell(*FALLING, "probe=ledger", "trainer.evaluations=3")
+    cells = vary(like, {"optimizer.lr": (0.01, 1e20), "seed": (0, 1)})
+    tame, wild = trained(cells)
+    assert [step for step, _ in tame.recorded] == [0, 30]
+    assert [step for step, _ in wild.recorded] == [0, 10]
+    assert wild.diverged_at < 10
+    nonfinite = stack_of(cells).ledger.columns.index("nonfinite")
+    assert (wild.recorded[-1][1][:, nonfinite] > 0).all()
+    assert not any(table[:, nonfinite].any() for _, table in tame.recorded)
+
+
 def test_the_noise_of_batches_stops_nobody() -> None:
     """A loss that falls at every look, though the mean over five small batches does not."""
     patient = ("trainer.patience=2", "trainer.evaluations=20", "trainer.max_steps=100")

@@ -152,6 +152,16 @@ def test_only_a_cpu_flushes_subnormals(kind, subnormals, monkeypatch) -> None:
     assert trained([cell()])[0].facts["subnormals"] == subnormals
 
 
+def test_no_other_accelerator_is_chosen(monkeypatch) -> None:
+    """Where torch knows one that is not CUDA, as on a Mac, the CPU trains: it has float64."""
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr(
+        "pytorch_lightning.accelerators.MPSAccelerator.is_available", staticmethod(lambda: True)
+    )
+    (outcome,) = trained([cell("probe=ledger", "trainer.accelerator=auto")])
+    assert outcome.facts["device"].startswith("cpu")
+
+
 @pytest.mark.parametrize(
     ("on_gpu", "before", "while_training"),
     [(True, None, ":4096:8"), (True, ":16:8", ":16:8"), (False, None, None)],

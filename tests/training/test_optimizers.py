@@ -200,8 +200,8 @@ def test_gradients_and_the_graph_are_left_alone() -> None:
         (lambda: SGD(lr=0.1, nesterov=True), "momentum"),
         (lambda: SGD(lr=0.1, momentum=0.9, dampening=0.1, nesterov=True), "dampening"),
         (lambda: Adam(lr=-1.0), "lr"),
-        (lambda: Adam(lr=0.1, betas=(1.0, 0.9)), "beta1"),
-        (lambda: Adam(lr=0.1, betas=(0.9, math.nan)), "beta2"),
+        (lambda: Adam(lr=0.1, betas=(1.0, 0.9)), r"found betas\[0\]=1"),
+        (lambda: Adam(lr=0.1, betas=(0.9, math.nan)), r"found betas\[1\]=nan"),
         (lambda: Adam(lr=0.1, betas=(0.9,)), "betas"),
         (lambda: Adam(lr=0.1, betas=torch.tensor(0.9)), "betas"),
         (lambda: Adam(lr=0.1, eps=-1e-8), "eps"),
@@ -210,8 +210,9 @@ def test_gradients_and_the_graph_are_left_alone() -> None:
 )
 def test_bad_numbers_are_refused_at_once(make, named) -> None:
     """A number outside its range raises at construction and names itself."""
-    with pytest.raises(ConfigurationError, match=named):
+    with pytest.raises(ConfigurationError, match=named) as refused:
         make()
+    assert ("0 freezes a run" in str(refused.value)) == (named == "lr")
 
 
 def test_rates_must_match_the_runs() -> None:
@@ -219,6 +220,10 @@ def test_rates_must_match_the_runs() -> None:
     for parameters in (draw(torch.float32), [torch.zeros(())]):
         with pytest.raises(ConfigurationError, match="one for each run"):
             SGD(lr=[0.1, 0.2]).step(parameters, parameters)
+        with pytest.raises(
+            ConfigurationError, match=r"found betas\[1\] of shape \(2,\).*give betas"
+        ):
+            Adam(lr=0.1, betas=(0.9, [0.9, 0.99])).step(parameters, parameters)
 
 
 def test_a_foreign_state_is_refused() -> None:

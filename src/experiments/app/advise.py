@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from experiments.app.self_check import Comparison, ShortRun
     from experiments.theory import StartingPoint
     from experiments.theory.advice import Advice
+    from experiments.theory.kernel import LearningRates
     from experiments.training.stack import Stack
 
 USAGE = """\
@@ -74,9 +75,10 @@ def advice_lines(stack: "Stack", choices: Mapping[str, str | None]) -> Iterator[
         yield f"{'':38}predicted   measured [95 % interval]"
         yield from (_comparison(row) for row in rows)
     runs = short_runs(stack, advice.initializer, advice.sgd)
-    yield f"\na short run: gradient descent, {runs[0].steps} steps, loss on the training split"
-    yield "learning rate   predicted               before      after"
-    yield from (_short_run(run) for run in runs)
+    if runs:
+        yield f"\na short run: gradient descent, {runs[0].steps} steps, loss on the training split"
+        yield "learning rate   predicted               before      after"
+        yield from (_short_run(run) for run in runs)
 
 
 def _as_set(stack: "Stack", name: str) -> Iterator[str]:
@@ -125,15 +127,18 @@ def _advice(advice: "Advice", depth: int) -> Iterator[str]:
     )
     if advice.optimal_depth is not None:
         yield f"                 depth that balances width, L* = r* n: {advice.optimal_depth:.3g}"
-    yield (
-        f"learning rate    gradient descent: stable to about {advice.sgd.safe:.2g}, unstable above "
-        f"about {advice.sgd.limit:.2g}"
-    )
+    yield f"learning rate    gradient descent: {_bounds(advice.sgd)}"
     yield (
         f"                 Adam: {advice.adam[0]:.2g} to {advice.adam[1]:.2g} (0.001 to 0.01 of a "
         "weight's RMS a step)"
     )
     yield from (f"note             {note}" for note in advice.notes)
+
+
+def _bounds(rates: "LearningRates") -> str:
+    if not math.isfinite(rates.safe):
+        return "the loss has no positive curvature, so theory sets no bound"
+    return f"stable to about {rates.safe:.2g}, unstable above about {rates.limit:.2g}"
 
 
 def _common(row: "StartingPoint") -> str:

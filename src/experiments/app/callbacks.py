@@ -55,7 +55,7 @@ class Started:
 started: list[Started] = []
 
 
-class House(Callback):
+class OutputFolderCheck(Callback):
     """Checks the output folder before anything is written into it."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
@@ -148,16 +148,18 @@ def require_one_folder(cells: Sequence[CellFolder]) -> None:
     Raises:
         ConfigurationError: if ``runs_dir`` or ``name`` follows an axis.
     """
-    for sweep in started[-1:]:  # none in a worker process
-        for cell in cells:
-            if cell.path.parent != sweep.folder.cells:
-                raise ConfigurationError(
-                    describe(
-                        f"a cell in {cell.path.parent.parent}",
-                        f"cells in one folder, {sweep.folder.path}",
-                        "give runs_dir and name without an axis",
-                    )
+    if not started:  # in a worker process
+        return
+    folder = started[-1].folder
+    for cell in cells:
+        if cell.path.parent != folder.cells:
+            raise ConfigurationError(
+                describe(
+                    f"a cell in {cell.path.parent.parent}",
+                    f"cells in one folder, {folder.path}",
+                    "give runs_dir and name without an axis",
                 )
+            )
 
 
 def announce() -> None:
@@ -179,7 +181,7 @@ def announce() -> None:
             "changed": [line for line in sweep.overrides if _changes_what_is_computed(line)],
         }
         with replacing(sweep.folder.study) as draft:  # another process may be reading it
-            draft.write_text(json.dumps(provenance, indent=1))
+            draft.write_text(json.dumps(provenance, indent=1), encoding="utf-8")
 
 
 def _changes_what_is_computed(override: str) -> bool:

@@ -56,9 +56,8 @@ class CachingLoader:
         leaves = [o for o in overrides if not self._chooses(o)]
         known = (choices, tuple(sorted(o.key_or_group for o in leaves)))
         if known in self._composed:
-            with contextlib.suppress(
-                OmegaConfBaseException
-            ):  # Hydra itself then raises its own error
+            # Hydra itself then raises its own error
+            with contextlib.suppress(OmegaConfBaseException):
                 self._composed[known].set(overrides, leaves)
                 return self._composed[known]
         config = self._loader.load_sweep_config(master_config, sweep_overrides)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -119,8 +120,11 @@ def subnormals() -> Iterator[Finding]:
     """Whether this processor can flush numbers below the smallest normal one to zero."""
     import torch
 
+    from experiments.core.subnormals import are_flushed
+
+    before = are_flushed()
     able = torch.set_flush_denormal(True)
-    torch.set_flush_denormal(False)
+    torch.set_flush_denormal(before)
     can = "can be flushed while training (trainer.subnormals)"
     cannot = "cannot be flushed by this processor: steps of vanishing networks take longer"
     yield Finding("ok" if able else "absent", "subnormals", can if able else cannot)
@@ -220,9 +224,12 @@ def _trained(cells: "Sequence[Cell]") -> "list[Outcome]":
 def _agreement(
     subject: str, other: str, found: "Outcome", wanted: "Outcome", tolerance: float
 ) -> Finding:
-    """The largest relative difference of two loss histories."""
-    pairs = zip(found.history["train/loss"], wanted.history["train/loss"], strict=True)
-    apart = max(abs(a / b - 1) for a, b in pairs)
+    """The largest relative difference of two loss histories; NaN if a loss is, or is missing."""
+    import numpy as np
+
+    histories = (outcome.history["train/loss"] for outcome in (found, wanted))
+    ours, theirs = np.transpose([*zip_longest(*histories, fillvalue=math.nan)])
+    apart = float(np.abs(ours / theirs - 1).max())  # unlike Python's, this max keeps a NaN
     said = f"20 steps give the losses of {other} to {apart:.1g} (allowed: {tolerance:g})"
     return Finding("ok" if apart <= tolerance else "wrong", subject, said)
 

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer ``report.py RUNS_DIR/NAME``.
 
     Returns:
-        0 if the report was written, 1 if in addition a cell has failed, 2 if there is nothing to report.
+        0 if the report was written, 1 if in addition a cell has failed, 2 if no report could be made.
     """
     parser = argparse.ArgumentParser(
         prog="report.py",
@@ -85,8 +85,10 @@ def report(folder: Path, figures: Path | None = None, since: float = 0.0) -> int
     results, ledger = collection.results, collection.ledger
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the theory's tensors are too small for several threads
-    findings = _with_changes(study.findings(results, ledger, folder), study, provenance.changed)
-    torch.set_num_threads(threads)
+    try:
+        findings = _with_changes(study.findings(results, ledger, folder), study, provenance.changed)
+    finally:
+        torch.set_num_threads(threads)
     page = write_report(folder, study, findings)
     write_dashboards(folder)
     if figures is not None:

@@ -88,7 +88,12 @@ def compare(stack: Stack, initializer: Initializer, split: Split) -> list[Compar
 
 
 def short_runs(stack: Stack, initializer: Initializer, rates: LearningRates) -> list[ShortRun]:
-    """Plain gradient descent below, between and above the predicted bounds, as one stack."""
+    """Plain gradient descent below, between and above the predicted bounds, as one stack.
+
+    Nothing where theory sets no bound: there is no rate to try.
+    """
+    if not math.isfinite(rates.safe):
+        return []
     limit = rates.limit if math.isfinite(rates.limit) else 10 * rates.safe
     trials = {
         rates.safe: "stable",

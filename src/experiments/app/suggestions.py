@@ -46,6 +46,8 @@ def suggestions(arguments: Sequence[str]) -> Iterator[str]:
         ...     print(line)
         instead of depth=3, did you mean model.depth=3?
         instead of activation=rleu, did you mean activation=relu?
+        >>> print(*suggestions(["max_epochs=10"]))
+        instead of max_epochs=10, did you mean trainer.max_steps, which counts steps and not epochs?
     """
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flags.add_argument("--config-dir", "-cd", type=Path)
@@ -56,9 +58,16 @@ def suggestions(arguments: Sequence[str]) -> Iterator[str]:
         if not equals or key[:1] in "+~-" or key.startswith("hydra."):
             continue
         similar = [f"{key}={other}" for other in _options_like(key, value, folders)]
-        similar = similar or [f"{other}={value}" for other in _keys_like(key, folders)]
+        similar = similar or [_set_to(value, other, key) for other in _keys_like(key, folders)]
         if similar:
             yield f"instead of {override}, did you mean {' or '.join(similar[:MOST])}?"
+
+
+def _set_to(value: str, key: str, unknown: str) -> str:
+    """A known key with the value of an unknown one; without it, if that counts something else."""
+    if key == "trainer.max_steps" and "epoch" in unknown:
+        return f"{key}, which counts steps and not epochs"
+    return f"{key}={value}"
 
 
 def _options_like(group: str, chosen: str, folders: tuple[Path, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Backpropagation written by hand, exactly as in the notes, and small automatic differentiation.
+"""Backpropagation written by hand, exactly as in the notes, and a small automatic differentiation engine.
 
 Nothing here uses autograd, the probes or the theory, so that agreement with them is evidence.
 """

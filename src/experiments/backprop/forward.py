@@ -56,6 +56,16 @@ def forward_pass(net: MLP, x: Shaped[Tensor, "..."]) -> ForwardPass:
         return stored_pass(layers_of(net), x)
 
 
+def evaluated(layers: list[Layer], x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """a of every layer, x first, and sigma'(z) of every layer with weights; the input was checked."""
+    a, derivatives = [x], []
+    for layer in layers:
+        value, derivative = layer.evaluate(layer.affine(a[-1]))
+        a.append(value)
+        derivatives.append(derivative)
+    return a, derivatives
+
+
 def stored_pass(layers: list[Layer], x: Tensor) -> ForwardPass:
     """``forward_pass`` for layers and input that were already checked."""
     z: list[Tensor] = []

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from experiments.backprop.checks import Layer, layers_of, require_input
 from experiments.backprop.exponents import LOG10_2, normalised
+from experiments.backprop.forward import evaluated
 from experiments.models import MLP
 
 
@@ -65,11 +66,11 @@ def input_jacobian(net: MLP, x: Shaped[Tensor, "..."]) -> Float[Tensor, "*runs_b
     x = require_input(net, x)
     with torch.no_grad():
         layers = layers_of(net)
-        diagonals = _diagonals(layers, x)
+        diagonals = evaluated(layers, x)[1]
         G = torch.diag_embed(diagonals[-1])
         for k in range(len(layers) - 1, 0, -1):
-            G = _times_weight(G, layers[k].W) * diagonals[k - 1].unsqueeze(-2)
-        return _times_weight(G, layers[0].W)
+            G = times_weight(G, layers[k].W) * diagonals[k - 1].unsqueeze(-2)
+        return times_weight(G, layers[0].W)
 
 
 def forward_products(
@@ -83,7 +84,7 @@ def forward_products(
     x = require_input(net, x)
     with torch.no_grad():
         layers = layers_of(net)
-        diagonals = _diagonals(layers, x)
+        diagonals = evaluated(layers, x)[1]
         products = [diagonals[0].unsqueeze(-1) * layers[0].W.unsqueeze(-3)]
         for layer, d in zip(layers[1:], diagonals[1:], strict=True):
             products.append(d.unsqueeze(-1) * _weight_times(layer.W, products[-1]))
@@ -109,7 +110,7 @@ def partial_products(net: MLP, x: Shaped[Tensor, "..."]) -> list[PartialProduct]
     partials = []
     with torch.no_grad():
         layers = [Layer(W.double(), b.double(), sigma) for W, b, sigma in layers_of(net)]
-        diagonals = _diagonals(layers, x.double())
+        diagonals = evaluated(layers, x.double())[1]
         product, exponent = None, torch.zeros((), dtype=torch.float64, device=x.device)
         for number, (layer, d) in enumerate(zip(layers, diagonals, strict=True), start=2):
             W = layer.W
@@ -135,16 +136,7 @@ def _conditioned(number: int, product: Tensor, exponent: Tensor) -> PartialProdu
     )
 
 
-def _diagonals(layers: list[Layer], a: Tensor) -> list[Tensor]:
-    """sigma_l'(z^[l]) of every layer at the input a."""
-    diagonals = []
-    for layer in layers:
-        a, derivative = layer.evaluate(layer.affine(a))
-        diagonals.append(derivative)
-    return diagonals
-
-
-def _times_weight(G: Tensor, W: Tensor) -> Tensor:
+def times_weight(G: Tensor, W: Tensor) -> Tensor:
     """G W for every example: the rows of all examples in one product, which does not copy W."""
     product: Tensor = (G.flatten(-3, -2) @ W).unflatten(-2, G.shape[-3:-1])
     return product
@@ -152,4 +144,4 @@ def _times_weight(G: Tensor, W: Tensor) -> Tensor:
 
 def _weight_times(W: Tensor, J: Tensor) -> Tensor:
     """W J for every example."""
-    return _times_weight(J.mT, W.mT).mT
+    return times_weight(J.mT, W.mT).mT

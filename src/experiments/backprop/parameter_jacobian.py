@@ -12,6 +12,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from experiments.backprop.checks import layers_of, require_input
+from experiments.backprop.forward import evaluated
+from experiments.backprop.jacobian import times_weight
 from experiments.models import MLP
 
 
@@ -44,17 +46,13 @@ def parameter_jacobian(
     """
     x = require_input(net, x)
     with torch.no_grad():
-        layers, a, diagonals = layers_of(net), [x], []
-        for layer in layers:
-            value, derivative = layer.evaluate(layer.affine(a[-1]))
-            a.append(value)
-            diagonals.append(derivative)
+        layers = layers_of(net)
+        a, diagonals = evaluated(layers, x)
         G = torch.diag_embed(diagonals[-1])
         columns = []
         for k in range(len(layers) - 1, -1, -1):
             dW = G.unsqueeze(-1) * a[k][..., None, None, :]
             columns += [G, dW.flatten(-2)]
             if k:
-                W = layers[k].W if net.runs is None else layers[k].W.unsqueeze(-3)
-                G = (G @ W) * diagonals[k - 1].unsqueeze(-2)
+                G = times_weight(G, layers[k].W) * diagonals[k - 1].unsqueeze(-2)
         return torch.cat(columns[::-1], dim=-1)

@@ -12,7 +12,9 @@ from experiments.backprop.checks import (
     require_loss,
     require_targets,
 )
+from experiments.backprop.forward import evaluated
 from experiments.backprop.gradients import Backpropagation
+from experiments.core.alike import require_tensor
 from experiments.core.errors import describe
 from experiments.core.loss import Loss
 from experiments.models import MLP
@@ -81,6 +83,7 @@ def backpropagate(
         expected = "buffers made for this network, without dC/da"
         remedy = "call without buffers, or make BackpropagationBuffers for this network"
         raise ValueError(describe(found, expected, remedy))
+    require_tensor("x", x)
     return buffers.backpropagate(x, t, loss)
 
 
@@ -89,11 +92,7 @@ def stored_backpropagation(
     layers: list[Layer], x: Tensor, t: Tensor, loss: Loss, activation_gradients: bool = False
 ) -> Backpropagation:
     """``backpropagate`` for layers and input that were already checked."""
-    a, derivatives = [x], []
-    for layer in layers:
-        value, derivative = layer.evaluate(layer.affine(a[-1]))
-        a.append(value)
-        derivatives.append(derivative)
+    a, derivatives = evaluated(layers, x)
     cost, slope = loss.per_example_and_delta(a[-1], t)
     grad_a = slope / x.shape[-2]
     deltas: list[Tensor] = []

@@ -16,9 +16,12 @@ signal dies out) passes powers of two through. Otherwise, a value beyond the ran
 Limits, all of them due to float64:
 
 * A sigma'(z) that underflows is 0, and the log10 of its layer and of all layers below is -inf. This
-  happens beyond \|z\| = 745 for sigmoid and 372 for tanh. The slope of a loss can underflow, too: with
-  cross-entropies, and with any sigmoid or softmax link, if the answer is right by more than 745.
-  ``survival`` counts such entries as underflow, not as zero.
+  happens beyond \|z\| = 745 for sigmoid and 372 for tanh. The slope of a loss behind a sigmoid or softmax
+  can underflow, too, where z is right or wrong by a large margin. With M = 709 for a sigmoid, whose
+  e^z overflows, and 745 for a softmax: cross-entropies if right by more than M (focal loss: 745 /
+  (1 + gamma); label-smoothed: never), squared errors if right by more than 372 or wrong by more than
+  M, the absolute error if right or wrong by more than M. ``survival`` counts such entries as
+  underflow, not as zero.
 * All examples and neurons of a run share one exponent. Values more than 2^1000 below the largest one of
   their layer, including biases, may become 0, and a neuron or example that depends on them alone then
   counts as dead. Pass examples that far apart in separate calls. A weight below 2^-174 can also make

@@ -30,7 +30,7 @@ class Activation(nn.Module, ABC):
     * ``sigma(z)`` and ``derivative(z)`` are differentiable. The gradient of sigma is the hand-written
       sigma', and the gradient of sigma' is the hand-written sigma''; both keep their digits in the
       tails. A fused layer may call ``derivative(z)`` in its backward and be differentiated again.
-    * ``value(z)`` and ``second_derivative(z)`` are plain formulas, for use without a graph.
+    * ``value(z)`` and ``second_derivative(z)`` are the same numbers without a graph.
     * ``evaluate(z, a, derivative)`` writes into buffers, for code that differentiates by hand.
       ``bind(z, a, derivative)`` prepares the same work once, for loops that repeat it every step.
 
@@ -89,8 +89,9 @@ class Activation(nn.Module, ABC):
         return apply(self.functions[0], z, *self._numbers)
 
     @final
+    @torch.no_grad()
     def value(self, z: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """a = sigma(z)."""
+        """a = sigma(z), without a graph."""
         z = _floating(z)
         if self.rule == "native":
             return self.operator(z)
@@ -105,8 +106,9 @@ class Activation(nn.Module, ABC):
         return apply(self.functions[1], z, *self._numbers)
 
     @final
+    @torch.no_grad()
     def second_derivative(self, z: Shaped[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """sigma''(z)."""
+        """sigma''(z), without a graph."""
         z = _floating(z)
         if self.rule == "native":
             return operator_derivative(self.operator, z, order=2)

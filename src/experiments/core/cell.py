@@ -3,7 +3,7 @@
 ::
 
     RUNS_DIR/NAME/                    one study or sweep
-        study.json                    the study's target and question, and the command that made it
+        study.json                    study and name, the command that made it, its config and changes
         results.parquet  ledger.parquet  report.html  tensorboard/
         cells/CELL/
             config.yaml               the resolved config
@@ -11,7 +11,7 @@
             ledger.parquet            one row per recorded step and layer
             checkpoint                final weights of this run
             traceback.txt             if the cell failed, instead of ledger and checkpoint
-            tensorboard/
+            metrics.csv  tensorboard/ of the loggers, which write while the cell is trained
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,10 @@ class CellFolder:
     @property
     def traceback(self) -> Path:
         return self.path / "traceback.txt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
 
     @property
     def tensorboard(self) -> Path:

@@ -62,8 +62,7 @@ class ClassificationDataset(Dataset):
         valid = self.train_examples is None or is_whole(self.train_examples, 1)
         self.require("train_examples", valid, "null, or a whole number from 1")
         finite("imbalance", self.imbalance, low=1.0)
-        share = finite("label_noise", self.label_noise, low=0.0)
-        self.require("label_noise", share < 1, "a share from 0 to below 1")
+        finite("label_noise", self.label_noise, low=0.0, below=1.0)
         stream(self.seed, DATA)
 
     @abstractmethod
@@ -94,7 +93,7 @@ class ClassificationDataset(Dataset):
         """
         if not holds:
             found = f"{name}={getattr(self, name)!r}"
-            raise ConfigurationError(describe(found, expected, f"change data.{name}"))
+            raise ConfigurationError(describe(found, expected, f"change {name}"))
 
     @final
     def require_size(self, name: str) -> None:

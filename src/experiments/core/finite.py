@@ -7,12 +7,18 @@ from typing import Any
 from experiments.core.errors import ConfigurationError, describe
 
 
-def finite(name: str, value: Any, low: float = -math.inf) -> float:
+def finite(name: str, value: Any, low: float = -math.inf, below: float = math.inf) -> float:
     """The value as a Python float.
 
+    Args:
+        name: of the setting, as the constructor has it.
+        value: what was given.
+        low: the smallest number that is accepted.
+        below: the smallest number that is too large.
+
     Raises:
-        ConfigurationError: if the value is not a finite number >= ``low``. A NaN would otherwise be
-            noticed only much later, as a diverged run.
+        ConfigurationError: if the value is not a finite number in [low, below). A NaN would otherwise
+            be noticed only much later, as a diverged run.
 
     Example:
         >>> import numpy as np
@@ -21,10 +27,16 @@ def finite(name: str, value: Any, low: float = -math.inf) -> float:
         >>> finite("sigma_w", -1.0, low=0.0)
         Traceback (most recent call last):
         experiments.core.errors.ConfigurationError: found sigma_w=-1.0; expected a finite number of 0 ...
+        >>> finite("label_noise", 1.0, low=0.0, below=1.0)
+        Traceback (most recent call last):
+        experiments.core.errors.ConfigurationError: found label_noise=1.0; expected a finite number of 0 ...
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value >= low):
-        expected = "a finite number" + ("" if low == -math.inf else f" of {low:g} or more")
-        remedy = f"give {name}={max(low, 1.0)}, say"
+    if not (is_number and math.isfinite(value) and low <= value < below):
+        expected = "a finite number"
+        expected += f" of {low:g} or more" if low > -math.inf else ""
+        expected += f", below {below:g}" if below < math.inf else ""
+        accepted = next(number for number in (1.0, 0.1, below - 1, low) if low <= number < below)
+        remedy = f"give {name}={accepted}, say"
         raise ConfigurationError(describe(f"{name}={value!r}", expected, remedy))
     return float(value)

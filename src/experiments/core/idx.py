@@ -37,6 +37,15 @@ def read_idx(path: Path) -> UInt8[Tensor, "*axes"]:
     """
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            describe(
+                f"{path}, which cannot be read ({type(error).__name__}: {error})",
+                "a readable file",
+                "check the path and its permissions",
+            )
+        ) from error
+    try:
         content = gzip.decompress(content) if path.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}", "a readable file") from error

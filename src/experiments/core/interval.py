@@ -13,7 +13,7 @@ class Interval:
     """An estimate over seeds, its lower and upper bound, and the number of seeds.
 
     With too few seeds (one for a mean, five for a median) there is no interval: both bounds are then NaN,
-    and the text says so.
+    and the text says so. A variance of one seed has no value either.
 
     Args:
         value: the estimate.
@@ -72,14 +72,22 @@ class Interval:
             return True
         return False if self.high < low or self.low > high else None
 
-    def __str__(self) -> str:
-        notes = [f"{self.left_out} not finite"] if self.left_out else []
+    @property
+    def note(self) -> str:
+        """What the bounds leave unsaid: of how many seeds there are none, and what was left out.
+
+        >>> Interval(3.0, math.nan, math.nan, 4, left_out=1).note
+        '4 seeds, no interval; 1 not finite'
+        """
+        lost = f"{self.left_out} not finite" if self.left_out else ""
         if self.seeds == 0:
-            return f"no finite value ({', '.join(notes)})" if notes else "no value"
-        if self.known:
-            text = f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
-        else:
-            text = f"{self.value:.3g}"
-            seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
-            notes.insert(0, f"{seeds}, no interval")
-        return f"{text} ({'; '.join(notes)})" if notes else text
+            return f"no finite value ({lost})" if lost else "no value"
+        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        return "; ".join(filter(None, ("" if self.known else f"{seeds}, no interval", lost)))
+
+    def __str__(self) -> str:
+        if self.seeds == 0:
+            return self.note
+        value = "no value" if math.isnan(self.value) else f"{self.value:.3g}"
+        bounds = f" [{self.low:.3g}, {self.high:.3g}]" if self.known else ""
+        return value + bounds + (f" ({self.note})" if self.note else "")

@@ -16,9 +16,10 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.core.loss import Loss
+from experiments.core.target import as_rows, canonical
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,8 @@ class Answers:
     @cached_property
     def errors(self) -> Float64[Tensor, "runs examples n_out"]:
         """Prediction minus target; a class counts as a one-hot row, or as 0 or 1 with one output."""
-        a, t = self.loss.prediction(self.z), self.target
-        if not t.is_floating_point():
-            t = nn.functional.one_hot(t, a.shape[-1]) if a.shape[-1] > 1 else t.reshape(-1, 1)
-        return a - t
+        a = self.loss.prediction(self.z)
+        return a - as_rows(canonical(a, self.t, "value"), a)
 
     @cached_property
     def classes(self) -> Int64[Tensor, " examples"]:

@@ -27,7 +27,7 @@ def stream(seed: SupportsIndex, name: str) -> torch.Generator:
 
     Args:
         seed: any integer >= 0; 0 is a seed like any other.
-        name: the purpose, one of the constants of this module.
+        name: the purpose: a constant of this module, or one of them with "/" and a part of that purpose.
 
     Raises:
         ConfigurationError: for a seed that is negative or not an integer.

@@ -43,8 +43,8 @@ class OnePoint(Dataset):
     outputs = 1
 
     def __post_init__(self) -> None:
-        finite("data.x", self.x)
-        finite("data.t", self.t)
+        finite("x", self.x)
+        finite("t", self.t)
 
     def load(self) -> Splits:
         x, t = torch.tensor([[[self.x]], [[self.t]]], dtype=torch.float32, device="cpu")

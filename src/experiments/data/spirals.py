@@ -5,7 +5,7 @@
     x = s (cos phi, sin phi) + noise (e_1, e_2),   phi = 2 pi (turns s + c / K),   c = 0 .. K - 1
     s = sqrt(u),   u ~ U(0, 1),   e_i ~ N(0, 1)
 
-The square root distributes the points evenly over the disc. Arms of neighboring classes are 1/(K turns)
+The square root distributes the points evenly over the disc. Arms of neighbouring classes are 1/(K turns)
 apart along a radius.
 
 References:

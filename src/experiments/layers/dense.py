@@ -14,7 +14,7 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.seeding import INITIALISATION, Seeds, run_seeds, stream
 from experiments.core.whole import whole
-from experiments.layers.affine import dense
+from experiments.layers.dense_function import dense
 from experiments.layers.record import LayerRecord
 
 

@@ -12,8 +12,8 @@ class LayerRecord:
     Attributes:
         a_prev: a^[l-1], (*runs, batch, n_prev); set by the forward pass.
         z: z^[l], (*runs, batch, n); set by the forward pass.
-        a: a^[l] = sigma(z^[l]), before a skip connection is added, (*runs, batch, n); set by the
-            forward pass.
+        a: a^[l] = sigma(z^[l]), of the standardised z with ``normalize``, before a skip connection is
+            added, (*runs, batch, n); set by the forward pass.
         delta: dC/dz^[l] of the cost that is differentiated, (*runs, batch, n); set by the backward
             pass.
     """

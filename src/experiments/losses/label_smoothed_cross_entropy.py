@@ -23,7 +23,6 @@ from typing import ClassVar, final
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from experiments.core.errors import ConfigurationError, describe
 from experiments.core.finite import finite
 from experiments.core.link import SoftmaxOutput
 from experiments.core.loss import Loss
@@ -54,15 +53,7 @@ class LabelSmoothedCrossEntropy(Loss):
 
     def __init__(self, smoothing: float | int = 0.1, link: str = "softmax") -> None:
         super().__init__(link)
-        self.smoothing = finite("smoothing", smoothing, low=0.0)
-        if self.smoothing >= 1:
-            raise ConfigurationError(
-                describe(
-                    f"smoothing={smoothing}",
-                    "a share in [0, 1)",
-                    "use smoothing=0.1, or 0 for plain cross-entropy",
-                )
-            )
+        self.smoothing = finite("smoothing", smoothing, low=0.0, below=1.0)
 
     def terms(self, z: Float[Tensor, "*runs batch n_out"], t: Shaped[Tensor, "..."]) -> Terms:
         return SoftmaxOutput(z), t

@@ -140,6 +140,11 @@ class MLP(nn.Module):
         """
         return self._pass(x, None)
 
+    def skips(self, layer: int) -> bool:
+        """Whether the input of a layer (0 is the first) is added to its output."""
+        same = self.widths[layer] == self.widths[layer + 1]
+        return self.skip and layer < self.depth and same
+
     def recorded_forward(
         self, x: Float[Tensor, "*batch n_in"]
     ) -> tuple[Float[Tensor, "*runs_batch n_out"], list[LayerRecord]]:
@@ -156,7 +161,7 @@ class MLP(nn.Module):
         for k, layer in enumerate(self.dense_layers):
             below = a
             _, a = layer.trace(a, None if records is None else records[k])
-            if self.skip and k < self.depth and layer.in_features == layer.out_features:
+            if self.skips(k):
                 a = a + below
         return a
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from experiments.core.direction import direction
 from experiments.core.errors import describe
 from experiments.models import MLP
 from experiments.probes.passes import forward
@@ -55,12 +56,5 @@ def correlations(
             )
         )
     first, second = forward(net, x), forward(net, y)
-    rows = [(_direction(a) * _direction(b)).sum(-1) for a, b in zip(first.z, second.z, strict=True)]
+    rows = [(direction(a) * direction(b)).sum(-1) for a, b in zip(first.z, second.z, strict=True)]
     return first.shaped(torch.stack(rows), 1)
-
-
-def _direction(z: Tensor) -> Tensor:
-    """z / |z|; scaled by the largest entry first, because the square of 1e-200 is 0."""
-    z = z.double() / z.abs().amax(-1, keepdim=True)
-    direction: Tensor = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
-    return direction

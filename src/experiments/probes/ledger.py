@@ -44,8 +44,9 @@ class Ledger:
     """Which quantities are recorded, and how often.
 
     Args:
-        every: number of steps between records; the initial state (step 0) and the last step are always
-            recorded. None records only these two.
+        every: number of steps between records; the initial state (step 0) and the last one are always
+            recorded. None records only these two. The last state of a run that diverged or stopped
+            early is the one in which it left its stack.
         quantities: the quantities to record, from ``experiments.probes.quantities``.
 
     Raises:

@@ -81,7 +81,7 @@ class Pass:
         """The linear maps; computed on demand, because they need a copy of every weight."""
         with torch.no_grad():
             return [
-                _linear(layer, z, self._stacked(layer.weight), _skips(self._net, k))
+                _linear(layer, z, self._stacked(layer.weight), self._net.skips(k))
                 for k, (layer, z) in enumerate(zip(self._net.dense_layers, self.z, strict=True))
             ]
 
@@ -142,7 +142,3 @@ def _times(weight: Tensor, v: Tensor) -> Tensor:
     if v.shape[-1] == 1:
         return (v[..., 0] @ weight.mT)[..., None]
     return weight[:, None] @ v
-
-
-def _skips(net: MLP, k: int) -> bool:
-    return net.skip and k < net.depth and net.widths[k] == net.widths[k + 1]

@@ -12,7 +12,6 @@ References:
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -109,15 +108,13 @@ def slope_interval(
 ) -> Interval:
     """Mean over seeds of the least-squares slope against x, with its interval.
 
-    A seed with an infinite point, such as a gradient of 0 on a log axis, counts as left out, although its
-    other points have a slope: where the gradient is gone, the slope of what is left is too flat.
+    A seed with an infinite point, such as a gradient of 0 on a log axis, is left out and counted, although
+    its other points have a slope: where the gradient is gone, the slope of what is left is too flat.
 
     Example:
         >>> x = np.array([1.0, 2.0, 3.0])
-        >>> print(slope_interval(x, np.array([2 * x, 2 * x + 5])))
-        2 [2, 2]
+        >>> print(slope_interval(x, np.array([2 * x, 2 * x + 5, [2, 4, -np.inf]])))
+        2 [2, 2] (1 not finite)
     """
-    found = slopes(x, samples)
-    partly = np.isinf(samples).any(axis=1) & np.isfinite(found)
-    mean = mean_interval(found, level)
-    return replace(mean, left_out=mean.left_out + int(partly.sum()))
+    infinite = np.isinf(samples).any(axis=1)
+    return mean_interval(np.where(infinite, np.nan, slopes(x, samples)), level)

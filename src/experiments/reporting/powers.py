@@ -43,6 +43,5 @@ def power_interval(log10: Interval) -> str:
     """
     if not log10.seeds:
         return str(log10)
-    bounds = f" [{power(log10.low)}, {power(log10.high)}]" if log10.known else " (one seed)"
-    lost = f" ({log10.left_out} not finite)" if log10.left_out else ""
-    return power(log10.value) + bounds + lost
+    bounds = f" [{power(log10.low)}, {power(log10.high)}]" if log10.known else ""
+    return power(log10.value) + bounds + (f" ({log10.note})" if log10.note else "")

@@ -1,6 +1,5 @@
 """Arrays from the ledger and the histories, with seeds along the first axis."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from numpy import ndarray
 from pandas import DataFrame
 
 from experiments.core.cell import SweepFolder
+from experiments.core.record import Record, read_record
 
 #: steps, and one row of values for each cell
 History = tuple[Float64[ndarray, " steps"], Float64[ndarray, "seeds steps"]]
@@ -60,12 +60,14 @@ def histories(folder: Path, cells: Sequence[str], keys: Sequence[str]) -> dict[s
 
     The steps are the union over all cells, with NaN where a cell recorded nothing. A run that diverged
     is NaN from then on, and figures mark it. A run that was stopped early keeps its last values, since
-    its network no longer changes. A key that no cell recorded is left out.
+    its network no longer changes. A cell whose record cannot be used recorded nothing; a key that no cell
+    recorded is left out.
     """
     points: dict[str, list[dict[float, float]]] = {key: [] for key in keys}
     stopped = []
     for cell in cells:
-        record = json.loads(SweepFolder(folder).cell(cell).record.read_text(encoding="utf-8"))
+        read = read_record(SweepFolder(folder).cell(cell))
+        record: Record = {} if isinstance(read, str) else read
         known = record.get("history") or {}
         end = np.inf if record.get("diverged_at") is None else record["diverged_at"]
         stopped.append(record.get("stopped_at") is not None)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.core import record
 from experiments.core.cell import CellFolder, SweepFolder
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.record import Record
+from experiments.core.record import Record, read_record
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def cell_folders(folder: Path) -> list[Path]:
     return entries
 
 
-def read_record(entry: Path) -> Record | Hole:
+def record_or_hole(entry: Path) -> Record | Hole:
     """The record of one cell, or why there is none.
 
     The record is written last, so a cell without one was killed or is still running.
@@ -46,7 +45,7 @@ def read_record(entry: Path) -> Record | Hole:
     if not cell.record.exists():
         started = cell.config.exists()
         return Hole(entry.name, "no record: killed or still running" if started else "not a cell")
-    found = record.read_record(cell)
+    found = read_record(cell)
     return Hole(entry.name, found) if isinstance(found, str) else found
 
 
@@ -59,7 +58,7 @@ def read_records(folder: Path) -> tuple[list[Record], list[Hole]]:
     records: list[Record] = []
     holes: list[Hole] = []
     for entry in cell_folders(folder):
-        read = read_record(entry)
+        read = record_or_hole(entry)
         if isinstance(read, Hole):
             holes.append(read)
         else:

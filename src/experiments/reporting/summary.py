@@ -80,17 +80,14 @@ def bounds(interval: Interval) -> str:
     those hide the width too, the bounds are rounded outward.
 
     >>> bounds(Interval(0.5, 0.25, 0.75, 9)), bounds(Interval(0.5, float("nan"), float("nan"), 1))
-    ('[0.25, 0.75]', 'one seed')
+    ('[0.25, 0.75]', 'one seed, no interval')
     >>> bounds(Interval(1.068, 1.0657, 1.0703, 9)), bounds(Interval(1.502, 1.50196, 1.50204, 9))
     ('[1.066, 1.07]', '[1.501, 1.503]')
     """
-    if interval.seeds == 0:
-        return "no finite value"
-    lost = f", {interval.left_out} not finite" if interval.left_out else ""
     if not interval.known:
-        return f"one seed{lost}"
+        return interval.note
     low, high = _written(interval)
-    return f"[{low}, {high}]{lost}"
+    return ", ".join(filter(None, (f"[{low}, {high}]", interval.note)))
 
 
 def _written(interval: Interval) -> tuple[str, str]:

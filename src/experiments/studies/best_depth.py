@@ -19,9 +19,9 @@ from experiments.core.study import Findings, Study, Table, Verdict
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
 from experiments.studies.best_figures import figures
-from experiments.studies.reading.drawn import widths_of
 from experiments.studies.reading.grouping import grouped
 from experiments.studies.reading.ladder import Ladder, ladders_of, mean_difference
+from experiments.studies.reading.network import widths_of
 from experiments.studies.reading.rooms import activation_of
 from experiments.studies.reading.tuning import CHOSEN_BY
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered

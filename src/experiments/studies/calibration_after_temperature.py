@@ -19,6 +19,7 @@ from pandas import DataFrame, concat
 from experiments.core.metric import Answers, Metric
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
 from experiments.probes.metrics import ECE, NLL, Brier
+from experiments.probes.metrics.ece import BINS
 from experiments.reporting.figures import Reliability, reliability_diagram
 from experiments.reporting.intervals import mean_interval
 from experiments.reporting.summary import bounds
@@ -36,7 +37,6 @@ from experiments.studies.contest.tuning import Arm
 from experiments.studies.reading.grouping import grouped
 from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
 
-BINS = 15
 METRICS: dict[str, Metric] = {"nll": NLL(), "brier": Brier(), "ece": ECE(BINS)}
 #: every head is calibrated to within this afterwards
 CALIBRATED = 0.1

@@ -20,9 +20,7 @@ from experiments.studies.reading.verdicts import NOTHING, unanswered
 
 AXIS = "data.imbalance"
 ACCURACY, WORST = "test/accuracy", "test/worst_class"
-CROSS, SQUARED, RAW = (
-    "cross entropy", "half squared error on softmax", "half squared error, raw",
-)  # fmt: skip
+CROSS, SQUARED = "cross entropy", "half squared error on softmax"
 #: a difference in accuracy below this is a tie
 TIE = 0.02
 

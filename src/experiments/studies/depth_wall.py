@@ -10,11 +10,13 @@ References:
 """
 
 from pathlib import Path
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 from pandas import DataFrame
 
+from experiments.activations import Sigmoid
+from experiments.core.errors import ConfigurationError
 from experiments.core.interval import Interval
 from experiments.core.shapes import FIRST_WEIGHT_LAYER
 from experiments.core.study import Figure, Findings, Study, Table, Verdict
@@ -24,9 +26,15 @@ from experiments.reporting.profiles import at_step
 from experiments.studies.contest.along import Along
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.duels import seed_means, values_of
-from experiments.studies.reading.family import DEPTH
+from experiments.studies.reading.family import DEPTH, PAIR
 from experiments.studies.reading.grouping import present
+from experiments.studies.reading.network import plain
+from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
+from experiments.studies.reading.spread import WIDTH
+from experiments.studies.reading.start import start_of
 from experiments.studies.reading.verdicts import NOTHING, decided, unanswered
+from experiments.theory import loss_geometry, mean_field
+from experiments.theory.quadrature import Quadrature
 
 ACCURACY = "test/accuracy"
 HIDDEN = "depth (hidden layers)"
@@ -42,15 +50,22 @@ ELSEWHERE = {
     (CROSS, 4): ".17 .10 .09", (SQUARED, 1): ".933 .949 .933", (SQUARED, 2): ".35 .43 .29",
     (SQUARED, 3): ".13 .10 .06", (SQUARED, 4): ".09 .10 .10",
 }  # fmt: skip
-#: the factor of one sigmoid layer (mean field, sigma_w = sigma_b = 1)
-LAYER = 0.2048
-#: squared error's gradient over cross-entropy's at the output of such a network (mean field): the root of
-#: E[s^4 (1 - s)^2] / E[s^2], s the output where 0 is right
-LOSSES = 0.1970
 #: factors agree within this ratio
 AGREE = 1.15
 #: a column of the rows: with a slash it is a number and no axis
 GRADIENT = "start/log10_gradient"
+
+
+class Factors(NamedTuple):
+    """Mean field's factors on the norm of the gradient.
+
+    Args:
+        layer: of one more hidden layer.
+        losses: of squared error over cross-entropy, both on sigmoids, at the output.
+    """
+
+    layer: float
+    losses: float
 
 
 def _bound(head: str, depth: int, bound: float, side: int) -> str:
@@ -82,6 +97,7 @@ class DepthWall(Study):
         along = Along.of(contest, DEPTH)
         if along is None:
             return unanswered("No cell says how deep it is.")
+        predicted = _predicted(contest.rows)
         table = along.table(
             [ACCURACY, "val/accuracy"], "Every depth", "Means over seeds with their intervals."
         )
@@ -93,9 +109,9 @@ class DepthWall(Study):
             levels=(("", contest.chance),),
         )
         return Findings(
-            present(_walls(along), _factor(along), _one_deeper(along), _others(along)),
+            present(_walls(along), _factor(along, predicted), _one_deeper(along), _others(along)),
             (_elsewhere(along), table),
-            present(accuracy, _gradients(along)),
+            present(accuracy, _gradients(along, predicted)),
         )
 
 
@@ -118,22 +134,58 @@ def _walls(along: Along) -> Verdict:
     )
 
 
-def _factor(along: Along) -> Verdict:
+def _predicted(rows: DataFrame) -> Factors | None:
+    """From where the networks start; None where that is not one point, or theory says nothing of it.
+
+    With u ~ N(0, q) the logit in the direction of the wrong answer, ``losses`` is the root of
+    E[slope(u)^2] of squared error over that of cross-entropy.
+    """
+    of_start = [key for key in rows if key == WIDTH or str(key).split(".")[0] in PAIR]
+    if not {WIDTH, *PAIR} <= set(of_start) or len(rows[of_start].drop_duplicates()) > 1:
+        return None
+    row = rows.iloc[0].to_dict()
+    start = start_of(row) if plain(row) else None
+    if start is None or not 0 < start.point.q < np.inf:
+        return None
+    try:
+        shape = dataset_of(row).outputs, int(row[WIDTH])
+    except ConfigurationError:
+        return None
+    activation, initializer = activation_of(row), initializer_of(row)
+    sigma_w = (shape[1] * initializer.weight_variance(*shape)) ** 0.5
+    sigma_b = initializer.bias_variance(*shape) ** 0.5
+    q = mean_field.length_map(activation, [start.point.q], sigma_w, sigma_b)
+    u, weight = (nodes.numpy() for nodes in Quadrature(Sigmoid()).nodes(q))
+    heads = loss_geometry.half_squared_on_sigmoid(), loss_geometry.cross_entropy_on_sigmoid()
+    squared, cross = (float((weight * head.slope(u) ** 2).sum()) for head in heads)
+    return Factors(start.factor, (squared / cross) ** 0.5)
+
+
+def _factor(along: Along, predicted: Factors | None) -> Verdict:
     """At the start: squared error's gradient over cross-entropy's, and a layer's factor."""
     leads = [along.lead(SQUARED, CROSS, depth, GRADIENT) for depth in along.values]
     ratios = [lead.map(lambda rise: float(10.0**rise)) for lead in leads if lead.seeds]
     layer = _a_layer(along, CROSS)
     if not ratios or not layer.seeds:
         return Verdict("No ledger of both losses: their gradients cannot be compared.", "undecided")
-    inside = [ratio.within(LOSSES / AGREE, LOSSES * AGREE) for ratio in ratios]
-    inside.append(layer.within(LAYER / AGREE, LAYER * AGREE))
     spread = f"{min(r.value for r in ratios):.3g} to {max(r.value for r in ratios):.3g}"
-    return Verdict(
+    between, a_layer = "", ""
+    inside: list[bool | None] = [None]
+    if predicted is not None:
+        between, a_layer = (f" (mean field: {factor:.4g})" for factor in reversed(predicted))
+        inside = [_agrees(ratio, predicted.losses) for ratio in ratios]
+        inside.append(_agrees(layer, predicted.layer))
+    sentence = (
         f"Before training {SQUARED} has {spread} times the first-layer gradient of {CROSS} at the same "
-        f"depth (mean field: {LOSSES:g}); one more hidden layer multiplies it by {layer} (mean field: "
-        f"{LAYER:g}).",
-        decided(*inside),
+        f"depth{between}; one more hidden layer multiplies it by {layer}{a_layer}."
     )
+    if predicted is None:
+        sentence += " No single prediction of mean field covers these networks."
+    return Verdict(sentence, decided(*inside))
+
+
+def _agrees(measured: Interval, predicted: float) -> bool | None:
+    return measured.within(predicted / AGREE, predicted * AGREE)
 
 
 def _one_deeper(along: Along) -> Verdict | None:
@@ -191,10 +243,12 @@ def _elsewhere(along: Along) -> Table:
     return Table("Beside another program's numbers", caption, DataFrame(rows))
 
 
-def _gradients(along: Along) -> Figure | None:
+def _gradients(along: Along, predicted: Factors | None) -> Figure | None:
     x = np.array(along.values)
-    cross = [along.mean(CROSS, depth, GRADIENT).value for depth in along.values]
-    one_more = np.array(cross) + np.log10(LAYER) if np.isfinite(cross).all() else None
+    cross = np.array([along.mean(CROSS, depth, GRADIENT).value for depth in along.values])
+    one_more = None
+    if predicted is not None and np.isfinite(cross).all():
+        one_more = cross + np.log10(predicted.layer)
     curves = []
     for head in along.contest.heads:
         samples = [seed_means(along.at(head, depth), GRADIENT) for depth in along.values]
@@ -203,10 +257,12 @@ def _gradients(along: Along) -> Figure | None:
             curves.append(Curve(head, x, samples, shifted))
     if not curves:
         return None
-    caption = (
-        f"Norm of δ at the first layer with weights, before training. Dashed, for {SQUARED}: the line of "
-        f"{CROSS} times {LAYER:g}, the factor of one sigmoid layer."
-    )
+    caption = "Norm of δ at the first layer with weights, before training."
+    if predicted is not None and one_more is not None:
+        caption += (
+            f" Dashed, for {SQUARED}: the line of {CROSS} times {predicted.layer:.4g}, the factor of one "
+            "hidden layer."
+        )
     return depth_profile(
         [Panel("", tuple(curves))], "The first layer's gradient", caption, x=Axis(HIDDEN)
     )  # fmt: skip

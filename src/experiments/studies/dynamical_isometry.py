@@ -27,14 +27,12 @@ from experiments.studies.isometry_figures import figures
 from experiments.studies.reading.family import DEPTH
 from experiments.studies.reading.grouping import grouped
 from experiments.studies.reading.rooms import activation_of, dataset_of
-from experiments.studies.reading.spectra import EXAMPLES, Spectrum, spectra_of
+from experiments.studies.reading.spectra import EXAMPLES, NONE, Spectrum, spectra_of
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.theory import finite_width
 
 #: measured over predicted spread, mean over seeds
 LOWEST, HIGHEST = 0.75, 1.33
-#: a spread below this is rounding
-NONE = 1e-6
 #: a spread that is called isometry, at any depth
 ISOMETRY = 1.0
 LOSS = "train/loss"

@@ -188,9 +188,8 @@ def explosions_of(results: DataFrame, ledger: DataFrame) -> list[Explosion]:
     """One for every combination of axes other than depth, seed and learning rate."""
     rows = over(results)
     one_rate = rows
-    if (
-        LR in rows and rows[LR].notna().any()
-    ):  # the gradient before training is the same at all rates
+    # the gradient before training is the same at all rates
+    if LR in rows and rows[LR].notna().any():
         one_rate = rows.sort_values(LR).drop_duplicates([k for k in _setting(rows) if k != LR])
     explosions = []
     for family in families_of(one_rate, ledger):

@@ -83,7 +83,7 @@ def decision_regions(starts: Sequence[Starts], folder: Path) -> Figure | None:
 
 def _region(axes: Axes, row: Mapping[str, Any], folder: Path) -> bool:
     """One start's regions and the points; False where it left no network."""
-    net = network_of(row, folder)
+    net = network_of(row, folder, torch.float64)
     if net is None:
         return False
     side = torch.linspace(0, 1, GRID, dtype=torch.float64)

@@ -118,8 +118,10 @@ def solutions_of(
     """The solver's end from every cell that left a network with a sigmoid link."""
     solved = []
     for row in rows.to_dict("records"):
-        start = network_of(row, folder) if row.get("loss.link") == "sigmoid" else None
-        if start is not None:
+        if row.get("loss.link") != "sigmoid":
+            continue
+        start = network_of(row, folder, torch.float64)
+        if start is not None and start.plain:
             train = dataset_of(row).load().train
             y = torch.nn.functional.one_hot(train.t, start.widths[-1]).double()
             solved.append(solve(start, train.x.double(), y, form))

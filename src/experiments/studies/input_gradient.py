@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
+import torch
 from jaxtyping import Float64
 from numpy import ndarray
 from pandas import DataFrame
@@ -106,14 +107,12 @@ def examine(rows: DataFrame, folder: Path) -> list[Examined]:
     """Every network with one output whose checkpoint and data can be read."""
     networks = []
     for row in rows.to_dict("records"):
-        net = network_of(row, folder)
-        if net is None or net.widths[-1] != 1:
+        net = network_of(row, folder, torch.float64)
+        if net is None or not net.plain or net.widths[-1] != 1:
             continue
         try:
             x = dataset_of(row).load().train.x[:EXAMPLES].double()
         except ConfigurationError:
-            continue
-        if x.shape[-1] != net.widths[0]:
             continue
         gradient = input_gradient(net, x)
         products = partial_products(net, x)

@@ -14,7 +14,7 @@ from experiments.reporting.profiles import histories
 from experiments.studies.reading.family import DEPTH
 from experiments.studies.reading.grouping import grouped, present
 from experiments.studies.reading.rooms import dataset_of
-from experiments.studies.reading.spectra import Spectrum
+from experiments.studies.reading.spectra import NONE, Spectrum
 
 #: the drawn part of the spectrum in decades of s, and its points
 LOW, HIGH, POINTS = -4.0, 1.5, 78
@@ -65,7 +65,7 @@ def _spreads(spectra: Sequence[Spectrum]) -> Figure | None:
         for kind in KINDS:
             line = sorted((s for s in mine if s.ensemble == kind), key=lambda s: s.depth)
             # a curve without a point keeps its label's rank, and with it its colour
-            shown = [s for s in line if s.spread.mean() > 1e-6]
+            shown = [s for s in line if s.spread.mean() > NONE]
             curves.append(
                 Curve(
                     kind,

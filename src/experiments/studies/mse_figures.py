@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from experiments.core.study import Figure
+from experiments.probes.metrics.ece import BINS
 from experiments.reporting.configurations import short, text
 from experiments.reporting.figures import (
     Axis,
@@ -29,7 +30,6 @@ from experiments.studies.reading.grouping import present
 ACCURACY, HISTORY = "test/accuracy", "val/accuracy"
 #: settings that get a panel of their own
 PANELS = 4
-BINS = 15
 
 
 def figures(contest: Contest, folder: Path, target: float) -> tuple[Figure, ...]:

@@ -46,7 +46,7 @@ def _before_and_after(baseline: Variant, single: Sequence[Variant]) -> Figure | 
     shown = [baseline, *single]
     if not any(np.isfinite(v.accuracy).any() for v in shown):
         return None
-    names = tuple(_said(v, baseline).replace(" ", "\n") for v in shown)
+    names = tuple(_name(v, baseline).replace(" ", "\n") for v in shown)
     x = np.arange(len(shown), dtype=np.float64)
     levels = (("chance", baseline.chance),) if baseline.chance > 0 else ()
     curve = Curve("test accuracy", x, [v.accuracy for v in shown])
@@ -56,8 +56,8 @@ def _before_and_after(baseline: Variant, single: Sequence[Variant]) -> Figure | 
     return against_axis([Panel("", (curve,), levels)], Axis("", names=names), y, title, caption)
 
 
-def _said(variant: Variant, baseline: Variant) -> str:
-    """A single change in a word."""
+def _name(variant: Variant, baseline: Variant) -> str:
+    """A single change as the name of a tick, where "identity skips" has no room."""
     for key, value in variant.changes(baseline).items():
         return text(value) if key in PAIR else short(key)
     return "before"
@@ -77,7 +77,7 @@ def _profiles(baseline: Variant, single: Sequence[Variant]) -> Figure | None:
     panels = []
     for name, mine in _groups(baseline, single):
         curves = [
-            Curve(_said(v, baseline), v.layers, list(v.profile.T), _predicted(v))
+            Curve(_name(v, baseline), v.layers, list(v.profile.T), _predicted(v))
             for v in mine
             if len(v.layers)
         ]
@@ -107,7 +107,7 @@ def _learning(baseline: Variant, single: Sequence[Variant], folder: Path) -> Fig
     for name, mine in _groups(baseline, single):
         curves = []
         for v in mine:
-            curve = learning_curve(_said(v, baseline), list(v.runs.rows["cell"]), HISTORY, folder)
+            curve = learning_curve(_name(v, baseline), list(v.runs.rows["cell"]), HISTORY, folder)
             if curve is not None and len(curve.x) > 1:
                 curves.append(curve)
         if curves:

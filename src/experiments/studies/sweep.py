@@ -231,7 +231,7 @@ def _metric_against(results: DataFrame, axes: Sequence[str], key: str, metric: s
     caption = f"{capitalised(metric_name(metric))} at the end of training."
     if pooled:
         caption += f" Pooled in every line: {', '.join(pooled)}."
-    spread = numeric and len(x) > 2 and bool(x.min() > 0 and x.max() / x.min() > 100)
+    spread = numeric and bool(x.min() > 0 and x.max() / x.min() > 100)
     axis = Axis(short(key), names=names, logarithmic=spread)
     title = f"{capitalised(metric_name(metric))} against {short(key)}"
     return against_axis(panels, axis, Axis(metric_name(metric)), title, caption)

@@ -25,11 +25,10 @@ from experiments.studies.reading.reach import TRAIN_ACCURACY, Reach
 from experiments.studies.reading.start import start_of
 from experiments.studies.reading.verdicts import NOTHING, decided, listed, over, unanswered
 from experiments.studies.trainable_figures import figures
+from experiments.theory.critical_start import TRAINABLE
 
 #: 50 % accuracy is expected between so many xi_c
 LOWEST, HIGHEST = 4.0, 9.0
-#: the published rule of thumb, in units of xi_c
-RULE = 6.0
 #: what a run's end of training depends on beside its network
 PROTOCOL = {
     "data": "data", "optimizer": "optimiser", "optimizer.lr": "rate", "optimizer.momentum": "momentum",
@@ -46,8 +45,8 @@ class TrainableDepth(Study):
     question: ClassVar[str] = "How deep can a network be and still train, and can it be predicted?"
     claim: ClassVar[str] = (
         "With plain gradient descent at one small rate and for a few hundred steps, away from criticality, "
-        f"training ends at a depth of about {RULE:g} ξ_c: the depth at which training accuracy falls below "
-        f"50 % lies between {LOWEST:g} and {HIGHEST:g} ξ_c. It is largest at the critical σ_w."
+        f"training ends at a depth of about {TRAINABLE:g} ξ_c: the depth at which training accuracy falls "
+        f"below 50 % lies between {LOWEST:g} and {HIGHEST:g} ξ_c. It is largest at the critical σ_w."
     )
     refuted_by: ClassVar[str] = (
         f"A bracket of that depth that lies outside [{LOWEST:g}, {HIGHEST:g}] ξ_c, or a σ_w away "
@@ -86,7 +85,7 @@ def reaches_of(rows: DataFrame) -> list[Reach]:
 
 def limited(reach: Reach) -> bool:
     """Whether the predicted end lies within the depths that were measured."""
-    return max(reach.depths) >= RULE * reach.xi  # False for NaN and for infinity
+    return max(reach.depths) >= TRAINABLE * reach.xi  # False for NaN and for infinity
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -96,7 +95,9 @@ def _in_units(reaches: Sequence[Reach]) -> list[Verdict]:
     """One verdict a family: the end of training in units of xi_c, where 6 xi_c was within reach."""
     judged = [reach for reach in reaches if limited(reach)]
     if not judged:
-        scale = f"{RULE:g} ξ_c exceeds the depths that were measured, or is not known, throughout"
+        scale = (
+            f"{TRAINABLE:g} ξ_c exceeds the depths that were measured, or is not known, throughout"
+        )
         return [Verdict(f"The claim in units of ξ_c cannot be judged: {scale}.", "undecided")]
     verdicts = []
     for name, mine in grouped(judged, lambda reach: reach.family).items():
@@ -190,7 +191,7 @@ def _table(reaches: Sequence[Reach]) -> Table:
         rows.append({
             "networks": r.label if r.start is None else r.family,
             "σ_w²": r.sigma_w**2, "phase": _phase(r), "χ": np.nan if point is None else point.chi,
-            "ξ_c": _scale(r, 1.0), f"{RULE:g} ξ_c": _scale(r, RULE),
+            "ξ_c": _scale(r, 1.0), f"{TRAINABLE:g} ξ_c": _scale(r, TRAINABLE),
             "depth at 50 %": r.end.value, "95 %": bounds(r.end), "bracket": bounds(r.bracket),
             "in units of ξ_c": f"{r.in_units.value:.3g}" if limited(r) else "–",
             "bracket ": bounds(r.bracket_in_units) if limited(r) else "–",
@@ -203,7 +204,7 @@ def _table(reaches: Sequence[Reach]) -> Table:
         "by a straight line; a seed that does not cross within the range counts as its edge. 95 %: over "
         "seeds, as if the line were exact. Bracket: the depths measured on either side, from the lower "
         "bound of the mean of the one to the upper bound of the mean of the other; it decides. In units "
-        f"of ξ_c only where {RULE:g} ξ_c lies within the measured depths. Diverges: no fixed point."
+        f"of ξ_c only where {TRAINABLE:g} ξ_c lies within the measured depths. Diverges: no fixed point."
     )
     return Table("Where training ends", caption, DataFrame(rows))
 

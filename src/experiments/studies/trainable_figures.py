@@ -14,9 +14,8 @@ from experiments.studies.reading.reach import LEVEL, Reach
 from experiments.studies.reading.rooms import activation_of
 from experiments.studies.reading.verdicts import counted
 from experiments.theory import mean_field
+from experiments.theory.critical_start import TRAINABLE
 
-#: the line drawn over the measurement, in units of xi_c
-OVERLAY = 6.0
 #: points of the line
 POINTS = 120
 
@@ -39,7 +38,7 @@ def _map(mine: Sequence[Reach], name: str) -> Figure:
     overlay = _line(mine, depths)
     if overlay is not None:
         caption += (
-            f" Red: a depth of {OVERLAY:g} ξ_c by mean field; along the upper edge it lies above the "
+            f" Red: a depth of {TRAINABLE:g} ξ_c by mean field; along the upper edge it lies above the "
             "depths that were measured, and it ends where there is no fixed point."
         )
     return heat_map(
@@ -55,7 +54,7 @@ def _map(mine: Sequence[Reach], name: str) -> Figure:
         labels=("depth (hidden layers)", "σ_w²"),
         limits=(0.0, 1.0),
         overlay=overlay,
-        overlaid=f"{OVERLAY:g} ξ_c, predicted",
+        overlaid=f"{TRAINABLE:g} ξ_c, predicted",
     )
 
 
@@ -91,7 +90,7 @@ def rule_of(
     fine = np.linspace(min(variances), max(variances), POINTS)
     activation = activation_of(mine[0].rows.iloc[0].to_dict())
     diagram = mean_field.phase_diagram(activation, np.sqrt(fine).tolist(), [starts[0].sigma_b])
-    return fine, np.where(diagram.diverges[0].numpy(), np.nan, OVERLAY * diagram.xi_c[0].numpy())
+    return fine, np.where(diagram.diverges[0].numpy(), np.nan, TRAINABLE * diagram.xi_c[0].numpy())
 
 
 def _ends(reaches: Sequence[Reach]) -> Figure | None:
@@ -106,7 +105,7 @@ def _ends(reaches: Sequence[Reach]) -> Figure | None:
         return None
     caption = (
         f"Depth at which training accuracy falls below {LEVEL:.0%}, by a straight line between two measured "
-        f"depths. Dashed: {OVERLAY:g} ξ_c, where it lies within the measured depths; it is infinite at "
+        f"depths. Dashed: {TRAINABLE:g} ξ_c, where it lies within the measured depths; it is infinite at "
         "criticality. A seed that does not cross within the range is drawn at its edge."
     )
     x_axis = Axis("σ_w² / critical σ_w²" if relative else "σ_w²")
@@ -143,7 +142,7 @@ def _collapse(reaches: Sequence[Reach]) -> Figure | None:
     """Accuracy against depth over xi_c: the lines of all sigma_w fall together if the claim holds."""
     panels = []
     for name, same in grouped(reaches, lambda reach: reach.activation).items():
-        mine = [r for r in same if max(r.depths) >= OVERLAY * r.xi]
+        mine = [r for r in same if max(r.depths) >= TRAINABLE * r.xi]
         curves = [
             Curve(
                 reach.place if scale is None else f"{scale:.3g} × critical σ_w²",

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from experiments.core.direction import direction
 from experiments.core.errors import ConfigurationError, describe
 from experiments.theory.quadrature import Scale
 
@@ -87,12 +88,12 @@ class BatchMoments:
         if size < 2:
             return cls(inputs, mean_square)
         first, second = torch.triu_indices(size, size, offset=1)
-        direction = torch.nn.functional.normalize(x, dim=-1)
-        cosine, order = (direction @ direction.T)[first, second].sort()
+        unit = _unit(x)
+        cosine, order = (unit @ unit.T)[first, second].sort()
         first, second = first[order], second[order]
         product, squared = torch.zeros_like(cosine), torch.zeros_like(cosine)
         for run in deltas.reshape(-1, size, deltas.shape[-1]):
-            unit = torch.nn.functional.normalize(run, dim=-1)
+            unit = _unit(run)
             product += (run @ run.T)[first, second]
             squared += (unit @ unit.T)[first, second].square()
         runs = deltas.numel() / (size * deltas.shape[-1])
@@ -107,3 +108,8 @@ class BatchMoments:
             torch.tensor(shares, dtype=torch.float64),
             *(torch.stack([p.mean() for p in c.tensor_split(parts)]) for c in columns),
         )
+
+
+def _unit(rows: Tensor) -> Tensor:
+    """Directions; a row of zeros has none, and its products are 0."""
+    return direction(rows).nan_to_num(0.0)

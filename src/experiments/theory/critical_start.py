@@ -20,7 +20,7 @@ from experiments.theory.quadrature import Scale, ValueAndDerivative
 #: Bias variances to try, in this order: the usual one for tanh networks, none (ReLU and similar functions
 #: are critical only there), and two for functions that are critical only with large biases (GELU, SiLU).
 BIAS_VARIANCES = (0.05, 0.0, 0.2, 1.0)
-#: Number of layers that count as trainable in the mean field, in units of xi_c.
+#: Number of layers that count as trainable in the mean field, in units of xi_c: the published rule of thumb.
 TRAINABLE = 6.0
 
 

@@ -49,7 +49,7 @@ def critical_sigma_w(activation: ValueAndDerivative, sigma_b: Scale) -> float:
         sigma_b: standard deviation of a bias, >= 0.
 
     Raises:
-        NoCriticalPointError: if there is none; the message tells the range of sigma_w that was searched.
+        NoCriticalPointError: if there is none; the message tells what was searched.
         ConfigurationError: for sigma_b outside [0, 1e12].
 
     Example:
@@ -115,6 +115,8 @@ def _roots(
         return float(curve(torch.tensor([p], dtype=torch.float64))[1])
 
     before, sign = 0.0, 0.0
+    if bias_variance > quadrature.ceiling:
+        return  # q is larger still, and there are no averages there
     reached, stop = START * (bias_variance or 1.0), min(LARGEST, quadrature.ceiling / 2)
     while reached < stop:
         table = (reached * RATIO ** torch.arange(BLOCK + 1, dtype=torch.float64)).clamp(max=stop)
@@ -133,17 +135,20 @@ def _roots(
 
 
 def _no_critical_point(sigma_b: float, visited: list[tuple[float, float]]) -> NoCriticalPointError:
-    scales, slopes = zip(*visited, strict=True)
-    if max(slopes) <= 1 + ROUNDING:
-        where = "chi stays below 1"
-    elif min(slopes) >= 1 - ROUNDING:
-        where = "chi stays above 1"
+    if visited:
+        scales, slopes = zip(*visited, strict=True)
+        where = f"for sigma_w from {min(scales):.3g} to {max(scales):.3g} chi "
+        if max(slopes) <= 1 + ROUNDING:
+            where += "stays below 1"
+        elif min(slopes) >= 1 - ROUNDING:
+            where += "stays above 1"
+        else:
+            where += "is 1 only at lengths to which the length map does not converge"
     else:
-        where = "chi is 1 only at lengths to which the length map does not converge"
+        where = "the activation has no finite averages at lengths of sigma_b^2 and more"
     return NoCriticalPointError(
         describe(
-            f"no critical point at sigma_b={sigma_b:.6g}: for sigma_w from {min(scales):.3g} to "
-            f"{max(scales):.3g} {where}",
+            f"no critical point at sigma_b={sigma_b:.6g}: {where}",
             "an activation and a sigma_b with one",
             "try sigma_b=0 for ReLU and similar functions, a larger sigma_b for GELU and SiLU, or "
             "another activation",

@@ -229,10 +229,12 @@ def residual_nu(nu: Scale, skip: Scale, scale_invariant: bool) -> float:
     Formula::
 
         scale-invariant:  (1 - g^2) [(1 - g^2) nu + 4 g^2]
-        odd:              (2/3) (1 - g^4)
+        odd:              nu (1 - g^4),  with nu = 2/3
 
     >>> residual_nu(5.0, 0.0, scale_invariant=True), residual_nu(5.0, 1.0, scale_invariant=True)
     (5.0, 0.0)
+    >>> residual_nu(2 / 3, 0.5, scale_invariant=False)
+    0.625
 
     References:
         Roberts, Yaida & Hanin (2022).

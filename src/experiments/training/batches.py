@@ -89,6 +89,11 @@ class BatchOrders:
         self._drawn = left if len(left) else torch.empty(0)
         return taken
 
+    def next(self) -> Tensor:
+        """Indices of the next batch, (1, R, batch_size), which stays the next one."""
+        self.draw(1)
+        return self._drawn[:1]
+
     def select(self, keep: Sequence[int]) -> None:
         """Keep these runs, in this order."""
         self._orders = [self._orders[r] for r in keep]

@@ -1,4 +1,7 @@
-"""A cell: its identity, and its files, each of which is written whole or not at all."""
+"""A cell: its identity, and its files, each of which is written whole or not at all.
+
+Only what loggers write grows while the cell is trained.
+"""
 
 import functools
 import hashlib
@@ -81,7 +84,7 @@ class Cell:
                 return False
         requested = [self.folder.checkpoint] if self.config["trainer"]["checkpoint"] else []
         requested += [self.folder.tensorboard] if self._logs("tensorboard") else []
-        requested += [self.folder.path / "metrics.csv"] if self._logs("csv") else []
+        requested += [self.folder.metrics] if self._logs("csv") else []
         return all(path.exists() for path in requested)
 
     def _logs(self, name: str) -> bool:
@@ -141,7 +144,8 @@ def write_config(cell: Cell) -> None:
     """Make the cell's folder and write its config."""
     cell.folder.path.mkdir(parents=True, exist_ok=True)
     with replacing(cell.folder.config) as temporary:
-        temporary.write_text(yaml.dump(dict(cell.config), Dumper=DUMPER, sort_keys=False))
+        page = yaml.dump(dict(cell.config), Dumper=DUMPER, sort_keys=False)
+        temporary.write_text(page, encoding="utf-8")
 
 
 def withdraw_record(cell: Cell) -> None:
@@ -187,7 +191,8 @@ def write_failure(cell: Cell, error: BaseException, seconds: float) -> dict[str,
     write_config(cell)
     for earlier in (cell.folder.ledger, cell.folder.checkpoint):
         earlier.unlink(missing_ok=True)
-    cell.folder.traceback.write_text("".join(tracebacks.format_exception(error)))
+    with replacing(cell.folder.traceback) as temporary:
+        temporary.write_text("".join(tracebacks.format_exception(error)), encoding="utf-8")
     line = f"{type(error).__name__}: {error}".splitlines()[0]
     return write_record(
         cell,
@@ -209,7 +214,7 @@ def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
     """Write record.json atomically (temporary file, then rename)."""
     record = {"cell": cell.id, "axes": dict(cell.axes), **result, "versions": versions()}
     with replacing(cell.folder.record) as temporary:
-        temporary.write_text(json.dumps(record, default=str))
+        temporary.write_text(json.dumps(record, default=str), encoding="utf-8")
     return record
 
 

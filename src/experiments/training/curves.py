@@ -44,19 +44,20 @@ class Curves:
                 writer.scalars(step, numbers)
 
 
-def show_distributions(curves: Sequence[Curves], step: int, record: StepPass) -> None:
-    """Write activations and weight gradients of every layer of a stack, one transfer each.
+def show_distributions(curves: Mapping[int, Curves], step: int, record: StepPass) -> None:
+    """Write activations and weight gradients of every layer of some runs of a stack, one transfer each.
 
     Args:
-        curves: of the stack's runs, in order.
+        curves: of these runs, by their place in the stack.
         step: of the record.
         record: holds every layer of all runs, on the stack's device.
     """
-    if not any(one.writers for one in curves):
+    if not any(one.writers for one in curves.values()):
         return
     for k in range(len(record.max_derivative)):
         shown = {"activation": record.a[k], "weight_gradient": record.weight_gradient[k]}
         for name, values in shown.items():
-            for one, own in zip(curves, values.cpu(), strict=True):
+            on_host = values.cpu()
+            for r, one in curves.items():
                 for writer in one.writers:
-                    writer.histogram(step, f"{name}/{layer_name(k)}", own)
+                    writer.histogram(step, f"{name}/{layer_name(k)}", on_host[r])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.dataset import Split, Task
+from experiments.core.errors import describe
 from experiments.core.loss import Loss
 from experiments.core.metric import Answers, Metric
 from experiments.models import MLP
@@ -33,8 +34,13 @@ def evaluate(
         split: on the network's device; one for all runs, or one for each, all of one shape.
         task: accuracy, and metrics that need classes, are NaN for a regression.
         metrics: measured in addition, by name.
+
+    Raises:
+        ValueError: for a single network.
     """
-    runs = net.runs or 1
+    if net.runs is None:
+        raise ValueError(describe("a single network", "a stack of runs", "build it with runs=1"))
+    runs = net.runs
     splits = [split] * runs if isinstance(split, Split) else split
     examples = len(splits[0])
     size = max(1, PIECE // (runs * max(net.widths)))

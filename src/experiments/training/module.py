@@ -95,10 +95,8 @@ class StackModule(pl.LightningModule):
         step = self.stack.settings.max_steps
         if self.alive:
             self._evaluate(step)
-            if self.stack.ledger.columns:
-                ((x, t),) = self._batches(1)
-                self._recorded_step(step, x, t, update=False)
-                self._show_records()
+            self._record_state(step, range(len(self.alive)))
+            self._show_records()
         self._leave(self.alive, step)
 
     def release(self) -> None:
@@ -149,20 +147,38 @@ class StackModule(pl.LightningModule):
             return itertools.repeat(self.data.whole(), steps)
         return self.data.batches(self.orders.take(steps))
 
-    def _recorded_step(self, step: int, x: Tensor, t: Tensor, update: bool = True) -> Tensor:
-        cost, record = self.steps.recorded(x, t, update)
-        with torch.no_grad():
-            self._record(step, record, x, t)
+    def _recorded_step(self, step: int, x: Tensor, t: Tensor) -> Tensor:
+        cost, record = self.steps.recorded(x, t)
+        everyone = range(len(self.alive))
+        self._record(step, record, x, t, everyone)
+        if step == 0:
+            self._show_distributions(step, record, everyone)
         return cost
 
-    def _record(self, step: int, record: StepPass, x: Tensor, t: Tensor) -> None:
+    def _record_state(self, step: int, which: Sequence[int]) -> None:
+        """Record these of the remaining runs, which take no further step, on their next batches."""
+        if not self.stack.ledger.columns:
+            return
+        if self.orders is None:
+            x, t = self.data.whole()
+        else:
+            ((x, t),) = self.data.batches(self.orders.next())
+        _, record = self.steps.recorded(x, t, update=False)
+        self._record(step, record, x, t, which)
+        self._show_distributions(step, record, which)
+
+    @torch.no_grad()
+    def _record(
+        self, step: int, record: StepPass, x: Tensor, t: Tensor, which: Sequence[int]
+    ) -> None:
         ledger = self.stack.ledger
         table = ledger.record(record).numpy()  # the one transfer of a record
         fill_below_floats(table, ledger.columns, record, self.net, x, t, self.stack.loss)
-        for r, run in enumerate(self.alive):
-            self.outcomes[run].recorded.append((step, table[:, r]))
-        if step in (0, self.stack.settings.max_steps):
-            show_distributions([self.curves[run] for run in self.alive], step, record)
+        for r in which:
+            self.outcomes[self.alive[r]].recorded.append((step, table[:, r]))
+
+    def _show_distributions(self, step: int, record: StepPass, which: Sequence[int]) -> None:
+        show_distributions({r: self.curves[self.alive[r]] for r in which}, step, record)
 
     def _show_records(self) -> None:
         """Write the new records, once it is known that they come before any divergence."""
@@ -201,17 +217,18 @@ class StackModule(pl.LightningModule):
         """Close the runs whose loss was not finite within the chunk; ``losses`` is (steps, R)."""
         host = losses.cpu()
         bad = ~torch.isfinite(host)
-        gone = bad.any(0)
-        for r in torch.nonzero(gone).flatten().tolist():
+        gone = torch.nonzero(bad.any(0)).flatten().tolist()
+        for r in gone:
             outcome = self.outcomes[self.alive[r]]
             outcome.status = "diverged"
             at = outcome.diverged_at = start + int(bad[:, r].int().argmax())
             # the chunk's later records are of a network that has already diverged
             outcome.recorded = [(step, table) for step, table in outcome.recorded if step <= at]
         self._losses.append(host)
+        if gone:
+            self._record_state(start + len(host), gone)
         self._show_records()
-        if gone.any():
-            self._leave([self.alive[r] for r in torch.nonzero(gone).flatten().tolist()], None)
+        self._leave([self.alive[r] for r in gone], None)
 
     def _drop_settled(self, step: int) -> None:
         """Close the runs whose training loss has not fallen for ``patience`` evaluations."""
@@ -229,6 +246,9 @@ class StackModule(pl.LightningModule):
             if self._waited[run] >= patience:
                 self.outcomes[run].stopped_at = step
                 settled.append(run)
+        if settled:
+            self._record_state(step, [self.alive.index(run) for run in settled])
+            self._show_records()
         self._leave(settled, step)
 
     def _leave(self, leaving: Sequence[int], step: int | None) -> None:

@@ -95,7 +95,7 @@ class TrainerSettings:
         min_delta: how far the training loss must fall to count as having fallen.
         l1: penalty l1 * sum |W| on the weights (note 003), from 0.
         l2: penalty l2/2 * sum W^2 on the weights, from 0.
-        accelerator: "cpu", "gpu" or "auto".
+        accelerator: "cpu", "gpu" (also "cuda") or "auto", a CUDA device if there is one.
         precision: Lightning's name for the arithmetic: 32-true, 64-true, bf16-true, 16-true or
             bf16-mixed.
         engine: "recursion" trains with the hand-written recursions in preallocated memory;

@@ -1,6 +1,7 @@
 """A stack: R cells of one shape, to be trained as one computation."""
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -163,7 +164,8 @@ class Stack:
         """Refuse what is known to be impossible, before anything is built.
 
         Raises:
-            ConfigurationError: for a missing device, or a batch larger than the training split.
+            ConfigurationError: for a missing device, a batch larger than the training split, or a
+                network larger than the memory of this machine.
         """
         settings = self.settings
         if settings.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -181,6 +183,15 @@ class Stack:
                     f"trainer.batch_size={settings.batch_size}",
                     f"at most {examples}, the size of the training split",
                     "lower it, or set trainer.batch_size=null for full batches",
+                )
+            )
+        needed, there = self.bytes_per_run(settings.batch_size or examples), _physical_memory()
+        if needed > there:
+            raise ConfigurationError(
+                describe(
+                    f"a network that needs {needed / 2**30:.3g} GiB to train",
+                    f"at most the {there / 2**30:.3g} GiB of this machine",
+                    "lower model.width, model.depth or trainer.batch_size",
                 )
             )
 
@@ -205,6 +216,14 @@ class Stack:
         return self.dtype.itemsize * max(
             batch * (n_prev + n) + n_prev * n for n_prev, n in pairwise(self.widths)
         )
+
+
+def _physical_memory() -> float:
+    """Bytes of main memory, where the system tells it."""
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    if not all(name in getattr(os, "sysconf_names", ()) for name in names):
+        return math.inf
+    return math.prod(map(os.sysconf, names))
 
 
 @contextmanager
@@ -241,7 +260,9 @@ def chunked(items: Sequence[Item], size: int) -> list[list[Item]]:
 
     >>> chunked("abcdefg", 3)
     [['a', 'b', 'c'], ['d', 'e', 'f'], ['g']]
+    >>> chunked("", 3)
+    []
     """
-    parts = math.ceil(len(items) / size)
-    each = math.ceil(len(items) / parts)
+    parts = max(1, math.ceil(len(items) / size))
+    each = max(1, math.ceil(len(items) / parts))
     return [list(items[i : i + each]) for i in range(0, len(items), each)]

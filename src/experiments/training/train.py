@@ -12,11 +12,13 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from experiments.core.logger import CurveWriter
+from experiments.core.subnormals import are_flushed
 from experiments.training.datamodule import StackData
 from experiments.training.examples import distinct
 from experiments.training.module import StackModule
 from experiments.training.outcome import Outcome
 from experiments.training.schedule import plan
+from experiments.training.settings import TrainerSettings
 from experiments.training.stack import Stack
 
 
@@ -45,28 +47,15 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
     module = StackModule(stack, splits, writers or [[] for _ in stack.runs])
     threads_before = torch.get_num_threads()
     threads = threads_before if settings.threads is None else settings.threads
-    deterministic_before = (
-        torch.are_deterministic_algorithms_enabled()
-    )  # Lightning does not reset it
+    # Lightning does not reset it
+    deterministic_before = torch.are_deterministic_algorithms_enabled()
     if settings.on_gpu:
         # torch looks at this once, at the first product of the process: a later stack may be deterministic
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Lightning announces devices and suggestions on every fit; a sweep calls fit hundreds of times
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator=settings.accelerator,
-        devices=1,
-        precision=settings.precision,  # type: ignore[arg-type]
-        deterministic=settings.deterministic,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=settings.progress_bar,
-        num_sanity_val_steps=0,
-    )
+    trainer = _trainer(settings)
     at_interrupt = signal.getsignal(signal.SIGINT)
     torch.set_num_threads(threads)
+    flushed_before = are_flushed()
     flushed = torch.set_flush_denormal(settings.subnormals == "flush")
     try:
         with warnings.catch_warnings():
@@ -83,7 +72,7 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         raise
     finally:
         module.release()
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(flushed_before)
         torch.set_num_threads(threads_before)
         torch.use_deterministic_algorithms(deterministic_before)
     # a setting of the CPU, which a GPU does not know
@@ -99,6 +88,26 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
     for outcome in module.outcomes:
         outcome.facts = dict(facts)
     return module.outcomes
+
+
+def _trainer(settings: TrainerSettings) -> pl.Trainer:
+    # Lightning announces devices and suggestions on every fit; a sweep calls fit hundreds of times
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "GPU available but not used")
+        return pl.Trainer(
+            max_epochs=1,
+            # Lightning's own "auto" may be a device without float64, which the ledger needs
+            accelerator=settings.accelerator if settings.on_gpu else "cpu",
+            devices=1,
+            precision=settings.precision,  # type: ignore[arg-type]
+            deterministic=settings.deterministic,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=settings.progress_bar,
+            num_sanity_val_steps=0,
+        )
 
 
 def _device_name(device: torch.device) -> str:

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from experiments.core.metric import Answers, Metric
 from experiments.core.whole import whole
 
+#: the customary number of bins
+BINS = 15
 
-class Reliability(NamedTuple):
+
+class ReliabilityBins(NamedTuple):
     """A reliability diagram, (R, bins) each; sums over the examples of a bin, not means."""
 
     examples: Tensor
@@ -28,9 +31,21 @@ class Reliability(NamedTuple):
     right: Tensor
 
 
+def bin_of(
+    confidence: Float64[Tensor, "runs examples"], bins: int
+) -> Int64[Tensor, "runs examples"]:
+    """The bin of every confidence, counted from 0; NaN is placed in the last one.
+
+    >>> bin_of(torch.tensor([[0.1, 0.5, 1.0, torch.nan]], dtype=torch.float64), bins=2)
+    tensor([[0, 1, 1, 1]])
+    """
+    edges = torch.linspace(0, 1, bins + 1, dtype=confidence.dtype, device=confidence.device)
+    return (torch.bucketize(confidence, edges, right=True) - 1).clamp(0, bins - 1)
+
+
 def reliability(
     confidence: Float64[Tensor, "runs examples"], right: Bool[Tensor, "runs examples"], bins: int
-) -> Reliability:
+) -> ReliabilityBins:
     """Assign the examples of every run to bins of equal width.
 
     Example:
@@ -38,11 +53,9 @@ def reliability(
         >>> reliability(c, torch.tensor([[True, True, False]]), bins=2).examples
         tensor([[1., 2.]], dtype=torch.float64)
     """
-    edges = torch.linspace(0, 1, bins + 1, dtype=confidence.dtype, device=confidence.device)
-    # NaN is placed after the last edge and makes the last bin NaN, as it should
-    index = (torch.bucketize(confidence, edges, right=True) - 1).clamp(0, bins - 1)
+    index = bin_of(confidence, bins)  # a NaN makes the last bin NaN, as it should
     empty = confidence.new_zeros(len(confidence), bins)
-    return Reliability(
+    return ReliabilityBins(
         examples=empty.scatter_add(-1, index, torch.ones_like(confidence)),
         confidence=empty.scatter_add(-1, index, confidence),
         right=empty.scatter_add(-1, index, right.to(confidence.dtype)),
@@ -66,7 +79,7 @@ class ECE(Metric):
         tensor([0.2500], dtype=torch.float64)
     """
 
-    bins: int = 15
+    bins: int = BINS
 
     def __post_init__(self) -> None:
         whole("metric bins", self.bins, 1)

@@ -74,15 +74,17 @@ class Observer(TorchFunctionMode):
                 return func(*args, **kwargs)
             finally:
                 self._notes = True
-        call = self._followed(args[0]) if args and torch.is_grad_enabled() else None
+        given: Any = args[0] if args else kwargs.get("input")
+        call = self._followed(given) if torch.is_grad_enabled() else None
         if call is None:
             return func(*args, **kwargs)
         name = name_of(func)
         if name in POINTWISE:
-            del self._open[id(args[0])]
-            argument = call.copied(args[0])
+            del self._open[id(given)]
+            argument = call.copied(given)
             a = func(*args, **kwargs)
-            sigma = pointwise(func, args[1:], kwargs)
+            options = {key: value for key, value in kwargs.items() if key != "input"}
+            sigma = pointwise(func, args[1:], options)
             # a result on which the cost does not depend, such as a metric's, is no activation
             self._hook(a, partial(call.activated, sigma, argument, call.copied(a)))
             return a

@@ -118,7 +118,7 @@ def _pointwise(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Point
 
 
 def in_turn(sigmas: Sequence[Pointwise], rows: Sequence[int]) -> Pointwise:
-    """What applies each function to its own number of rows, (..., rows, units).
+    """One Pointwise that applies each function to its own rows of (..., rows, units).
 
     >>> tanh = pointwise(torch.tanh, (), {})
     >>> both = in_turn([tanh, IDENTITY], [1, 2])

@@ -140,7 +140,7 @@ class Watch:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """The trained weights of two or more axes that no record has: other kinds of layers'."""
+        """Trained weights with two or more axes that are in no record: those of other kinds of layers."""
         return tuple(
             name
             for name, parameter in self._model.named_parameters()

@@ -1,8 +1,9 @@
 """Curves over seeds: shared by all figures whose x axis shows numbers or options.
 
-The line is the mean over seeds, the band the middle 80 % of them. Non-finite values are never dropped
-silently: the mean is then over the finite seeds, and a cross with a count at the edge of the panel
-marks where the number of non-finite seeds changes.
+The line is the mean over seeds and the band the middle 80 % of them, or one number computed from all
+seeds and its interval. Non-finite values are never dropped silently: the mean is then over the finite
+seeds, and a cross with a count at the edge of the panel marks where the number of non-finite seeds
+changes.
 """
 
 from collections.abc import Sequence
@@ -178,19 +179,23 @@ def _mark_nonfinite(
 def seeds_note(panels: Sequence[Panel], joined: bool = True, decades: bool = False) -> str:
     """The end of every caption: what line and band show, and how many values were not finite.
 
-    A mean of log10 values (``decades``) is a geometric mean of the numbers on the axis.
+    A mean of log10 values (``decades``) is a geometric mean of the numbers on the axis. Curves with an
+    interval of their own have a sentence of their own, which names them beside others.
     """
     mean = "geometric mean over seeds (the mean of log10)" if decades else "mean over seeds"
+    line, band = ("Line", "band") if joined else ("Mark", "bar")
     curves = [curve for panel in panels for curve in panel.curves]
     columns = [column for curve in curves for column in curve.samples]
-    if any(curve.interval is not None for curve in curves):
-        note = " Bands: 95 % intervals over seeds."
-    elif max(map(len, columns), default=0) < 2:
-        note = " One seed: no band."
-    elif joined:
-        note = f" Line: {mean}; band: the middle 80 % of seeds."
-    else:
-        note = f" Mark: {mean}; bar: the middle 80 % of seeds."
+    spread = [curve for curve in curves if curve.interval is None]
+    computed = dict.fromkeys(curve.label for curve in curves if curve.interval is not None)
+    note = ""
+    if max((len(column) for curve in spread for column in curve.samples), default=0) >= 2:
+        note += f" {line}: {mean}; {band}: the middle 80 % of seeds."
+    elif spread or not computed:
+        note += " One seed: no band."
+    if computed:
+        whose = f" ({', '.join(computed)})" if spread else ""
+        note += f" {line}{whose}: one number from all seeds; {band}: its 95 % interval over seeds."
     lost = sum(int((~np.isfinite(column)).sum()) for column in columns)
     if lost:
         note += f" A cross with n/N: from there on n of N seeds are not finite ({lost} values)."

@@ -6,8 +6,8 @@ By default the quantity is the norm of delta^[l] = dC/dz^[l]; l = 2 is the first
 from collections.abc import Sequence
 
 from experiments.core.study import Figure
-from experiments.reporting.figures.canvas import to_svg
-from experiments.reporting.figures.curves import Axis, Panel, draw_panels, seeds_note
+from experiments.reporting.figures.against_axis import against_axis
+from experiments.reporting.figures.curves import Axis, Panel
 
 LAYER = Axis("layer l")
 DELTA = Axis("norm of δ", decades=True)
@@ -31,6 +31,4 @@ def depth_profile(
         y: the quantity.
         columns: panels per row; by default as many as fit.
     """
-    figure = draw_panels(panels, x, y, columns)
-    note = seeds_note(panels, decades=y.decades)
-    return Figure(title, caption + note, to_svg(figure, title))
+    return against_axis(panels, x, y, title, caption, columns)

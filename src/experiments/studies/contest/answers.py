@@ -23,17 +23,13 @@ from numpy import ndarray
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from experiments.core.cell import SweepFolder
 from experiments.core.dataset import Split
 from experiments.core.errors import ConfigurationError
 from experiments.core.metric import Answers
-from experiments.initializers import Constant
 from experiments.losses import CrossEntropy
-from experiments.models import MLP
 from experiments.probes.metrics import reliability
-from experiments.studies.reading.drawn import widths_of
-from experiments.studies.reading.rooms import activation_of, dataset_of, loss_of
-from experiments.training.cells import read_checkpoint
+from experiments.studies.reading.network import network_of
+from experiments.studies.reading.rooms import dataset_of, loss_of
 
 #: temperatures are searched between e^-RANGE and e^RANGE
 RANGE = 8.0
@@ -48,20 +44,19 @@ def answers_of(
         None where they cannot be computed: no checkpoint, options from outside this package, no
         examples, or data without classes.
     """
-    path = SweepFolder(folder).cell(str(row["cell"])).checkpoint
     try:
         data = dataset_of(row)
         split: Split = getattr(data.load(), part)
         if data.task != "classification" or not len(split):
             return None
-        net = _network(row)
-        state = read_checkpoint(path)
-        net.load_state_dict({name: state[name] for name in net.state_dict()})
         loss = loss_of(row)
-    except (ConfigurationError, KeyError, RuntimeError, OSError):
+    except (ConfigurationError, KeyError, OSError):
+        return None
+    net = network_of(row, folder)
+    if net is None:
         return None
     with torch.no_grad():
-        return Answers(net(split.x)[None], split.t, loss)
+        return Answers(net(split.x.to(net.weights[0].dtype))[None], split.t, loss)
 
 
 def best_temperature(answers: Answers) -> float:
@@ -91,13 +86,3 @@ def reliability_sums(answers: Answers, bins: int) -> Float64[ndarray, "3 bins"]:
 
 def _nll(z: Float64[Tensor, "examples classes"], classes: Tensor) -> float:
     return float(torch.nn.functional.cross_entropy(z, classes))
-
-
-def _network(row: Mapping[str, Any]) -> MLP:
-    return MLP(
-        widths_of(row),
-        activation_of(row),
-        Constant(w=0.0),
-        skip=row.get("model.skip") is True,
-        normalize=row.get("model.normalize") is True,
-    )

@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.core.metric import Answers
+from experiments.probes.metrics.ece import BINS, bin_of
 from experiments.studies.contest.answers import answers_of
 from experiments.studies.contest.contest import Contest
 from experiments.studies.contest.tuning import Arm
 from experiments.studies.reading.grouping import present
-
-BINS = 15
 
 
 def ece_by_chance(answers: Answers, bins: int = BINS) -> float:
@@ -44,7 +43,7 @@ def ece_by_chance(answers: Answers, bins: int = BINS) -> float:
     p = answers.confidence[0].numpy()
     if not len(p) or not np.isfinite(p).all():
         return math.nan
-    where = np.minimum((p * bins).astype(int), bins - 1)
+    where = bin_of(answers.confidence, bins)[0].numpy()
     missed = 0.0
     for mine in (p[where == b] for b in np.unique(where)):
         chances = np.ones(1)

@@ -102,8 +102,10 @@ def diagnose(rows: DataFrame, ledger: DataFrame) -> list[Symptom]:
 def _diverged(rows: DataFrame) -> Iterator[Symptom]:
     lost = rows[rows["status"] == "diverged"]
     if len(lost):
-        step = lost["diverged_at"].median() if "diverged_at" in lost else np.nan
-        evidence = f"the loss is not finite, typically from step {step:.0f} on"
+        evidence = "the loss or the weights are not finite"
+        steps = lost["diverged_at"].dropna() if "diverged_at" in lost else ()
+        if len(steps):
+            evidence += f", typically from step {np.median(steps):.0f} on"
         remedies = ("a smaller optimizer.lr", "a smaller scale of the initializer")
         yield Symptom("diverged", len(lost), len(rows), evidence, remedies)
 

@@ -17,8 +17,8 @@ from experiments.core.errors import ConfigurationError
 from experiments.initializers import Orthogonal
 from experiments.probes.jacobian import log10_singular_values, spectrum_spread
 from experiments.reporting.configurations import configurations, varying_axes
-from experiments.studies.reading.drawn import drawn, widths_of
 from experiments.studies.reading.family import DEPTH, PAIR
+from experiments.studies.reading.network import drawn, plain, widths_of
 from experiments.studies.reading.rooms import activation_of, dataset_of, initializer_of
 from experiments.theory import (
     BatchMoments,
@@ -33,6 +33,8 @@ from experiments.theory.finite_width import Ensemble
 EXAMPLES = 2
 #: points at which a predicted density is integrated, and how far beyond the measured values, in decades
 FINE, MARGIN = 400, 0.2
+#: a spread below this is rounding
+NONE = 1e-6
 #: groups of training settings: networks that differ only in these start with the same weights
 TRAINING = ("optimizer", "trainer", "loss")
 
@@ -145,7 +147,7 @@ def spectra_of(results: DataFrame) -> list[Spectrum]:
 
 def _lengths(row: Mapping[str, Any], mean_square: float) -> tuple[float, ...] | None:
     """Predicted variance of z at the second hidden layer and all above it."""
-    if row.get("model.skip") is True or row.get("model.normalize") is True:
+    if not plain(row):
         return None
     widths = widths_of(row)
     try:

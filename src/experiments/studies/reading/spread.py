@@ -177,7 +177,7 @@ def variance_interval(samples: Float64[ndarray, " seeds"], level: float = LEVEL)
     finite = samples[np.isfinite(samples)]
     left_out = len(samples) - len(finite)
     if len(finite) < 2:
-        return Interval(math.nan, math.nan, math.nan, len(finite) // 2, left_out)
+        return Interval(math.nan, math.nan, math.nan, len(finite), left_out)
     variance, free = float(finite.var(ddof=1)), len(finite) - 1
     low, high = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], free)
     return Interval(
@@ -204,7 +204,7 @@ def variance_over_seeds(
     finite = np.isfinite(samples)
     known, left_out = samples[finite], int((~finite).sum())
     if len(known) < 2:
-        return Interval(math.nan, math.nan, math.nan, len(known) // 2, left_out)
+        return Interval(math.nan, math.nan, math.nan, len(known), left_out)
     squares = per_seed((known - known.mean()) ** 2, seeds[finite])
     variance = mean_interval(squares * len(squares) / max(len(squares) - 1, 1), level)
     return replace(variance, left_out=left_out)

@@ -7,6 +7,7 @@ from typing import final
 
 from torch import Tensor
 
+from experiments.core.cell import CellFolder
 from experiments.core.logger import CellLogger, CurveWriter
 
 
@@ -22,7 +23,7 @@ class CSV(CellLogger):
 class _CSVWriter(CurveWriter):
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "metrics.csv").open("w", newline="")
+        self._file = CellFolder(folder).metrics.open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file)
         self._rows.writerow(("step", "tag", "value"))
         self._last_step = 0

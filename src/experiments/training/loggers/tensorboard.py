@@ -11,9 +11,11 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from torch import Tensor
 from torch.utils.tensorboard.summary import hparams
 
+from experiments.core.cell import CellFolder
 from experiments.core.errors import ConfigurationError, describe
 from experiments.core.event_file import EventFile, remove_event_files
 from experiments.core.logger import CellLogger, CurveWriter
+from experiments.core.shapes import FIRST_WEIGHT_LAYER
 
 #: buckets of a histogram
 BINS = 30
@@ -47,7 +49,7 @@ class TensorBoard(CellLogger):
         self.histograms = histograms
 
     def open(self, folder: Path) -> CurveWriter:
-        return _EventWriter(folder / "tensorboard", self)
+        return _EventWriter(CellFolder(folder).tensorboard, self)
 
 
 @final
@@ -84,8 +86,7 @@ class _EventWriter(CurveWriter):
         self._add(summary, step)
 
     def summarize(self, axes: Mapping[str, object], metrics: Mapping[str, float]) -> None:
-        plain = (bool, int, float, str)
-        shown = {key: v if isinstance(v, plain) else str(v) for key, v in axes.items()}
+        shown = {k: v if isinstance(v, int | float | str) else str(v) for k, v in axes.items()}
         finite = {f"final/{k}": v for k, v in metrics.items() if math.isfinite(v)}
         for summary in hparams(shown, finite):
             self._add(summary, 0)
@@ -101,8 +102,8 @@ class _EventWriter(CurveWriter):
     def _positions_to_keep(self, tags: tuple[str, ...]) -> list[int]:
         layers = [int(tag.rsplit("_", 1)[1]) if "/layer_" in tag else None for tag in tags]
         found = {layer for layer in layers if layer is not None}
-        choices = {"all": found, "ends": {2, max(found, default=2)}, "none": set[int]()}
-        kept = choices[self._settings.layers]
+        ends = {FIRST_WEIGHT_LAYER, max(found, default=0)}
+        kept = {"all": found, "ends": ends, "none": set[int]()}[self._settings.layers]
         return [k for k, layer in enumerate(layers) if layer is None or layer in kept]
 
 

@@ -32,7 +32,8 @@ class Adam(Moments):
 
     Args:
         lr: learning rate eta, from 0: about the size of one update of one parameter.
-        betas: (beta1, beta2), each in [0, 1): memory of g and of g^2; or a tensor (R, 2).
+        betas: (beta1, beta2), each in [0, 1): decay rates of the running means of g and g^2; or a
+            tensor (R, 2).
         eps: added to the root mean square, from 0; with 0 a gradient that was always 0 gives 0/0.
         weight_decay: lambda of the penalty lambda/2 |theta|^2, which enters g; from 0.
 

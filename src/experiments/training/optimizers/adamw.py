@@ -26,7 +26,8 @@ class AdamW(Moments):
 
     Args:
         lr: learning rate eta, from 0: about the size of one update of one parameter.
-        betas: (beta1, beta2), each in [0, 1): memory of g and of g^2; or a tensor (R, 2).
+        betas: (beta1, beta2), each in [0, 1): decay rates of the running means of g and g^2; or a
+            tensor (R, 2).
         eps: added to the root mean square, from 0; with 0 a gradient that was always 0 gives 0/0.
         weight_decay: share of a parameter that is lost in a step, in units of lr; from 0.
 

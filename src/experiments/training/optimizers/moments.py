@@ -10,8 +10,8 @@ c = 1 - beta^step corrects the start from zero. Kept as the running mean of a gr
 float64, it needs no step number from outside and uses the same rounded rate as m and s.
 """
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,8 @@ from experiments.training.optimizers.optimizer import Hyperparameter, Optimizer,
 
 class Moments(Optimizer):
     """The numbers and the memory of an optimiser that divides by a running root mean square."""
+
+    arguments: ClassVar[Mapping[str, str]] = {"rate1": "betas[0]", "rate2": "betas[1]"}
 
     def __init__(
         self,
@@ -39,11 +41,12 @@ class Moments(Optimizer):
         if len(pair) != 2:
             found, remedy = f"betas={betas!r}", "give betas=[0.9, 0.999]"
             raise ConfigurationError(describe(found, "two numbers, beta1 and beta2", remedy))
-        super().__init__(lr=lr, beta1=pair[0], beta2=pair[1], eps=eps, weight_decay=weight_decay)
-        for k in (1, 2):
-            beta = self.hyperparameters.pop(f"beta{k}")
-            require(f"beta{k}", beta, below=1.0)
-            self.hyperparameters[f"rate{k}"] = 1 - beta
+        both = {f"betas[{k}]": beta for k, beta in enumerate(pair)}
+        super().__init__(lr=lr, **both, eps=eps, weight_decay=weight_decay)
+        for rate, argument in self.arguments.items():
+            beta = self.hyperparameters.pop(argument)
+            require(argument, beta, below=1.0)
+            self.hyperparameters[rate] = 1 - beta
         for name in ("lr", "eps", "weight_decay"):
             require(name, self.hyperparameters[name])
 

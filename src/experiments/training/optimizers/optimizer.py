@@ -10,7 +10,7 @@ Python: a step can be captured as a CUDA graph, and its replays go on from there
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -38,6 +38,8 @@ class Optimizer(ABC):
     memory: list[dict[str, Tensor]]
     #: by name, whether a hyperparameter is other than 0 in any run; known once prepared
     active: dict[str, bool]
+    #: by name, the argument of a hyperparameter that is not called as its argument is
+    arguments: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **hyperparameters: Hyperparameter) -> None:
         self.hyperparameters = {n: _numbers(n, value) for n, value in hyperparameters.items()}
@@ -89,6 +91,7 @@ class Optimizer(ABC):
         for name, value in self.hyperparameters.items():
             if value.ndim > 1 or any(value.ndim and p.shape[:1] != value.shape for p in parameters):
                 shapes = [tuple(p.shape) for p in parameters]
+                name = self.arguments.get(name, name)
                 raise ConfigurationError(
                     describe(
                         f"{name} of shape {tuple(value.shape)} for parameters of shapes {shapes}",
@@ -157,7 +160,7 @@ def require(name: str, value: Float64[Tensor, "*runs"], below: float = math.inf)
             describe(
                 f"{name}={value.tolist()}",
                 f"0 <= {name} < {below:g} in every run",
-                f"give {name} inside that range (lr=0 freezes a run)",
+                f"give {name} inside that range" + (" (0 freezes a run)" if name == "lr" else ""),
             )
         )
 

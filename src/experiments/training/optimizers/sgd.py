@@ -1,4 +1,4 @@
-"""SGD: gradient descent, with momentum, damping, weight decay and Nesterov's look ahead.
+"""SGD: gradient descent, with momentum, dampening, weight decay and Nesterov momentum.
 
 ::
 
@@ -31,7 +31,7 @@ class SGD(Optimizer):
         momentum: share of the velocity that stays, in [0, 1).
         dampening: share of the gradient that does not enter the velocity, in [0, 1).
         weight_decay: lambda of the penalty lambda/2 |theta|^2, biases included; from 0.
-        nesterov: look ahead; needs momentum in every run, and no dampening.
+        nesterov: Nesterov momentum; needs momentum in every run, and no dampening.
 
     Raises:
         ConfigurationError: for a number outside its range.
