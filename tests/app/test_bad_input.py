@@ -32,10 +32,6 @@ HOUSE = {
     "a negative seed": (["seed=-1"], "found seed=-1; expected an integer from 0"),
     "no steps": (["trainer.max_steps=-1"], "found trainer.max_steps=-1; expected 0 or more"),
     "an empty batch": (["trainer.batch_size=0"], "found trainer.batch_size=0; expected 1 or more"),
-    "a batch beyond the data": (
-        ["trainer.batch_size=999"],
-        "found trainer.batch_size=999; expected",
-    ),
     "an unknown precision": (["trainer.precision=8-true"], "found trainer.precision='8-true'; exp"),
     "a GPU that is not there": (["trainer=gpu"], "found trainer.accelerator=gpu and no CUDA"),
     "a link without a meaning": (

@@ -183,6 +183,14 @@ def test_a_cell_that_does_not_fit_into_memory_fails_and_the_others_go_on() -> No
     assert "GiB of this machine" in table["error"].iloc[1]
 
 
+def test_data_sets_smaller_than_a_batch_are_one_batch() -> None:
+    """As of a DataLoader; the record says how large a batch was."""
+    small = ("data=higham,one_point", "loss=squared_error", "trainer.max_steps=2", "trainer=cpu")
+    assert train("-m", *small, "logger=none").status == 0
+    facts = [json.loads(text)["batch"] for text in results()["facts"]]
+    assert sorted(facts) == [1, 10]
+
+
 def test_the_function_of_a_data_set_is_an_axis() -> None:
     """Cells that learn different functions are different configurations, and their rows say so."""
     targets = "data.target._target_=experiments.data.sine,experiments.data.tent"

@@ -95,6 +95,7 @@ def test_every_option_in_a_stack_is_what_it_is_alone(row, precision) -> None:
             {"initializer.sigma_w": (0.5, 1.0, 2.0), "initializer.sigma_b": (0.0, 0.3, 1.0)},
         ),
         (["trainer.batch_size=null"], {}),
+        (["trainer.batch_size=1000"], {}),
         (["trainer.sampling=replacement", "trainer.batch_size=200"], {}),
         (["trainer.l1=0.01", "trainer.l2=0.1"], {}),
         (["model.skip=true"], {}),

@@ -50,13 +50,13 @@ def test_explicit_widths_take_the_place_of_depth_times_width() -> None:
     assert ModelSettings(depth=0).widths(8, 3) == (8, 3)
 
 
-def test_a_batch_larger_than_the_data_is_refused() -> None:
-    """The message names the size of the training split; with replacement any size will do."""
-    stack = stack_of([cell("trainer.batch_size=1000")])
-    size = len(stack.dataset.load().train)
-    with pytest.raises(ConfigurationError, match=rf"batch_size=1000; expected at most {size}"):
-        stack.require_ready(size)
-    stack_of([cell("trainer.batch_size=1000", "trainer.sampling=replacement")]).require_ready(size)
+def test_a_batch_is_at_most_the_whole_split() -> None:
+    """As a DataLoader's; drawn with replacement it has its size whatever the data have."""
+    assert TrainerSettings(batch_size=64).batch(100) == 64
+    assert (
+        TrainerSettings(batch_size=64).batch(10) == TrainerSettings(batch_size=None).batch(10) == 10
+    )
+    assert TrainerSettings(batch_size=64, sampling="replacement").batch(10) == 64
 
 
 @pytest.mark.parametrize("seed", [-1, True])

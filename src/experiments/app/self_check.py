@@ -100,7 +100,7 @@ def short_runs(stack: Stack, initializer: Initializer, rates: LearningRates) -> 
         math.sqrt(rates.safe * limit): "between the bounds",
         4 * limit: "unstable at first",
     }
-    batch = stack.settings.batch_size or len(stack.dataset.load().train)
+    batch = stack.settings.batch(len(stack.dataset.load().train))
     weights = sum(n * m for n, m in zip(stack.widths[1:], stack.widths[:-1], strict=True))
     steps = WORK / (3 * batch * weights * SEEDS * len(trials))
     steps = int(min(max(steps, STEPS[0]), STEPS[1]))

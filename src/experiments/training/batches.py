@@ -19,7 +19,7 @@ class BatchOrder:
     Args:
         seed: the run's seed; the order comes from its own stream.
         examples: size of the training split, N.
-        batch_size: examples in a batch, at most N unless drawn with replacement (the stack checks).
+        batch_size: examples in a batch, at most N unless drawn with replacement (the settings see to it).
         replacement: draw every example of every batch anew instead.
 
     Example:

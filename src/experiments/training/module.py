@@ -120,7 +120,7 @@ class StackModule(pl.LightningModule):
         by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
-        batch = settings.batch_size or self.data.size
+        batch = settings.batch(self.data.size)
         return RecursionEngine(self.net, loss, self.parameter_home, batch)
 
     def _steps(self) -> Steps:
@@ -134,11 +134,9 @@ class StackModule(pl.LightningModule):
         settings = self.stack.settings
         if settings.batch_size is None:
             return None
+        size, batch = self.data.size, settings.batch(self.data.size)
         replace = settings.sampling == "replacement"
-        orders = [
-            BatchOrder(run.seed, self.data.size, settings.batch_size, replace)
-            for run in self.stack.runs
-        ]
+        orders = [BatchOrder(run.seed, size, batch, replace) for run in self.stack.runs]
         return BatchOrders(orders, self.device)
 
     def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -85,7 +85,8 @@ class TrainerSettings:
 
     Args:
         max_steps: optimiser steps, from 0 (0 measures the initial state only).
-        batch_size: examples a step, from 1; None for the full training split (gradient descent).
+        batch_size: examples a step, from 1, or the whole training split if that is smaller; None for
+            the whole split (gradient descent).
         sampling: "shuffled" epochs, or "replacement": every example of every batch drawn anew, as the
             notes' stochastic gradient descent does.
         evaluations: number of equal parts into which the steps are divided, from 1; validation is
@@ -135,6 +136,12 @@ class TrainerSettings:
     progress_bar: bool = False
     checkpoint: bool = True
     stack_memory: int | None = None
+
+    def batch(self, examples: int) -> int:
+        """Examples a step for a training split of this size."""
+        if self.batch_size is None:
+            return examples
+        return self.batch_size if self.sampling == "replacement" else min(self.batch_size, examples)
 
     @property
     def on_gpu(self) -> bool:

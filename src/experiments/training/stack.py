@@ -137,11 +137,11 @@ class Stack:
         precision, metrics and the ledger are not taken into account.
 
         Args:
-            examples: size of the training split, which is the batch if the settings have none.
+            examples: size of the training split.
             runs: number of runs in the stack.
         """
         settings = self.settings
-        batch = settings.batch_size or examples
+        batch = settings.batch(examples)
         # three matrix products a layer, each a multiplication and an addition per element
         wider = self.dtype.itemsize / torch.float32.itemsize
         arithmetic = 6 * batch * self.parameters * wider / OPERATIONS_PER_SECOND
@@ -164,8 +164,7 @@ class Stack:
         """Refuse what is known to be impossible, before anything is built.
 
         Raises:
-            ConfigurationError: for a missing device, a batch larger than the training split, or a
-                network larger than the memory of this machine.
+            ConfigurationError: for a missing device, or a network larger than the memory of this machine.
         """
         settings = self.settings
         if settings.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -176,16 +175,7 @@ class Stack:
                     "set trainer=cpu, or install a CUDA build of torch and check nvidia-smi",
                 )
             )
-        bounded = settings.sampling == "shuffled"
-        if bounded and settings.batch_size is not None and settings.batch_size > examples:
-            raise ConfigurationError(
-                describe(
-                    f"trainer.batch_size={settings.batch_size}",
-                    f"at most {examples}, the size of the training split",
-                    "lower it, or set trainer.batch_size=null for full batches",
-                )
-            )
-        needed, there = self.bytes_per_run(settings.batch_size or examples), _physical_memory()
+        needed, there = self.bytes_per_run(settings.batch(examples)), _physical_memory()
         if needed > there:
             raise ConfigurationError(
                 describe(
@@ -199,9 +189,9 @@ class Stack:
         """The number of runs, at least one, up to which a stack fits in memory and is fastest.
 
         Args:
-            examples: size of the training split, which is the batch if the settings have none.
+            examples: size of the training split.
         """
-        batch = self.settings.batch_size or examples
+        batch = self.settings.batch(examples)
         memory: float | None = self.settings.stack_memory
         fastest = math.inf
         if memory is None and self.settings.on_gpu:
