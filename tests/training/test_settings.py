@@ -94,14 +94,14 @@ def test_a_stack_leaves_half_of_a_small_gpu_free(monkeypatch) -> None:
 
 
 def test_a_stack_is_as_large_as_is_fast_where_nothing_is_said() -> None:
-    """On a CPU one layer of all runs takes 1 MiB; depth counts only from 256 MiB on."""
+    """On a CPU one layer of all runs takes 2 MiB; depth counts only from 256 MiB on."""
 
     def largest(*overrides: str) -> int:
         batch = "trainer.batch_size=64"
         return stack_of([cell("model.width=32", batch, *overrides)]).largest(1000)
 
     layer = 4 * (64 * (32 + 32) + 32 * 32)  # float32
-    assert largest("model.depth=4") == largest("model.depth=40") == 2**20 // layer
-    assert largest("model.depth=4", "model.width=128") == 8
+    assert largest("model.depth=4") == largest("model.depth=40") == 2**21 // layer
+    assert largest("model.depth=4", "model.width=128") == 16
     assert largest("model.depth=1000") < largest("model.depth=4") / 4
     assert largest("model.depth=4", "trainer.stack_memory=256") > 1000

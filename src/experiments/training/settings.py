@@ -111,7 +111,7 @@ class TrainerSettings:
         checkpoint: keep each run's final weights.
         stack_memory: MiB of parameters and activations that one stack may take; a larger group is
             trained as several stacks. None chooses what is fastest: on a CPU as many runs as keep
-            one layer within a core's cache (1 MiB), 256 MiB at most; on a GPU 16384 MiB,
+            one layer within 2 MiB, about a core's caches, 256 MiB at most; on a GPU 16384 MiB,
             and at most half of its free memory.
 
     Raises:

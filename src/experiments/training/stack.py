@@ -31,9 +31,9 @@ Item = TypeVar("Item")
 CPU_MEMORY, GPU_MEMORY = 256, 16384
 #: and at most this share of what is free, since ``bytes_per_run`` leaves out evaluation and CUDA's own
 GPU_SHARE = 0.5
-#: bytes that one operation of a stack should touch by default: what a CPU core's own cache holds.
+#: bytes that one operation of a stack should touch by default: about what a CPU core's caches hold.
 #: With fewer runs the start of an operation weighs more; with more runs it waits for memory.
-CPU_CACHE = 2**20
+CPU_CACHE = 2**21
 #: of one CPU core: float32 operations per second; seconds to start one layer's operations of a step,
 #: and all other operations of a step; seconds of a run without steps (drawing, measuring, writing)
 OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.02
