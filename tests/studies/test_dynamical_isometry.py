@@ -43,8 +43,12 @@ def _write(folder: Path, rows: DataFrame) -> None:
         diverged = row["status"] == "diverged"
         steps = [0] if diverged else [0, 5, 10]
         record = {
+            "cell": row["cell"],
+            "status": row["status"],
+            "axes": {},
+            "metrics": {},
             "history": {"step": steps, "train/loss": [GUESSING] * len(steps)},
-            "diverged_at": row["diverged_at"] if diverged else None,
+            "diverged_at": int(row["diverged_at"]) if diverged else None,
         }
         (cell / "record.json").write_text(json.dumps(record), encoding="utf-8")
 
