@@ -124,8 +124,11 @@ def _sweeps(quick: bool) -> Iterator[Row]:
         units = {name: float(runs) for name in contenders} | {
             "plain torch loop": 1.0,
             "stacked": runs * IN_A_ROW,
+            "stacked, compiled": runs * IN_A_ROW,
             "batched products alone": runs * IN_A_ROW,
         }
+        if operations.has_compiler():
+            contenders["stacked, compiled"] = _in_stacks(runs, depth, width, "compiled")
         if importlib.util.find_spec("jax") is not None:
             contenders["JAX jit(vmap)"] = steps.jax_vmapped(runs, depth, width)
             units["JAX jit(vmap)"] = runs
@@ -167,9 +170,10 @@ def _sizes(runs: int, depth: int, width: int) -> list[int]:
     return [len(part) for part in chunked(range(runs), one.largest(steps.BATCH))]
 
 
-def _in_stacks(runs: int, depth: int, width: int) -> steps.Step:
+def _in_stacks(runs: int, depth: int, width: int, engine: str = "recursion") -> steps.Step:
     """IN_A_ROW steps of all runs, one stack after another."""
-    calls = [steps.stacked(n, depth, width) for n in _sizes(runs, depth, width)]
+    sizes = _sizes(runs, depth, width)
+    calls = [steps.stacked(n, depth, width, engine=engine) for n in sizes]
     return lambda: [call() for call in calls for _ in range(IN_A_ROW)]
 
 

@@ -42,7 +42,8 @@ def stacked(
         depth: hidden layers.
         width: of each.
         device: where.
-        engine: "recursion", "graph" (the same and the update, as a CUDA graph) or "autograd".
+        engine: "recursion", "compiled" (the same, activations compiled by Numba), "graph" (recursion and
+            update as a CUDA graph) or "autograd".
     """
     net = MLP(widths(depth, width), Tanh(), Glorot(), runs=runs).to(device)
     home = StackParameters(net)
@@ -52,7 +53,7 @@ def stacked(
     if engine == "autograd":
         gradients = AutogradEngine(net, loss, home)
     else:
-        gradients = RecursionEngine(net, loss, home, BATCH)
+        gradients = RecursionEngine(net, loss, home, BATCH, compile=engine == "compiled")
     return partial(Steps(gradients, optimizer, captured=engine == "graph"), x, t)
 
 

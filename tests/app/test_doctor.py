@@ -77,6 +77,24 @@ def test_a_stack_that_computes_nan_is_wrong(losses, monkeypatch) -> None:
     assert "to nan (allowed" in found
 
 
+def test_without_numba_it_says_what_to_install(monkeypatch) -> None:
+    """Absent: every run works without."""
+    monkeypatch.setattr("experiments.core.operations.find_spec", lambda _: None)
+    ((verdict, _, found),) = doctor.compiler()
+    assert verdict == "absent"
+    assert "pip install numba" in found
+
+
+def test_a_compiled_loop_that_is_not_right_is_wrong(monkeypatch) -> None:
+    """A loop that leaves its buffers as they were."""
+    monkeypatch.setattr(
+        "experiments.core.compiled.loop", lambda *_: lambda _, a, slope: (a.fill(0), slope.fill(0))
+    )
+    ((verdict, _, found),) = doctor.compiler()
+    assert verdict == "wrong"
+    assert "tanh'(20) is 0" in found
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_subnormals_are_as_they_were_before(before) -> None:
     """Trying out whether they can be flushed leaves the process's own choice."""

@@ -201,6 +201,18 @@ def test_buffers_can_be_pickled():
     assert close(found.weight_gradients, expected.weight_gradients, 1e-14)
 
 
+def test_compiled_activations_change_no_number():
+    """Beyond rounding; a copy made by pickle compiles too."""
+    net = mixed(4, runs=3)
+    buffers = BackpropagationBuffers(net, 5, compile=True)
+    x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+    expected = backpropagate(net, x, t, HalfSquaredError())
+    for used in (buffers, pickle.loads(pickle.dumps(buffers))):
+        assert used.compiled
+        found = backpropagate(used.net, x, t, HalfSquaredError(), buffers=used)
+        assert close(found.weight_gradients, expected.weight_gradients, 1e-13)
+
+
 def test_views_of_one_buffer_may_have_gaps():
     """Bias gradients with a stride, of one network."""
     net = mixed(2)

@@ -6,6 +6,8 @@ import pytest
 import torch
 from tests.app.composing import cell, trained, vary
 
+from experiments.app.build import stack_of
+from experiments.core.errors import ConfigurationError
 from experiments.training.settings import PRECISIONS
 
 #: relative difference of the loss after ten steps from that in float64
@@ -40,8 +42,6 @@ def test_half_precision_records_a_vanished_gradient(precision) -> None:
 
 
 def _columns() -> tuple[str, ...]:
-    from experiments.app.build import stack_of
-
     return stack_of([cell(*SHORT)]).ledger.columns
 
 
@@ -80,3 +80,46 @@ def test_training_leaves_the_random_state_alone() -> None:
     before = torch.get_rng_state()
     trained([cell("trainer.max_steps=3", "probe=ledger")])
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "elu", "selu", "relu"])
+def test_compiled_activations_train_the_same(activation) -> None:
+    """A stack, its ledger and its record: the same to rounding, and the record says which it was."""
+    shared = (f"activation={activation}", "trainer.precision=64-true", "probe=ledger")
+    found, expected = (
+        trained(vary(cell(*shared, f"trainer.numba={mode}"), {"seed": (0, 1)}))
+        for mode in ("always", "never")
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.facts["compiled"] == (activation != "relu")
+        assert not theirs.facts["compiled"]
+        for name in ours.history:
+            assert ours.history[name] == pytest.approx(theirs.history[name], rel=1e-9)
+        for column, numbers in ours.ledger(_columns()).items():
+            assert numbers == pytest.approx(
+                theirs.ledger(_columns())[column], rel=1e-7, nan_ok=True
+            )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "compiles"),
+    [
+        ((), False),
+        (("trainer.max_steps=10000000",), True),
+        (("trainer.max_steps=10000000", "trainer.threads=2"), False),
+        (("trainer.max_steps=10000000", "trainer.numba=never"), False),
+        (("trainer.numba=always",), True),
+    ],
+    ids=str,
+)
+def test_a_long_training_is_compiled(overrides, compiles) -> None:
+    """By itself only where it repays the second that compiling takes."""
+    assert stack_of([cell(*overrides)]).compiles(1257) == compiles
+
+
+def test_numba_is_asked_for_before_anything_is_trained(monkeypatch) -> None:
+    """trainer.numba=always without it is refused; left alone, training goes on without."""
+    monkeypatch.setattr("experiments.core.operations.find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"no Numba; .*trainer\.numba=never"):
+        trained([cell("trainer.numba=always")])
+    assert not stack_of([cell("trainer.max_steps=10000000")]).compiles(1257)

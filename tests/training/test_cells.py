@@ -38,6 +38,7 @@ ELSEWHERE = {
     "trainer.threads": 2,
     "trainer.stack_memory": 7,
     "trainer.cuda_graph": False,
+    "trainer.numba": "never",
 }
 #: what changes the numbers
 ELSE = {

@@ -103,6 +103,7 @@ def test_every_option_in_a_stack_is_what_it_is_alone(row, precision) -> None:
         (["model.hidden=[5,3,4]"], {}),
         (["model.depth=0"], {}),
         (["trainer.engine=autograd"], {}),
+        (["trainer.numba=always"], {}),
     ],
     ids=lambda value: "-".join(value) or "seeds",
 )

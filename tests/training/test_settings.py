@@ -23,6 +23,7 @@ BAD = [
     ("accelerator", "tpu"),
     ("precision", "8-true"),
     ("engine", "magic"),
+    ("numba", "sometimes"),
     ("subnormals", "ignore"),
     ("threads", 0),
     ("stack_memory", 0),

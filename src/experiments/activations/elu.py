@@ -8,8 +8,7 @@ r"""ELU, the exponential linear unit.
 
 Kink:   z = 0; sigma'(0) = alpha, the left derivative, as in torch; for alpha = 1 only sigma'' jumps.
         sigma'(NaN) = 1, because torch tests z <= 0.
-Form:   sigma' is computed from z, because alpha + a loses its digits where a is close to -alpha; torch's
-        rule is the same. For alpha > 1 the last values before underflow lose log2(alpha) bits.
+Form:   sigma' is computed from z, as in torch, because alpha + a loses its digits near a = -alpha.
 Range:  (-alpha, inf).   Derivative: (0, max(1, alpha)].   Saturates: z -> -inf.
 
 References:
@@ -27,6 +26,7 @@ from experiments.core.activation import Activation, DerivativeRule
 from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.finite import finite
 from experiments.core.operations import Operations, exp, expm1
+from experiments.core.scalar import exp_and_expm1
 
 
 @in_single_precision
@@ -37,9 +37,8 @@ def elu(z: Tensor, alpha: float) -> Tensor:
 
 @in_single_precision
 def elu_derivative(z: Tensor, alpha: float) -> Tensor:
-    """sigma'(z) = slope e^min(z, 0); threshold() makes the slope 1 for z > 0 and alpha for z <= 0."""
-    right = 1.0 - (z <= 0.0).to(z.dtype)
-    return torch.threshold(right, 0.5, alpha) * z.clamp(max=0.0).exp_().nan_to_num(nan=1.0)
+    """sigma'(z)."""
+    return torch.where(z <= 0.0, alpha * z.clamp(max=0.0).exp_(), 1.0)
 
 
 @in_single_precision
@@ -96,9 +95,7 @@ class ELU(Activation):
     formulas = (elu, elu_derivative, elu_second_derivative)
     functions = (ELUFunction, ELUDerivative)
 
-    def __init__(
-        self, alpha: float | int = 1.0, derivative: DerivativeRule | str = "exact"
-    ) -> None:
+    def __init__(self, alpha: float | int = 1.0, derivative: DerivativeRule = "exact") -> None:
         super().__init__(derivative)
         self.alpha = finite("alpha", alpha, low=0.0)
         self.max_derivative = max(1.0, self.alpha)
@@ -107,14 +104,17 @@ class ELU(Activation):
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.elu(z, self.alpha)
 
-    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
-        negative = partial(torch.clamp_max, z, 0.0, out=derivative)
+    @staticmethod
+    def of_number(z: float, alpha: float) -> tuple[float, float]:
+        e, e_minus_1 = exp_and_expm1(0.0 if z > 0.0 else z)
+        return (alpha * e_minus_1 if z <= 0.0 else z), (alpha * e if z <= 0.0 else 1.0)
 
+    def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         def combine() -> None:
             positive = torch.clamp_min(z, 0.0)
             torch.add(positive, a, alpha=self.alpha, out=a)
-            if self.alpha != 1.0:
-                derivative.mul_(torch.threshold_(torch.gt(z, 0.0, out=positive), 0.5, self.alpha))
-            derivative.nan_to_num_(nan=1.0)
+            slope = torch.threshold_(torch.gt(z, 0.0, out=positive), 0.5, self.alpha)
+            derivative.mul_(slope).nan_to_num_(nan=1.0)
 
+        negative = partial(torch.clamp_max, z, 0.0, out=derivative)
         return (negative, expm1(derivative, a), exp(derivative, derivative), combine)

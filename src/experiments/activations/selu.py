@@ -25,6 +25,7 @@ from torch import Tensor
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations, exp, expm1
+from experiments.core.scalar import exp_and_expm1
 
 ALPHA = 1.6732632423543772
 LAMBDA = 1.0507009873554805
@@ -38,10 +39,8 @@ def selu(z: Tensor) -> Tensor:
 
 @in_single_precision
 def selu_derivative(z: Tensor) -> Tensor:
-    """sigma'(z) = slope e^min(z, 0); threshold() sets the slope on either side of 0."""
-    right = LAMBDA * (1.0 - (z <= 0.0).to(z.dtype))
-    slope = torch.threshold(right, 0.5, LAMBDA * ALPHA)
-    return slope * z.clamp(max=0.0).exp_().nan_to_num(nan=1.0)
+    """sigma'(z)."""
+    return torch.where(z <= 0.0, (LAMBDA * ALPHA) * z.clamp(max=0.0).exp_(), LAMBDA)
 
 
 @in_single_precision
@@ -98,6 +97,12 @@ class SELU(Activation):
 
     def operator(self, z: Tensor) -> Tensor:
         return torch.selu(z)
+
+    @staticmethod
+    def of_number(z: float) -> tuple[float, float]:
+        e, e_minus_1 = exp_and_expm1(0.0 if z > 0.0 else z)
+        left = LAMBDA * ALPHA
+        return (left * e_minus_1 if z <= 0.0 else LAMBDA * z), (left * e if z <= 0.0 else LAMBDA)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         negative = partial(torch.clamp_max, z, 0.0, out=derivative)

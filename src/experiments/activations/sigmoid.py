@@ -28,6 +28,7 @@ from experiments.core import operations
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations
+from experiments.core.scalar import exp_and_expm1
 
 
 @in_single_precision
@@ -99,6 +100,12 @@ class Sigmoid(Activation):
 
     def operator(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z)
+
+    @staticmethod
+    def of_number(z: float) -> tuple[float, float]:
+        e, _ = exp_and_expm1(-abs(z))
+        s = e / (1.0 + e)
+        return (1.0 / (1.0 + e) if z > 0.0 else s), s - s * s
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         # sigma' = sigma(z) sigma(-z) takes one pass fewer than s - s^2, because a is needed anyway

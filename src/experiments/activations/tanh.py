@@ -9,14 +9,14 @@ r"""Hyperbolic tangent.
 Kink:   none.
 Form:   sigma' = (1 - |a|)(1 + |a|) with 1 - |a| = 2 s. s is computed from z and not from the rounded
         a, so sigma' keeps its digits in both tails.
-Torch:  computes 1 - a^2 from the rounded a. In float32 this is exactly 0 from |z| = 9.1 on, where the
-        true value is 5e-8.
+Torch:  1 - a^2 from the rounded a. In float32 this is 0 from |z| = 9.1 on; the true value is 5e-8.
 Range:  (-1, 1).   Derivative: (0, 1].   Saturates: both ends.
 
 References:
     LeCun, Bottou, Orr & Müller (1998), section 4.4.
 """
 
+import math
 from functools import partial
 from typing import Any, final
 
@@ -27,6 +27,7 @@ from experiments.core import operations
 from experiments.core.activation import Activation
 from experiments.core.elementwise import Elementwise, apply, in_single_precision
 from experiments.core.operations import Operations, has_fast_cosh
+from experiments.core.scalar import exp_and_expm1
 
 #: tensors, because torch would convert Python numbers again at every call
 MINUS_TWO, FOUR = torch.tensor([-2.0, 4.0], device="cpu").unbind()
@@ -101,6 +102,12 @@ class Tanh(Activation):
 
     def operator(self, z: Tensor) -> Tensor:
         return torch.tanh(z)
+
+    @staticmethod
+    def of_number(z: float) -> tuple[float, float]:
+        e, e_minus_1 = exp_and_expm1(-2.0 * abs(z))
+        s = e / (1.0 + e)
+        return math.copysign(e_minus_1 / (1.0 + e), z), 4.0 * (s - s * s)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         if has_fast_cosh(z):  # cosh(z)^2 overflows only where sigma' is subnormal

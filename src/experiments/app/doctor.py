@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.training.outcome import Outcome
 
 USAGE = """\
-Try out what the laboratory needs: packages, launcher, derivatives, stacks, GPU, data, disk.
+Try out what the laboratory needs: packages, launcher, derivatives, compiler, stacks, GPU, data, disk.
 
 usage: python scripts/doctor.py
 
@@ -116,6 +116,29 @@ def derivatives() -> Iterator[Finding]:
     yield Finding("ok" if right else "wrong", "derivatives", said)
 
 
+def compiler() -> Iterator[Finding]:
+    """Numba compiles an activation's loop, and the loop is right."""
+    import torch
+
+    from experiments.activations import Tanh
+    from experiments.core.operations import has_compiler, quiet
+
+    if not has_compiler():
+        remedy = "long trainings take longer on a CPU; python -m pip install numba"
+        yield Finding("absent", "compiler", f"Numba is not installed: {remedy}")
+        return
+    z = torch.tensor([-3.0, 20.0])
+    a, derivative = torch.empty(2), torch.empty(2)
+    with quiet():
+        for operation in Tanh().bind(z, a, derivative, compile=True):
+            operation()
+    right = torch.allclose(a, Tanh().value(z), rtol=1e-6) and torch.allclose(
+        derivative, Tanh().derivative(z), rtol=1e-6, atol=0.0
+    )
+    said = f"Numba {version('numba')}: compiled, tanh'(20) is {float(derivative[1]):.5g}"
+    yield Finding("ok" if right else "wrong", "compiler", said)
+
+
 def subnormals() -> Iterator[Finding]:
     """Whether this processor can flush numbers below the smallest normal one to zero."""
     import torch
@@ -191,7 +214,7 @@ def disk() -> Iterator[Finding]:
 
 Check = Callable[[], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
-    packages, launcher, derivatives, subnormals, stack, gpu, data, disk,
+    packages, launcher, derivatives, compiler, subnormals, stack, gpu, data, disk,
 )  # fmt: skip
 
 

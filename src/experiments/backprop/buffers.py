@@ -58,9 +58,12 @@ class BackpropagationBuffers:
             pass, and no deltas are returned.
         sharing: buffers of the same network and batch; a and sigma'(z) are written into their memory,
             so a pass with either of the two overwrites those of the other.
+        compile: compute activations in loops that Numba compiles (``Activation.bind``); worth its second
+            for many calls.
 
     Raises:
         ValueError: if a given gradient does not have the shape and type of its parameter.
+        ConfigurationError: if ``compile`` needs Numba and it is not installed.
 
     Example:
         >>> from experiments.activations import Tanh
@@ -83,6 +86,7 @@ class BackpropagationBuffers:
         bias_gradients: Sequence[Tensor] | None = None,
         keep: bool = True,
         sharing: "BackpropagationBuffers | None" = None,
+        compile: bool = False,
     ) -> None:
         layers = layers_of(net)
         runs = () if net.runs is None else (net.runs,)
@@ -93,6 +97,8 @@ class BackpropagationBuffers:
         for layer in layers:
             layer.evaluate(layer.b.detach())  # fails now if a derivative is missing
         like = layers[0].W
+        #: whether activations are computed in compiled loops
+        self.compiled = compile and any(layer.activation.compiles(layer.b) for layer in layers)
         self._allocate(like, [(*runs, batch, n) for n in net.widths[1:]], sharing)
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
@@ -217,7 +223,7 @@ class BackpropagationBuffers:
             elif k > 0:
                 operations.append(partial(self._affine, b.unsqueeze(-2), a_prev, W.mT, out=z))
             if not self._linear[k]:
-                operations += activation.bind(z, self.a[k], self.derivative[k])
+                operations += activation.bind(z, self.a[k], self.derivative[k], self.compiled)
         return operations
 
     def _backward_operations(self, layers: list[Layer]) -> list[Operation]:

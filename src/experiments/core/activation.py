@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float, Shaped
@@ -15,7 +15,8 @@ from experiments.core.elementwise import (
     operator_derivative,
 )
 from experiments.core.errors import ConfigurationError, describe
-from experiments.core.operations import Operations, quiet
+from experiments.core.operations import Operations, can_compile, compiled, quiet
+from experiments.core.scalar import ScalarFormula
 
 DerivativeRule = Literal["exact", "native"]
 
@@ -60,6 +61,9 @@ class Activation(nn.Module, ABC):
     formulas: tuple[Formula, Formula, Formula]
     #: sigma and sigma' as autograd Functions with a hand-written backward
     functions: tuple[type[Elementwise], type[Elementwise]]
+    #: sigma and sigma' of one number, a static method from which a loop is compiled; None where
+    #: whole-tensor operations are as fast
+    of_number: ClassVar[ScalarFormula | None] = None
 
     def __init__(self, derivative: DerivativeRule | str = "exact") -> None:
         super().__init__()
@@ -134,7 +138,11 @@ class Activation(nn.Module, ABC):
 
     @final
     def bind(
-        self, z: Float[Tensor, "*n"], a: Float[Tensor, "*n"], derivative: Float[Tensor, "*n"]
+        self,
+        z: Float[Tensor, "*n"],
+        a: Float[Tensor, "*n"],
+        derivative: Float[Tensor, "*n"],
+        compile: bool = False,
     ) -> Operations:
         """``evaluate`` as a list of calls on these three tensors, to be made in order at every step.
 
@@ -144,10 +152,22 @@ class Activation(nn.Module, ABC):
             z: as in ``evaluate``; must not require a gradient.
             a: as in ``evaluate``.
             derivative: as in ``evaluate``.
+            compile: use a loop compiled by Numba, if the activation has a scalar formula and the tensors
+                are contiguous, of float32 or float64, on the CPU. The first call takes about a second.
+
+        Raises:
+            ConfigurationError: if Numba is needed and not installed.
         """
         if self.rule == "native":
             return (partial(self._differentiate_operator, z, a, derivative),)
+        if compile and self.of_number is not None and can_compile(z, a, derivative):
+            return (compiled(self.of_number, z, a, derivative, *self._numbers),)
         return self.operations(z, a, derivative)
+
+    @final
+    def compiles(self, z: Float[Tensor, "*n"]) -> bool:
+        """Whether ``bind`` can use a compiled loop for tensors like z."""
+        return self.rule != "native" and self.of_number is not None and can_compile(z)
 
     @final
     def extra_repr(self) -> str:

@@ -20,12 +20,16 @@ No graph is recorded: the operations are for loops that differentiate by hand. C
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.lib import introspect
 from torch import Tensor
+
+from experiments.core.errors import ConfigurationError, describe
+from experiments.core.scalar import ScalarFormula
 
 Operation = Callable[[], object]
 #: operations to call in this order
@@ -77,6 +81,47 @@ def sech_squared(z: Tensor, out: Tensor) -> Operation:
 def has_fast_cosh(z: Tensor) -> bool:
     """Whether cosh z is as fast as tanh z: NumPy has a vector loop for it only with AVX-512."""
     return z.is_cpu and (np.cosh, z.dtype) in FASTER_BY_NUMPY
+
+
+def has_compiler() -> bool:
+    """Whether Numba is installed, which compiles loops over scalar formulas."""
+    return find_spec("numba") is not None
+
+
+def can_compile(*tensors: Tensor) -> bool:
+    """Whether a compiled loop can run over these tensors."""
+    return all(_by_numpy(tensor) and tensor.is_contiguous() for tensor in tensors)
+
+
+def require_compiler() -> None:
+    """Refuse to go on without Numba.
+
+    Raises:
+        ConfigurationError: if Numba is not installed.
+    """
+    if not has_compiler():
+        raise ConfigurationError(
+            describe(
+                "compiled activations and no Numba",
+                "the optional package numba",
+                "python -m pip install numba, or compile nothing (trainer.numba=never)",
+            )
+        )
+
+
+def compiled(
+    formula: ScalarFormula, z: Tensor, a: Tensor, derivative: Tensor, *numbers: float
+) -> Operation:
+    """a, derivative = formula(z, *numbers), in one compiled loop; only where :func:`can_compile`.
+
+    Raises:
+        ConfigurationError: if Numba is not installed.
+    """
+    require_compiler()
+    from experiments.core.compiled import loop  # here, because Numba takes long to import
+
+    arrays = [tensor.numpy().reshape(-1) for tensor in (z, a, derivative)]
+    return partial(loop(formula, z.dtype), *arrays, *map(arrays[0].dtype.type, numbers))
 
 
 def multiply(a: Tensor, b: Tensor, out: Tensor) -> Operation:

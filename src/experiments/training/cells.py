@@ -22,6 +22,7 @@ import yaml
 from experiments.core.atomic import replacing
 from experiments.core.cell import CellFolder
 from experiments.core.errors import CheckpointError, ConfigurationError, describe
+from experiments.core.operations import has_compiler
 from experiments.core.record import read_record
 from experiments.core.whole import integer_if_whole
 from experiments.training.outcome import Outcome
@@ -39,6 +40,7 @@ NOT_IDENTITY = (
     "trainer.progress_bar",
     "trainer.checkpoint",
     "trainer.cuda_graph",
+    "trainer.numba",
     "trainer.threads",
     "trainer.stack_memory",
     "hydra",
@@ -225,7 +227,11 @@ def versions() -> dict[str, str]:
         "experiments": version("gradient-flow-laboratory"),
         "python": platform.python_version(),
         "torch": str(torch.__version__),  # names the build, unlike the package's version
-    } | {name: version(name) for name in RECORDED_PACKAGES}
+    } | {name: version(name) for name in _recorded_packages()}
+
+
+def _recorded_packages() -> tuple[str, ...]:
+    return (*RECORDED_PACKAGES, "numba") if has_compiler() else RECORDED_PACKAGES
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:

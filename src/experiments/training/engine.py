@@ -7,7 +7,7 @@ through the layers' hand-written backward, which mixed precision needs.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar, final
 
 import torch
@@ -42,6 +42,8 @@ class Engine(ABC):
     #: whether every call launches the same kernels on the same memory: recorded steps then leave their
     #: traces in one place, and a call can be captured
     steady: ClassVar[bool]
+    #: whether activations are computed in compiled loops
+    compiled: bool = False
 
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters) -> None:
         self.net = net
@@ -66,15 +68,24 @@ class RecursionEngine(Engine):
         loss: gives delta^[L].
         parameters: receives the gradients.
         batch: examples per step.
+        compile: compute activations in compiled loops where that is possible.
     """
 
     steady = True
 
-    def __init__(self, net: MLP, loss: Loss, parameters: StackParameters, batch: int) -> None:
+    def __init__(
+        self,
+        net: MLP,
+        loss: Loss,
+        parameters: StackParameters,
+        batch: int,
+        compile: bool = False,
+    ) -> None:
         super().__init__(net, loss, parameters)
-        self._batch = batch
         home = parameters.weight_gradients, parameters.bias_gradients
-        self.buffers = BackpropagationBuffers(net, batch, *home, keep=False)
+        self._buffers = partial(BackpropagationBuffers, net, batch, *home, compile=compile)
+        self.buffers = self._buffers(keep=False)
+        self.compiled = self.buffers.compiled
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
@@ -90,8 +101,7 @@ class RecursionEngine(Engine):
 
     @cached_property
     def _keeping(self) -> BackpropagationBuffers:
-        home = self.parameters.weight_gradients, self.parameters.bias_gradients
-        return BackpropagationBuffers(self.net, self._batch, *home, sharing=self.buffers)
+        return self._buffers(sharing=self.buffers)
 
 
 @final

@@ -67,6 +67,7 @@ class StackModule(pl.LightningModule):
         self.orders = self._orders()
         self.optimizer = self.stack.optimizer()
         self.steps = self._steps()
+        self.compiled = self.steps.engine.compiled
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
         """The chunk's steps, for every run that is still in the stack."""
@@ -120,8 +121,8 @@ class StackModule(pl.LightningModule):
         by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
-        batch = settings.batch(self.data.size)
-        return RecursionEngine(self.net, loss, self.parameter_home, batch)
+        batch, compiles = settings.batch(self.data.size), self.stack.compiles(self.data.size)
+        return RecursionEngine(self.net, loss, self.parameter_home, batch, compiles)
 
     def _steps(self) -> Steps:
         """A step of the remaining runs, captured if they are on a GPU."""

@@ -103,6 +103,9 @@ class TrainerSettings:
             "autograd" with torch's graph over the same layers, for comparison. Mixed precision
             always uses autograd.
         cuda_graph: on a GPU, capture a step, its update included, as one CUDA graph.
+        numba: on a CPU, whether Numba compiles the activations' loops: "always", "never", or "auto",
+            where it is installed, the stack has one thread, and its training is long enough to repay
+            the second that compiling takes.
         subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where
             arithmetic with them is 20 to 100 times slower; "keep" computes with them.
         threads: CPU threads; small matrices gain nothing from more than 1. None keeps torch's choice.
@@ -130,6 +133,7 @@ class TrainerSettings:
     precision: str = "32-true"
     engine: str = "recursion"
     cuda_graph: bool = True
+    numba: str = "auto"
     subnormals: str = "flush"
     threads: int | None = 1
     deterministic: bool = False
@@ -156,6 +160,7 @@ class TrainerSettings:
             "accelerator": ("cpu", "gpu", "cuda", "auto"),
             "precision": PRECISIONS,
             "engine": ("recursion", "autograd"),
+            "numba": ("auto", "always", "never"),
             "subnormals": ("flush", "keep"),
         }
         for name, allowed in choices.items():

@@ -17,6 +17,7 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
 from experiments.core.metric import Metric
+from experiments.core.operations import has_compiler, require_compiler
 from experiments.core.seeding import INITIALISATION, stream
 from experiments.models import MLP
 from experiments.probes import Ledger
@@ -39,6 +40,9 @@ CPU_CACHE = 2**21
 OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.02
 #: how many times longer autograd takes to start a layer
 GRAPH = 8
+#: values of activations in a whole training from which on compiling them takes less time than it saves:
+#: a second, against 1 to 4 ns each
+WORTH_COMPILING = 3e8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -160,13 +164,29 @@ class Stack:
         indices = 0 if self.settings.batch_size is None else 2 * LONGEST_CHUNK * batch
         return self.dtype.itemsize * numbers + INDEX.itemsize * indices
 
+    def compiles(self, examples: int) -> bool:
+        """Whether Numba compiles the activations' loops, if the stack is trained on a CPU by recursions.
+
+        Args:
+            examples: size of the training split.
+        """
+        settings = self.settings
+        if settings.numba != "auto":
+            return settings.numba == "always"
+        values = len(self.runs) * settings.batch(examples) * sum(self.widths[1:-1])
+        long = settings.max_steps * values >= WORTH_COMPILING
+        return long and settings.threads == 1 and has_compiler()
+
     def require_ready(self, examples: int) -> None:
         """Refuse what is known to be impossible, before anything is built.
 
         Raises:
-            ConfigurationError: for a missing device, or a network larger than the memory of this machine.
+            ConfigurationError: for a missing device or compiler, or a network larger than the memory of
+                this machine.
         """
         settings = self.settings
+        if settings.numba == "always":
+            require_compiler()
         if settings.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
             raise ConfigurationError(
                 describe(

@@ -82,6 +82,7 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         "subnormals": settings.subnormals if flushed else "keep",
         "precision": settings.precision,
         "threads": threads,
+        "compiled": module.compiled,
         "widths": list(stack.widths),
         "batch": settings.batch(len(splits[0].train)),
         "stacked_with": len(stack.runs),
