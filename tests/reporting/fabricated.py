@@ -6,6 +6,7 @@ its seed, so slopes, factors and orders are known in advance.
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def write_cell(
     }  # fmt: skip
     (cell / "record.json").write_text(json.dumps(held | record))
     return cell
+
+
+def write_minimal_record(folder: Path, row: Mapping[str, Any], **record: Any) -> None:
+    """The least record of a row that reports read: how the cell ended, and its curves."""
+    path = folder / "cells" / row["cell"] / "record.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = {"cell": row["cell"], "status": row["status"], "axes": {}, "metrics": {}, "history": {}}
+    path.write_text(json.dumps(held | record), encoding="utf-8")
 
 
 def _write_ledger(

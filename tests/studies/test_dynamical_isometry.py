@@ -1,12 +1,12 @@
 """Isometry on networks drawn small: what a finite width does, unequal starts, runs that diverged."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pandas import DataFrame
+from tests.reporting.fabricated import write_minimal_record
 
 from experiments.core.study import Findings
 from experiments.reporting.figures import Panel
@@ -38,19 +38,14 @@ def _rows(losses: dict[tuple[str, str], float], depths: tuple[int, ...], width: 
 def _write(folder: Path, rows: DataFrame) -> None:
     """Each cell's record: a loss at every fifth step, of a diverged run the first alone."""
     for row in rows.to_dict("records"):
-        cell = folder / "cells" / row["cell"]
-        cell.mkdir(parents=True)
         diverged = row["status"] == "diverged"
         steps = [0] if diverged else [0, 5, 10]
-        record = {
-            "cell": row["cell"],
-            "status": row["status"],
-            "axes": {},
-            "metrics": {},
-            "history": {"step": steps, "train/loss": [GUESSING] * len(steps)},
-            "diverged_at": int(row["diverged_at"]) if diverged else None,
-        }
-        (cell / "record.json").write_text(json.dumps(record), encoding="utf-8")
+        write_minimal_record(
+            folder,
+            row,
+            history={"step": steps, "train/loss": [GUESSING] * len(steps)},
+            diverged_at=int(row["diverged_at"]) if diverged else None,
+        )
 
 
 def _findings(

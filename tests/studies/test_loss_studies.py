@@ -1,7 +1,6 @@
 """The studies of losses on made-up rows: each verdict confirmed, refuted and undecided."""
 
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from pandas import DataFrame
+from tests.reporting.fabricated import write_minimal_record
 
 from experiments.activations import Tanh
 from experiments.core.metric import Answers
@@ -88,11 +88,8 @@ def found(
 ) -> Findings:
     """What the study says of made-up rows, whose curves rise in one step."""
     for row in results.to_dict("records"):
-        path = folder / "cells" / row["cell"] / "record.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
         curve = {"step": [0, 100], "val/accuracy": [0.1, row["val/accuracy"]]}
-        record = {"cell": row["cell"], "status": row["status"], "axes": {}, "metrics": {}}
-        path.write_text(json.dumps(record | {"history": curve}))
+        write_minimal_record(folder, row, history=curve)
     return study().findings(results, ledger, folder)
 
 

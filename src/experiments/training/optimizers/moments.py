@@ -18,7 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.training.optimizers.optimizer import Hyperparameter, Optimizer, require
+from experiments.training.optimizers.optimizer import (
+    Hyperparameter,
+    Optimizer,
+    one_per_run,
+    require,
+)
 
 
 class Moments(Optimizer):
@@ -52,12 +57,12 @@ class Moments(Optimizer):
 
     @final
     def allocate(self, parameter: Float[Tensor, "runs *shape"]) -> dict[str, Tensor]:
-        one_a_run = (len(parameter), *[1] * (parameter.ndim - 1))
+        shape = one_per_run(parameter)
         return {
             "mean": torch.zeros_like(parameter),
             "square": torch.zeros_like(parameter),
-            "mean_correction": parameter.new_zeros(one_a_run, dtype=torch.float64),
-            "square_correction": parameter.new_zeros(one_a_run, dtype=torch.float64),
+            "mean_correction": parameter.new_zeros(shape, dtype=torch.float64),
+            "square_correction": parameter.new_zeros(shape, dtype=torch.float64),
         }
 
     @final

@@ -174,10 +174,15 @@ def _numbers(name: str, value: Hyperparameter) -> Tensor:
         ) from error
 
 
+def one_per_run(parameter: Tensor) -> tuple[int, ...]:
+    """(R, 1, ..., 1), the shape of one number for each run beside a parameter (R, ...)."""
+    return (len(parameter), *[1] * (parameter.ndim - 1))
+
+
 def _along_runs(value: Tensor, parameter: Tensor) -> Tensor:
-    """() stays (); (R,) becomes (R, 1, ..., 1), as many axes as the parameter has."""
+    """() stays (); (R,) becomes (R, 1, ..., 1)."""
     cast = value.to(device=parameter.device, dtype=parameter.dtype, copy=True)
-    return cast.reshape(-1, *[1] * (parameter.ndim - 1)) if value.ndim else cast
+    return cast.reshape(one_per_run(parameter)) if value.ndim else cast
 
 
 def _fill(fresh: list[dict[str, Tensor]], loaded: list[dict[str, Tensor]]) -> None:

@@ -20,7 +20,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from experiments.core.errors import ConfigurationError, describe
-from experiments.training.optimizers.optimizer import Hyperparameter, Optimizer, require
+from experiments.training.optimizers.optimizer import (
+    Hyperparameter,
+    Optimizer,
+    one_per_run,
+    require,
+)
 
 
 class SGD(Optimizer):
@@ -76,7 +81,7 @@ class SGD(Optimizer):
             return {}
         memory = {"velocity": torch.zeros_like(parameter)}
         if self.active["dampening"]:  # from the second step on; begun is 0, then 1
-            memory["begun"] = parameter.new_zeros(len(parameter), *[1] * (parameter.ndim - 1))
+            memory["begun"] = parameter.new_zeros(one_per_run(parameter))
         return memory
 
     def update(
