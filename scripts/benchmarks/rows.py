@@ -68,13 +68,18 @@ def gpu_rows(
 def _elementary(_: bool) -> Iterator[Row]:
     """A narrow layer's product and its activation, for 16 networks."""
     z, W = torch.randn(16, 64, 32), torch.randn(16, 32, 32)
-    out = torch.empty_like(z)
+    out, derivative = torch.empty_like(z), torch.empty_like(z)
+    whole = Tanh().bind(z, out, derivative)
     contenders = {
         "batched product by torch": lambda: torch.bmm(z, W, out=out),
         "the same by operations.product": operations.product(z, W, out),
         "tanh by torch": lambda: torch.tanh(z, out=out),
         "tanh by operations.tanh": operations.tanh(z, out),
+        "tanh and its derivative by operations": lambda: [call() for call in whole],
     }
+    if operations.has_compiler():
+        (loop,) = Tanh().bind(z, out, derivative, compile=True)
+        contenders["the same, compiled"] = loop
     yield from compete("(64, 32) @ (32, 32), and tanh of the result (per network)", contenders, 16)
 
 
@@ -124,11 +129,11 @@ def _sweeps(quick: bool) -> Iterator[Row]:
         units = {name: float(runs) for name in contenders} | {
             "plain torch loop": 1.0,
             "stacked": runs * IN_A_ROW,
-            "stacked, compiled": runs * IN_A_ROW,
+            "stacked, without Numba": runs * IN_A_ROW,
             "batched products alone": runs * IN_A_ROW,
         }
         if operations.has_compiler():
-            contenders["stacked, compiled"] = _in_stacks(runs, depth, width, "compiled")
+            contenders["stacked, without Numba"] = _in_stacks(runs, depth, width, compile=False)
         if importlib.util.find_spec("jax") is not None:
             contenders["JAX jit(vmap)"] = steps.jax_vmapped(runs, depth, width)
             units["JAX jit(vmap)"] = runs
@@ -170,10 +175,10 @@ def _sizes(runs: int, depth: int, width: int) -> list[int]:
     return [len(part) for part in chunked(range(runs), one.largest(steps.BATCH))]
 
 
-def _in_stacks(runs: int, depth: int, width: int, engine: str = "recursion") -> steps.Step:
+def _in_stacks(runs: int, depth: int, width: int, compile: bool = True) -> steps.Step:
     """IN_A_ROW steps of all runs, one stack after another."""
     sizes = _sizes(runs, depth, width)
-    calls = [steps.stacked(n, depth, width, engine=engine) for n in sizes]
+    calls = [steps.stacked(n, depth, width, compile=compile) for n in sizes]
     return lambda: [call() for call in calls for _ in range(IN_A_ROW)]
 
 

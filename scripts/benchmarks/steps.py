@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from experiments.activations import Tanh
+from experiments.core.operations import has_compiler
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.models import MLP
@@ -33,7 +34,12 @@ def widths(depth: int, width: int) -> tuple[int, ...]:
 
 
 def stacked(
-    runs: int, depth: int, width: int, device: str = "cpu", engine: str = "recursion"
+    runs: int,
+    depth: int,
+    width: int,
+    device: str = "cpu",
+    engine: str = "recursion",
+    compile: bool = True,
 ) -> Step:
     """Ours: R networks as one computation, hand-written backward, own optimiser.
 
@@ -42,8 +48,8 @@ def stacked(
         depth: hidden layers.
         width: of each.
         device: where.
-        engine: "recursion", "compiled" (the same, activations compiled by Numba), "graph" (recursion and
-            update as a CUDA graph) or "autograd".
+        engine: "recursion", "graph" (the same and the update, as a CUDA graph) or "autograd".
+        compile: let Numba compile the activations, where it is installed and the device is a CPU.
     """
     net = MLP(widths(depth, width), Tanh(), Glorot(), runs=runs).to(device)
     home = StackParameters(net)
@@ -53,7 +59,7 @@ def stacked(
     if engine == "autograd":
         gradients = AutogradEngine(net, loss, home)
     else:
-        gradients = RecursionEngine(net, loss, home, BATCH, compile=engine == "compiled")
+        gradients = RecursionEngine(net, loss, home, BATCH, compile and has_compiler())
     return partial(Steps(gradients, optimizer, captured=engine == "graph"), x, t)
 
 

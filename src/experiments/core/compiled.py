@@ -30,7 +30,7 @@ from numba.extending import intrinsic, overload
 
 from experiments.core.scalar import ScalarFormula, exp_and_expm1
 
-#: e^x of 0 divided by 0 is NaN and no error; a product and a sum may become one instruction
+#: 0/0 is NaN instead of an error; a product and a sum may become one instruction
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 
 LN_2 = Fraction("0.69314718055994530941723212145817656807550013436026")

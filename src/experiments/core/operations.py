@@ -38,8 +38,9 @@ Operations = Sequence[Operation]
 #: types for which NumPy has vector loops and matrix products
 VECTORISED = (torch.float32, torch.float64)
 #: multiply-adds of a matrix product for which NumPy is used. With fewer, torch's loop over a stack is
-#: faster; with more, NumPy's BLAS gives up its kernel for small matrices and uses several threads
-SMALL_PRODUCT = (2**5, 2**18)
+#: faster; with more, NumPy's BLAS gives up its kernel for small matrices, which needs AVX-512, and uses
+#: several threads
+SMALL_PRODUCT = (2**5, 2**18 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 2**13)
 #: elements up to which NumPy does an elementwise product; for more, torch uses several threads
 SMALL_LOOP = 2**15
 #: elements of a matrix up to which NumPy's BLAS adds its rows on one thread
