@@ -31,7 +31,7 @@ from numba.extending import intrinsic, overload
 from experiments.core.scalar import ScalarFormula, exp_and_expm1
 
 #: 0/0 is NaN instead of an error; a product and a sum may become one instruction
-OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
 
 LN_2 = Fraction("0.69314718055994530941723212145817656807550013436026")
 #: of a float type: bits of the fraction, and x below which e^x is 0
