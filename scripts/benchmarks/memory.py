@@ -1,8 +1,10 @@
 """The memory of one more run in a stack, against what the launcher plans with."""
 
 import resource
+from dataclasses import replace
 
 from benchmarks import ledger, steps
+from experiments.core.operations import has_compiler
 from experiments.training.schedule import LONGEST_CHUNK
 from experiments.training.train import train
 
@@ -14,7 +16,10 @@ def kibibytes_a_run(depth: int, width: int, runs: int = 2048) -> dict[str, float
 
     Measure before anything large has been in memory: the system reports only the highest mark.
     """
-    train(ledger.stack(1, depth, width, steps=1, every=None))  # what is loaded once
+    first = ledger.stack(1, depth, width, steps=1, every=None)
+    compiled = "always" if has_compiler() else "never"
+    # what is loaded once, the compiler included
+    train(replace(first, settings=replace(first.settings, numba=compiled)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     stack = ledger.stack(runs, depth, width, steps=2 * LONGEST_CHUNK, every=None)
     train(stack)
