@@ -1,8 +1,8 @@
 """Loops compiled from scalar formulas: right to a few units, and the same bits wherever a number stands."""
 
+import os
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from torch import Tensor
 from experiments.activations import Sigmoid, Tanh
 from experiments.core import operations
 from experiments.core.activation import Activation
+from experiments.core.compiled import loop
 from experiments.core.errors import ConfigurationError
 
 every_formula = pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_compiled_loop_is_right_to_four_ulp(sigma, dtype, order) -> None:
 @every_formula
 @every_type
 def test_a_compiled_loop_has_the_same_special_values(sigma, dtype) -> None:
-    """NaN, both infinities and zero give what value and derivative give."""
+    """NaN, both infinities and zeros of either sign give what value and derivative give."""
     z = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, -0.0, 1e-300, -1e-300], dtype=dtype)
     for found, expected in zip(
         computed(sigma, z), (sigma.value(z), sigma.derivative(z)), strict=True
@@ -52,6 +53,7 @@ def test_a_compiled_loop_has_the_same_special_values(sigma, dtype) -> None:
         torch.testing.assert_close(
             found, expected, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True
         )
+        assert torch.equal(found.signbit()[3:5], expected.signbit()[3:5])
 
 
 @every_formula
@@ -92,13 +94,68 @@ def test_what_cannot_be_compiled_is_computed_by_operations(sigma) -> None:
 
 def test_compiling_without_numba_is_refused_with_the_remedy(monkeypatch) -> None:
     """Not silently slower."""
-    monkeypatch.setattr(operations, "find_spec", lambda _: None)
+    monkeypatch.setattr(operations, "compiler_problem", lambda: "no Numba")
     z = torch.zeros(3)
-    with pytest.raises(
-        ConfigurationError, match=r"found .* no Numba; expected .*pip install numba"
-    ):
+    with pytest.raises(ConfigurationError, match=r"found no Numba; expected .*pip install numba"):
         Tanh().bind(z, z.clone(), z.clone(), compile=True)
     assert len(Tanh().bind(z, z.clone(), z.clone())) == 2
+
+
+def tried(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The script in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "switched_off", "found"),
+    [
+        ("raise ImportError('needs NumPy 1.9 or less')", "0", "imported (ImportError: needs NumPy"),
+        (None, "1", "NUMBA_DISABLE_JIT"),
+    ],
+    ids=["another NumPy", "switched off"],
+)
+def test_a_numba_that_does_not_compile_is_refused(tmp_path, package, switched_off, found) -> None:
+    """With the reason, in the words of this laboratory."""
+    if package is not None:
+        (tmp_path / "numba").mkdir()
+        (tmp_path / "numba" / "__init__.py").write_text(package, encoding="utf-8")
+    answer = tried(
+        "import torch; from experiments.activations import Tanh; z = torch.zeros(3); "
+        "Tanh().bind(z, z.clone(), z.clone(), compile=True)",
+        PYTHONPATH=str(tmp_path),
+        NUMBA_DISABLE_JIT=switched_off,
+    )
+    error = answer.stderr.splitlines()[-1]
+    assert error.startswith("experiments.core.errors.ConfigurationError: found a Numba")
+    assert found in error
+
+
+@pytest.mark.parametrize(
+    "like", [torch.zeros(2), torch.zeros(3, dtype=torch.float64)], ids=["shorter", "wider"]
+)
+def test_buffers_unlike_z_are_refused(like) -> None:
+    """The loop would write beyond them."""
+    z = torch.zeros(3)
+    with pytest.raises(
+        ValueError, match=r"found z, a and derivative that are .* one shape and type"
+    ):
+        operations.compiled(Tanh.of_number, z, like, z.clone())
+
+
+def test_a_formula_must_be_plain() -> None:
+    """A default or a closure would be lost on the way to the compiler."""
+    shift = 2.0
+    for formula in (lambda z, c=1.0: (z, c), lambda z: (z, shift)):
+        with pytest.raises(
+            TypeError, match=r"with defaults or a closure; expected a plain function"
+        ):
+            loop(formula, torch.float32)
 
 
 def test_numba_is_imported_only_to_compile() -> None:
@@ -108,8 +165,7 @@ def test_numba_is_imported_only_to_compile() -> None:
         "z = torch.zeros(3); Tanh().bind(z, z.clone(), z.clone()); assert 'numba' not in sys.modules; "
         "Tanh().bind(z, z.clone(), z.clone(), compile=True); assert 'numba' in sys.modules"
     )
-    run = partial(subprocess.run, capture_output=True, text=True, check=False)
-    answer = run([sys.executable, "-W", "ignore", "-c", script])
+    answer = tried(script)
     assert answer.returncode == 0, answer.stderr
 
 

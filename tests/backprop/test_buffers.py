@@ -7,9 +7,11 @@ import pytest
 import torch
 from tests.backprop.networks import close, mixed
 
-from experiments.activations import Sigmoid
+from experiments.activations import ReLU, Sigmoid
 from experiments.backprop import BackpropagationBuffers, backpropagate
+from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy, HalfSquaredError
+from experiments.models import MLP
 
 F64 = torch.float64
 
@@ -211,6 +213,23 @@ def test_compiled_activations_change_no_number():
         assert used.compiled
         found = backpropagate(used.net, x, t, HalfSquaredError(), buffers=used)
         assert close(found.weight_gradients, expected.weight_gradients, 1e-13)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_buffers_of_another_batch_are_not_shared(compile):
+    """They would be too small."""
+    net = mixed(4)
+    small = BackpropagationBuffers(net, 2)
+    with pytest.raises(
+        ValueError, match=r"found sharing buffers of .* batch 2; expected .* batch 200"
+    ):
+        BackpropagationBuffers(net, 200, sharing=small, compile=compile)
+
+
+def test_only_what_is_compiled_is_called_so():
+    """An output layer is stored column by column, which no loop takes."""
+    net = MLP((2, 3, 3, 4), ReLU(), Glorot(), runs=3, output_activation=Sigmoid())
+    assert not BackpropagationBuffers(net, 5, compile=True).compiled
 
 
 def test_views_of_one_buffer_may_have_gaps():

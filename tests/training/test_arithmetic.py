@@ -112,14 +112,24 @@ def test_compiled_activations_train_the_same(activation) -> None:
     ],
     ids=str,
 )
-def test_a_long_training_is_compiled(overrides, compiles) -> None:
-    """By itself only where it repays the second that compiling takes."""
-    assert stack_of([cell(*overrides)]).compiles(1257) == compiles
+def test_a_long_training_is_compiled(overrides, compiles, monkeypatch) -> None:
+    """By itself only where it repays the second that compiling takes, on a processor without AVX-512."""
+    monkeypatch.setattr("experiments.training.stack.WIDE", False)
+    assert stack_of([cell(*overrides)]).wants_compiled(1257) == compiles
+    monkeypatch.setattr("experiments.training.stack.WIDE", True)
+    wanted = "trainer.numba=always" in overrides
+    assert stack_of([cell(*overrides)]).wants_compiled(1257) == wanted
 
 
 def test_numba_is_asked_for_before_anything_is_trained(monkeypatch) -> None:
-    """trainer.numba=always without it is refused; left alone, training goes on without."""
-    monkeypatch.setattr("experiments.core.operations.find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r"no Numba; .*trainer\.numba=never"):
+    """trainer.numba=always without it is refused; left alone, training goes on without, and says why."""
+    for module in ("experiments.core.operations", "experiments.training.stack"):
+        monkeypatch.setattr(f"{module}.compiler_problem", lambda: "a broken Numba")
+    monkeypatch.setattr("experiments.training.stack.WIDE", False)
+    with pytest.raises(ConfigurationError, match=r"found a broken Numba; .*trainer\.numba=never"):
         trained([cell("trainer.numba=always")])
-    assert not stack_of([cell("trainer.max_steps=10000000")]).compiles(1257)
+    long = stack_of([cell("trainer.max_steps=10000000")])
+    with pytest.warns(UserWarning, match="found a broken Numba: activations are not compiled"):
+        assert not long.wants_compiled(1257)
+    monkeypatch.setattr("experiments.training.stack.has_compiler", lambda: False)
+    assert not long.wants_compiled(1257)

@@ -37,7 +37,7 @@ def elu(z: Tensor, alpha: float) -> Tensor:
 
 @in_single_precision
 def elu_derivative(z: Tensor, alpha: float) -> Tensor:
-    """sigma'(z)."""
+    """sigma'(z); for alpha > 1 the last values before underflow lose log2(alpha) bits."""
     return torch.where(z <= 0.0, alpha * z.clamp(max=0.0).exp_(), 1.0)
 
 
@@ -98,8 +98,7 @@ class ELU(Activation):
     def __init__(self, alpha: float | int = 1.0, derivative: DerivativeRule = "exact") -> None:
         super().__init__(derivative)
         self.alpha = finite("alpha", alpha, low=0.0)
-        self.max_derivative = max(1.0, self.alpha)
-        self.range = (-self.alpha, math.inf)
+        self.max_derivative, self.range = max(1.0, self.alpha), (-self.alpha, math.inf)
 
     def operator(self, z: Tensor) -> Tensor:
         return torch.nn.functional.elu(z, self.alpha)
@@ -107,14 +106,15 @@ class ELU(Activation):
     @staticmethod
     def of_number(z: float, alpha: float) -> tuple[float, float]:
         e, e_minus_1 = exp_and_expm1(0.0 if z > 0.0 else z)
-        return (alpha * e_minus_1 if z <= 0.0 else z), (alpha * e if z <= 0.0 else 1.0)
+        a = math.copysign(alpha * e_minus_1, z) if z <= 0.0 else z
+        return a, (alpha * e if z <= 0.0 else 1.0)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         def combine() -> None:
-            positive = torch.clamp_min(z, 0.0)
-            torch.add(positive, a, alpha=self.alpha, out=a)
-            slope = torch.threshold_(torch.gt(z, 0.0, out=positive), 0.5, self.alpha)
-            derivative.mul_(slope).nan_to_num_(nan=1.0)
+            torch.add(torch.clamp_min(z, 0.0), a, alpha=self.alpha, out=a)
+            if self.alpha != 1.0:
+                derivative.mul_(torch.threshold_((z > 0.0).to(z.dtype), 0.5, self.alpha))
+            derivative.nan_to_num_(nan=1.0)
 
         negative = partial(torch.clamp_max, z, 0.0, out=derivative)
         return (negative, expm1(derivative, a), exp(derivative, derivative), combine)

@@ -92,7 +92,7 @@ class LeakyReLU(Activation):
     functions = (LeakyReLUFunction, LeakyReLUDerivative)
 
     def __init__(
-        self, negative_slope: float | int = 0.01, derivative: DerivativeRule | str = "exact"
+        self, negative_slope: float | int = 0.01, derivative: DerivativeRule = "exact"
     ) -> None:
         super().__init__(derivative)
         self.negative_slope = finite("negative_slope", negative_slope, low=0.0)

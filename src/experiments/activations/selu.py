@@ -101,8 +101,8 @@ class SELU(Activation):
     @staticmethod
     def of_number(z: float) -> tuple[float, float]:
         e, e_minus_1 = exp_and_expm1(0.0 if z > 0.0 else z)
-        left = LAMBDA * ALPHA
-        return (left * e_minus_1 if z <= 0.0 else LAMBDA * z), (left * e if z <= 0.0 else LAMBDA)
+        a = math.copysign(LAMBDA * ALPHA * e_minus_1, z) if z <= 0.0 else LAMBDA * z
+        return a, (LAMBDA * ALPHA * e if z <= 0.0 else LAMBDA)
 
     def operations(self, z: Tensor, a: Tensor, derivative: Tensor) -> Operations:
         negative = partial(torch.clamp_max, z, 0.0, out=derivative)

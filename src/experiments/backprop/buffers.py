@@ -62,7 +62,8 @@ class BackpropagationBuffers:
             for many calls.
 
     Raises:
-        ValueError: if a given gradient does not have the shape and type of its parameter.
+        ValueError: if a given gradient does not have the shape and type of its parameter, or ``sharing``
+            was made for another network or batch.
         ConfigurationError: if ``compile`` needs Numba and it is not installed.
 
     Example:
@@ -97,9 +98,13 @@ class BackpropagationBuffers:
         for layer in layers:
             layer.evaluate(layer.b.detach())  # fails now if a derivative is missing
         like = layers[0].W
-        #: whether activations are computed in compiled loops
-        self.compiled = compile and any(layer.activation.compiles(layer.b) for layer in layers)
+        self._compile = compile
         self._allocate(like, [(*runs, batch, n) for n in net.widths[1:]], sharing)
+        #: whether the activation of some layer is computed in a compiled loop
+        self.compiled = compile and any(
+            layer.activation.compiles(*buffers)
+            for layer, *buffers in zip(layers, self.z, self.a, self.derivative, strict=True)
+        )
         self.weight_gradients = _gradients([layer.W for layer in layers], weight_gradients)
         self.bias_gradients = _gradients([layer.b for layer in layers], bias_gradients)
         self._affine: Callable[..., Tensor] = torch.addmm if net.runs is None else torch.baddbmm
@@ -155,6 +160,14 @@ class BackpropagationBuffers:
         sharing: "BackpropagationBuffers | None",
     ) -> None:
         """Allocate z and delta of every layer; a and the derivative too, or take those of ``sharing``."""
+        if sharing is not None and [d.shape for d in sharing.derivative] != list(
+            map(torch.Size, shapes)
+        ):
+            found = f"sharing buffers of widths {sharing.net.widths}, batch {sharing.batch}"
+            expected = f"widths {self.net.widths}, batch {self.batch}, as many runs, one type"
+            raise ValueError(
+                describe(found, expected, "share buffers of the same network and batch")
+            )
         if self._keep:
             self.z = _grouped_by_shape(like, shapes)
             self.delta = _grouped_by_shape(like, shapes)
@@ -223,7 +236,7 @@ class BackpropagationBuffers:
             elif k > 0:
                 operations.append(partial(self._affine, b.unsqueeze(-2), a_prev, W.mT, out=z))
             if not self._linear[k]:
-                operations += activation.bind(z, self.a[k], self.derivative[k], self.compiled)
+                operations += activation.bind(z, self.a[k], self.derivative[k], self._compile)
         return operations
 
     def _backward_operations(self, layers: list[Layer]) -> list[Operation]:

@@ -18,7 +18,8 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.operations import Operations, can_compile, compiled, quiet
 from experiments.core.scalar import ScalarFormula
 
-DerivativeRule = Literal["exact", "native"]
+#: "exact" or "native"; a config may hold any text, which the constructor refuses
+DerivativeRule = Literal["exact", "native"] | str
 
 
 class Activation(nn.Module, ABC):
@@ -61,11 +62,11 @@ class Activation(nn.Module, ABC):
     formulas: tuple[Formula, Formula, Formula]
     #: sigma and sigma' as autograd Functions with a hand-written backward
     functions: tuple[type[Elementwise], type[Elementwise]]
-    #: sigma and sigma' of one number, a static method from which a loop is compiled; None where
-    #: whole-tensor operations are as fast
+    #: sigma and sigma' of one number, a static method from which a loop is compiled; with None the
+    #: activation is computed by ``operations``
     of_number: ClassVar[ScalarFormula | None] = None
 
-    def __init__(self, derivative: DerivativeRule | str = "exact") -> None:
+    def __init__(self, derivative: DerivativeRule = "exact") -> None:
         super().__init__()
         if derivative not in ("exact", "native"):
             raise ConfigurationError(
@@ -75,7 +76,7 @@ class Activation(nn.Module, ABC):
                     "use derivative='exact', or 'native' to study torch's rounding",
                 )
             )
-        self.rule = derivative
+        self.rule: DerivativeRule = derivative
 
     @abstractmethod
     def operator(self, z: Tensor) -> Tensor:
@@ -156,18 +157,19 @@ class Activation(nn.Module, ABC):
                 are contiguous, of float32 or float64, on the CPU. The first call takes about a second.
 
         Raises:
-            ConfigurationError: if Numba is needed and not installed.
+            ConfigurationError: if Numba is needed and cannot compile.
+            ValueError: if a loop is compiled, and the three tensors differ in shape or type.
         """
         if self.rule == "native":
             return (partial(self._differentiate_operator, z, a, derivative),)
-        if compile and self.of_number is not None and can_compile(z, a, derivative):
+        if compile and self.of_number is not None and self.compiles(z, a, derivative):
             return (compiled(self.of_number, z, a, derivative, *self._numbers),)
         return self.operations(z, a, derivative)
 
     @final
-    def compiles(self, z: Float[Tensor, "*n"]) -> bool:
-        """Whether ``bind`` can use a compiled loop for tensors like z."""
-        return self.rule != "native" and self.of_number is not None and can_compile(z)
+    def compiles(self, *tensors: Tensor) -> bool:
+        """Whether ``bind`` can use a compiled loop for these tensors."""
+        return self.rule != "native" and self.of_number is not None and can_compile(*tensors)
 
     @final
     def extra_repr(self) -> str:

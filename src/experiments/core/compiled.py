@@ -28,7 +28,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-from experiments.core.scalar import ScalarFormula, exp_and_expm1
+from experiments.core.errors import describe
+from experiments.core.scalar import exp_and_expm1
 
 #: 0/0 is NaN instead of an error; a product and a sum may become one instruction
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
@@ -42,14 +43,22 @@ DEGREE = {np.float32: 7, np.float64: 13}
 
 
 @functools.cache
-def loop(formula: ScalarFormula, dtype: torch.dtype) -> Callable[..., None]:
+def loop(formula: Any, dtype: torch.dtype) -> Callable[..., None]:
     """``run(z, a, derivative, *numbers)``: a[i], derivative[i] = formula(z[i], *numbers) for every i.
 
     Args:
-        formula: of one number z and the activation's parameters, as plain Python with functions of
-            ``core/scalar.py``. Its constants become numbers of ``dtype``.
+        formula: of one number z and the activation's parameters: a plain function without defaults and
+            closure, that calls nothing but Python's operators, ``math`` and ``core/scalar.py``. Its
+            literals, and the floats of its module, become numbers of ``dtype``.
         dtype: float32 or float64. The arrays are flat and of this type, and so are the numbers.
+
+    Raises:
+        TypeError: for a formula with defaults or a closure.
     """
+    if formula.__defaults__ or formula.__closure__:
+        found = f"{formula.__qualname__} with defaults or a closure"
+        remedy = "pass such numbers as arguments, or keep them in the module"
+        raise TypeError(describe(found, "a plain function", remedy))
     number = np.float32 if dtype == torch.float32 else np.float64
     compiled = njit(**OPTIONS)(_in_type(formula, number))
 

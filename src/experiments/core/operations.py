@@ -19,7 +19,7 @@ No graph is recorded: the operations are for loops that differentiate by hand. C
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -37,10 +37,6 @@ Operations = Sequence[Operation]
 
 #: types for which NumPy has vector loops and matrix products
 VECTORISED = (torch.float32, torch.float64)
-#: multiply-adds of a matrix product for which NumPy is used. With fewer, torch's loop over a stack is
-#: faster; with more, NumPy's BLAS gives up its kernel for small matrices, which needs AVX-512, and uses
-#: several threads
-SMALL_PRODUCT = (2**5, 2**18 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 2**13)
 #: elements up to which NumPy does an elementwise product; for more, torch uses several threads
 SMALL_LOOP = 2**15
 #: elements of a matrix up to which NumPy's BLAS adds its rows on one thread
@@ -85,29 +81,41 @@ def has_fast_cosh(z: Tensor) -> bool:
 
 
 def has_compiler() -> bool:
-    """Whether Numba is installed, which compiles loops over scalar formulas."""
+    """Whether the optional package Numba, which compiles loops over scalar formulas, is installed."""
     return find_spec("numba") is not None
+
+
+@cache
+def compiler_problem() -> str | None:
+    """Why Numba cannot compile here, or None if it can; to ask takes a third of a second the first time."""
+    if not has_compiler():
+        return "no Numba"
+    try:
+        from numba import config
+    except Exception as error:  # noqa: BLE001  an installed package that does not fit NumPy may raise anything
+        return f"a Numba that cannot be imported ({type(error).__name__}: {error})"
+    off = config.DISABLE_JIT  # type: ignore[attr-defined]  # set when Numba is imported
+    return "a Numba told not to compile (NUMBA_DISABLE_JIT)" if off else None
+
+
+def require_compiler() -> None:
+    """Refuse to go on without a Numba that compiles.
+
+    Raises:
+        ConfigurationError: with the reason.
+    """
+    problem = compiler_problem()
+    if problem is not None:
+        expected = "a Numba that works, to compile activations"
+        remedy = (
+            "python -m pip install numba, or compile nothing (trainer.numba=never, compile=False)"
+        )
+        raise ConfigurationError(describe(problem, expected, remedy))
 
 
 def can_compile(*tensors: Tensor) -> bool:
     """Whether a compiled loop can run over these tensors."""
     return all(_by_numpy(tensor) and tensor.is_contiguous() for tensor in tensors)
-
-
-def require_compiler() -> None:
-    """Refuse to go on without Numba.
-
-    Raises:
-        ConfigurationError: if Numba is not installed.
-    """
-    if not has_compiler():
-        raise ConfigurationError(
-            describe(
-                "compiled activations and no Numba",
-                "the optional package numba",
-                "python -m pip install numba, or compile nothing (trainer.numba=never)",
-            )
-        )
 
 
 def compiled(
@@ -116,9 +124,14 @@ def compiled(
     """a, derivative = formula(z, *numbers), in one compiled loop; only where :func:`can_compile`.
 
     Raises:
-        ConfigurationError: if Numba is not installed.
+        ConfigurationError: if Numba is not there to compile.
+        ValueError: if the three tensors differ in shape or type: the loop would leave their memory.
     """
     require_compiler()
+    kinds = [f"{tuple(tensor.shape)} of {tensor.dtype}" for tensor in (z, a, derivative)]
+    if len(set(kinds)) > 1:
+        found = f"z, a and derivative that are {', '.join(kinds)}"
+        raise ValueError(describe(found, "one shape and type", "give buffers like z"))
     from experiments.core.compiled import loop  # here, because Numba takes long to import
 
     arrays = [tensor.numpy().reshape(-1) for tensor in (z, a, derivative)]
@@ -211,3 +224,9 @@ FASTER_BY_NUMPY = frozenset(
     for pair in itertools.product((np.tanh, np.exp, np.expm1, np.cosh), VECTORISED)
     if _is_faster_by_numpy(*pair)
 )
+#: whether this processor and NumPy have the wide registers
+WIDE = (np.cosh, torch.float32) in FASTER_BY_NUMPY
+#: multiply-adds of a matrix product for which NumPy is used. With fewer, torch's loop over a stack is
+#: faster; with more, NumPy's BLAS gives up its kernel for small matrices, which it has for AVX-512 only,
+#: and uses several threads
+SMALL_PRODUCT = (2**5, 2**18 if WIDE else 2**13)

@@ -223,15 +223,12 @@ def write_record(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of the software that computed the numbers."""
+    optional = ("numba",) if has_compiler() else ()
     return {
         "experiments": version("gradient-flow-laboratory"),
         "python": platform.python_version(),
         "torch": str(torch.__version__),  # names the build, unlike the package's version
-    } | {name: version(name) for name in _recorded_packages()}
-
-
-def _recorded_packages() -> tuple[str, ...]:
-    return (*RECORDED_PACKAGES, "numba") if has_compiler() else RECORDED_PACKAGES
+    } | {name: version(name) for name in (*RECORDED_PACKAGES, *optional)}
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:

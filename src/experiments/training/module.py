@@ -121,7 +121,7 @@ class StackModule(pl.LightningModule):
         by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
-        batch, compiles = settings.batch(self.data.size), self.stack.compiles(self.data.size)
+        batch, compiles = settings.batch(self.data.size), self.stack.wants_compiled(self.data.size)
         return RecursionEngine(self.net, loss, self.parameter_home, batch, compiles)
 
     def _steps(self) -> Steps:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from experiments.core.errors import ConfigurationError, describe
 from experiments.core.initializer import Initializer
 from experiments.core.loss import Loss
 from experiments.core.metric import Metric
-from experiments.core.operations import has_compiler, require_compiler
+from experiments.core.operations import WIDE, compiler_problem, has_compiler, require_compiler
 from experiments.core.seeding import INITIALISATION, stream
 from experiments.models import MLP
 from experiments.probes import Ledger
@@ -41,7 +42,7 @@ OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.02
 #: how many times longer autograd takes to start a layer
 GRAPH = 8
 #: values of activations in a whole training from which on compiling them takes less time than it saves:
-#: a second, against 1 to 4 ns each
+#: a second, against 1 to 4 ns each where NumPy has no loops for AVX-512; where it has, nobody has measured
 WORTH_COMPILING = 3e8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
@@ -164,8 +165,8 @@ class Stack:
         indices = 0 if self.settings.batch_size is None else 2 * LONGEST_CHUNK * batch
         return self.dtype.itemsize * numbers + INDEX.itemsize * indices
 
-    def compiles(self, examples: int) -> bool:
-        """Whether Numba compiles the activations' loops, if the stack is trained on a CPU by recursions.
+    def wants_compiled(self, examples: int) -> bool:
+        """Whether Numba is to compile the activations' loops, if the recursions train on a CPU.
 
         Args:
             examples: size of the training split.
@@ -174,8 +175,12 @@ class Stack:
         if settings.numba != "auto":
             return settings.numba == "always"
         values = len(self.runs) * settings.batch(examples) * sum(self.widths[1:-1])
-        long = settings.max_steps * values >= WORTH_COMPILING
-        return long and settings.threads == 1 and has_compiler()
+        if settings.max_steps * values < WORTH_COMPILING or settings.threads != 1 or WIDE:
+            return False
+        problem = compiler_problem()
+        if problem is not None and has_compiler():
+            warnings.warn(f"found {problem}: activations are not compiled", stacklevel=2)
+        return problem is None
 
     def require_ready(self, examples: int) -> None:
         """Refuse what is known to be impossible, before anything is built.
