@@ -160,14 +160,12 @@ class BackpropagationBuffers:
         sharing: "BackpropagationBuffers | None",
     ) -> None:
         """Allocate z and delta of every layer; a and the derivative too, or take those of ``sharing``."""
-        if sharing is not None and [d.shape for d in sharing.derivative] != list(
-            map(torch.Size, shapes)
-        ):
+        kinds = [(torch.Size(shape), like.dtype, like.device) for shape in shapes]
+        if sharing and [(d.shape, d.dtype, d.device) for d in sharing.derivative] != kinds:
             found = f"sharing buffers of widths {sharing.net.widths}, batch {sharing.batch}"
             expected = f"widths {self.net.widths}, batch {self.batch}, as many runs, one type"
-            raise ValueError(
-                describe(found, expected, "share buffers of the same network and batch")
-            )
+            remedy = "share buffers of the same network and batch"
+            raise ValueError(describe(found, expected, remedy))
         if self._keep:
             self.z = _grouped_by_shape(like, shapes)
             self.delta = _grouped_by_shape(like, shapes)
