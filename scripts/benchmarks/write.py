@@ -51,7 +51,7 @@ def _figure(path: Path, rows: list[Row]) -> None:
     half = int(np.searchsorted(ends, ends[-1] / 2)) + 1
     matplotlib.rcParams["svg.hashsalt"] = "benchmark"
     columns = [groups[:half], groups[half:]]
-    figure, both = plt.subplots(1, 2, figsize=(9, 0.18 * ends[half - 1]), layout="constrained")
+    figure, both = plt.subplots(1, 2, figsize=(11, 0.18 * ends[half - 1]), layout="constrained")
     for axes, column in zip(both, columns, strict=True):
         _column(axes, column, ends[half - 1])
     figure.savefig(path, metadata={"Date": None})
@@ -82,6 +82,6 @@ def _column(axes: Axes, groups: list[list[Row]], height: float) -> None:
             labels.append(r.contender)
         place -= 1.6
     axes.axvline(1.0, color="black", lw=0.6, ls=":", zorder=0)
-    axes.set(xlabel="time over that of the first contender", xlim=(0, 4.4), ylim=(1 - height, 1))
+    axes.set(xlabel="time over the first contender's", xlim=(0, 4.8), ylim=(1 - height, 1))
     axes.set_yticks(ticks, labels, fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)
