@@ -12,7 +12,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 study: $(VENV)/.installed        ## the vanishing-gradient study on the embedded digits
 	$(BIN)/python scripts/train.py study=vanishing_gradient
 
-test: $(VENV)/.installed         ## the default suite, four to five minutes on two cores
+test: $(VENV)/.installed         ## the default suite, four to nine minutes on two cores
 	$(BIN)/python -m pytest -q -n 2
 
 test-all: $(VENV)/.installed     ## the slow tests too
