@@ -129,11 +129,11 @@ def _sweeps(quick: bool) -> Iterator[Row]:
         units = {name: float(runs) for name in contenders} | {
             "plain torch loop": 1.0,
             "stacked": runs * IN_A_ROW,
-            "stacked, without Numba": runs * IN_A_ROW,
             "batched products alone": runs * IN_A_ROW,
         }
         if operations.has_compiler():
             contenders["stacked, without Numba"] = _in_stacks(runs, depth, width, compile=False)
+            units["stacked, without Numba"] = runs * IN_A_ROW
         if importlib.util.find_spec("jax") is not None:
             contenders["JAX jit(vmap)"] = steps.jax_vmapped(runs, depth, width)
             units["JAX jit(vmap)"] = runs

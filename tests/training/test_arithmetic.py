@@ -108,6 +108,8 @@ def test_compiled_activations_train_the_same(activation) -> None:
         (("trainer.max_steps=10000000",), True),
         (("trainer.max_steps=10000000", "trainer.threads=2"), False),
         (("trainer.max_steps=10000000", "trainer.numba=never"), False),
+        (("trainer.max_steps=10000000", "activation=relu"), False),
+        (("trainer.max_steps=10000000", "trainer.precision=bf16-true"), False),
         (("trainer.numba=always",), True),
     ],
     ids=str,

@@ -35,8 +35,7 @@ from experiments.core.scalar import exp_and_expm1
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
 
 LN_2 = Fraction("0.69314718055994530941723212145817656807550013436026")
-#: of a float type: bits of the fraction, and x below which e^x is 0
-FRACTION_BITS = {np.float32: 23, np.float64: 52}
+#: of a float type: x below which e^x is 0
 UNDERFLOW = {np.float32: -104.0, np.float64: -746.0}
 #: degree at which Taylor's polynomial of e^r - 1 is exact to half a unit in the last place
 DEGREE = {np.float32: 7, np.float64: 13}
@@ -83,15 +82,13 @@ def _in_type(formula: Any, number: type[np.floating[Any]]) -> FunctionType:
 
 
 def _write_power_of_two(_: Any, shifted: Any) -> Any:
-    """2^k from k + 1.5 2^m, whose lowest bits are those of the integer k; m as FRACTION_BITS."""
+    """2^k from k + 1.5 2^m, m the bits of the fraction: its lowest bits are those of the integer k."""
+    kind = np.finfo(str(shifted))
+    word, one = ir.IntType(kind.bits), (kind.maxexp - 1) << kind.nmant  # the bits of 1.0
 
-    def write(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        single = signature.args[0] == types.float32
-        fraction, bias, word = (23, 127, ir.IntType(32)) if single else (52, 1023, ir.IntType(64))
-        k = builder.shl(builder.bitcast(arguments[0], word), ir.Constant(word, fraction))
-        return builder.bitcast(
-            builder.add(k, ir.Constant(word, bias << fraction)), arguments[0].type
-        )
+    def write(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        k = builder.shl(builder.bitcast(arguments[0], word), ir.Constant(word, kind.nmant))
+        return builder.bitcast(builder.add(k, ir.Constant(word, one)), arguments[0].type)
 
     return shifted(shifted), write
 
@@ -100,10 +97,11 @@ _power_of_two: Any = intrinsic(_write_power_of_two)
 
 
 def _exponential(number: type[np.floating[Any]]) -> Callable[[Any], Any]:
-    shift = number(1.5 * 2 ** FRACTION_BITS[number])
+    fraction_bits = np.finfo(number).nmant
+    shift = number(1.5 * 2**fraction_bits)
     lowest, one, half = number(UNDERFLOW[number]), number(1), number(0.5)
     # ln 2 in two parts, of which the first times k is exact
-    bits = FRACTION_BITS[number] - 12
+    bits = fraction_bits - 12
     high = Fraction(round(LN_2 * 2**bits), 2**bits)
     ln_2, ln_2_rest, per_ln_2 = number(high), number(LN_2 - high), number(1 / LN_2)
     first, *others = [number(1 / math.factorial(k)) for k in range(DEGREE[number], 1, -1)]

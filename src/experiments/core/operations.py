@@ -10,7 +10,8 @@ function here inspects its tensors once and returns a call with everything chose
 
 On a CPU the call goes to NumPy, on the same memory, where NumPy is faster: its ufuncs start in half
 the time, it has its own vector loops for tanh and the exponentials (torch relies on a vendor library
-that is several times slower on some processors), and its BLAS has kernels for small matrices.
+that is several times slower on some processors), and with AVX-512 its BLAS has kernels for small
+matrices.
 Otherwise the call goes to torch.
 
 No graph is recorded: the operations are for loops that differentiate by hand. Call them inside

@@ -177,6 +177,9 @@ class Stack:
         values = len(self.runs) * settings.batch(examples) * sum(self.widths[1:-1])
         if settings.max_steps * values < WORTH_COMPILING or settings.threads != 1 or WIDE:
             return False
+        # before Numba is imported to look for problems
+        if settings.on_gpu or not self.activation.compiles(torch.empty(0, dtype=self.dtype)):
+            return False
         problem = compiler_problem()
         if problem is not None and has_compiler():
             warnings.warn(f"found {problem}: activations are not compiled", stacklevel=2)
