@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.training.emulated_device import emulated_gpu
 
 from experiments.app import doctor
 from experiments.core.images import ImageDataset
@@ -138,6 +139,15 @@ def test_without_a_gpu_it_says_why(monkeypatch) -> None:
     assert "without CUDA" in next(doctor.gpu()).found
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     assert "no device answers" in next(doctor.gpu()).found
+
+
+def test_a_gpu_is_tried_out() -> None:
+    """It is named, and trains as the CPU does; here it is emulated."""
+    with emulated_gpu():
+        device, trained = doctor.gpu()
+    assert (device.verdict, device.found) == ("ok", "0: emulated GPU, 16 GiB")
+    assert trained.verdict == "ok"
+    assert "20 steps give the losses of the CPU" in trained.found
 
 
 def test_it_takes_no_settings(capsys) -> None:

@@ -11,6 +11,7 @@ import yaml
 from pandas import DataFrame
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.app.command import TINY, Answer, train
+from tests.training.emulated_device import emulated_gpu
 
 from experiments.activations import Tanh
 from experiments.app import run as running
@@ -53,6 +54,23 @@ def folder(row: pd.Series) -> Path:
 def times() -> dict[str, int]:
     """When every record was written."""
     return {p.parent.name: p.stat().st_mtime_ns for p in Path().glob("runs/*/cells/*/record.json")}
+
+
+def test_a_sweep_on_a_gpu_gives_the_tables_of_the_cpu() -> None:
+    """From the command line, with ledger and diverging runs; the GPU is emulated."""
+    settings = ("probe=ledger", "seed=1,2", "optimizer.lr=0.1,1e30", "trainer.precision=64-true")
+    with emulated_gpu() as graphs:
+        assert sweep(*settings, "trainer=gpu", "name=gpu").status == 0
+    assert graphs
+    assert sweep(*settings, "name=cpu").status == 0
+    for table in (results, ledger):
+        there, here = (
+            table(name).drop(
+                columns=["cell", "trainer", "trainer.accelerator", *HOW], errors="ignore"
+            )
+            for name in ("gpu", "cpu")
+        )
+        pd.testing.assert_frame_equal(there, here, rtol=1e-9)
 
 
 def test_one_run_is_a_table_of_one_row() -> None:

@@ -44,7 +44,7 @@ class _Capture(TorchDispatchMode):
         assert func.overloadpacket.__name__ not in WAITING, f"the host waits for {func}"
         kwargs = kwargs or {}
         for tensor in _written(func, args, kwargs):
-            memory = tensor.untyped_storage()
+            memory = _held(tensor).untyped_storage()
             if memory.data_ptr() not in self.before:
                 self.before[memory.data_ptr()] = memory, memory.clone()
         results = func(*args, **kwargs)
@@ -52,7 +52,9 @@ class _Capture(TorchDispatchMode):
         def launch() -> None:
             again = func(*args, **kwargs)
             for old, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
-                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                if not isinstance(old, torch.Tensor):
+                    continue
+                if _held(old).data_ptr() != _held(new).data_ptr():
                     old.copy_(new)
 
         self.graph.launched.append(launch)
@@ -75,18 +77,7 @@ def _written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
             yield from (leaf for leaf in tree_leaves(given) if isinstance(leaf, torch.Tensor))
 
 
-def emulate(monkeypatch: Any) -> list[EmulatedGraph]:
-    """Let ``torch.cuda`` capture on the CPU, where every operation is torch's; the graphs made."""
-    made: list[EmulatedGraph] = []
-
-    def new() -> EmulatedGraph:
-        made.append(EmulatedGraph())
-        return made[-1]
-
-    # as on a device: NumPy does nothing there, and no target is looked at
-    monkeypatch.setattr("experiments.core.operations.VECTORISED", ())
-    for module in ("core.target", "core.loss", "losses.cross_entropy"):
-        monkeypatch.setattr(f"experiments.{module}.readable", lambda t: False)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", new)
-    monkeypatch.setattr(torch.cuda, "graph", capturing)
-    return made
+def _held(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor whose memory it is, if it is one of the emulated device."""
+    held: torch.Tensor = getattr(tensor, "held", tensor)
+    return held

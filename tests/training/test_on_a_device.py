@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from tests.app.composing import cell, trained, vary
-from tests.training.emulated_graph import EmulatedGraph, capturing, emulate
+from tests.training.emulated_device import CUDA, emulated_gpu
+from tests.training.emulated_graph import EmulatedGraph, capturing
 from tests.training.test_equal_to_alone import every_option_once, trajectory
 from torch.overrides import TorchFunctionMode
 
@@ -21,8 +22,6 @@ from experiments.training.loggers import TensorBoard
 from experiments.training.module import StackModule
 from experiments.training.parameters import StackParameters
 from experiments.training.recording import Recorder
-from experiments.training.settings import TrainerSettings
-from experiments.training.steps import Steps
 from experiments.training.train import train
 
 ROWS = pytest.mark.parametrize("row", every_option_once(), ids="-".join)
@@ -35,19 +34,11 @@ def three_runs(*overrides: str):
     return vary(like, {"seed": (0, 1, 2), "optimizer.lr": (rate / 2, rate / 3, rate / 4)})
 
 
-def captured(monkeypatch, cells):
-    """The outcomes of the stack with emulated graphs, and the graphs that were made."""
-    with monkeypatch.context() as patched:
-        graphs = emulate(patched)
-        patched.setattr("experiments.training.module.Steps", capturing_steps)
-        return trained(cells), graphs
-
-
-def capturing_steps(*given):
-    """A stack's steps as they are made on a GPU."""
-    *given, captured = given
-    assert not captured
-    return Steps(*given, captured=True)
+def on_gpu(cells):
+    """The outcomes of the stack on the emulated GPU, and the graphs that were captured."""
+    there = [vary(cell, {"trainer.accelerator": ["gpu"]})[0] for cell in cells]
+    with emulated_gpu() as graphs:
+        return trained(there), graphs
 
 
 @ROWS
@@ -72,12 +63,13 @@ def test_a_step_and_its_record_ask_for_no_number(row) -> None:
 
 
 @ROWS
-def test_a_captured_step_is_the_step(row, monkeypatch) -> None:
+def test_a_captured_step_is_the_step(row) -> None:
     """Replayed on other batches, whole trainings with records in between come out the same."""
     cells = three_runs(*row, "probe=ledger", "probe.every=7", "trainer.precision=64-true")
-    outcomes, graphs = captured(monkeypatch, cells)
+    expected = trained(cells)  # first: what the critical line is, is computed once
+    outcomes, graphs = on_gpu(cells)
     assert len(graphs) == 2  # a step, and a recorded step
-    for found, wanted in zip(outcomes, trained(cells), strict=True):
+    for found, wanted in zip(outcomes, expected, strict=True):
         np.testing.assert_allclose(trajectory(found), trajectory(wanted), rtol=1e-10)
         for (step, table), (at, expected) in zip(found.recorded, wanted.recorded, strict=True):
             assert step == at
@@ -92,10 +84,10 @@ def test_a_captured_step_is_the_step(row, monkeypatch) -> None:
     ],
     ids=["first step differs", "penalties"],
 )
-def test_what_an_update_remembers_is_in_the_graph(settings, monkeypatch) -> None:
+def test_what_an_update_remembers_is_in_the_graph(settings) -> None:
     """The capture itself is no step, every replay is one."""
     cells = three_runs(*settings, "trainer.max_steps=6", "trainer.precision=64-true")
-    outcomes, graphs = captured(monkeypatch, cells)
+    outcomes, graphs = on_gpu(cells)
     assert len(graphs) == 1
     for found, wanted in zip(outcomes, trained(cells), strict=True):
         for name, parameter in wanted.state.items():
@@ -103,53 +95,40 @@ def test_what_an_update_remembers_is_in_the_graph(settings, monkeypatch) -> None
 
 
 @pytest.mark.parametrize("batch", ["16", "null"])
-def test_a_captured_step_of_runs_with_data_of_their_own(batch, monkeypatch) -> None:
+def test_a_captured_step_of_runs_with_data_of_their_own(batch) -> None:
     """The last run leaves early; the graph is fed every run's own examples before and after."""
     settings = (f"trainer.batch_size={batch}", "trainer.precision=64-true", "loss=squared_error")
     own = {"data.seed": (0, 1, 2), "optimizer.lr": (0.01, 0.02, 1e200)}
     cells = vary(cell(*settings), {"seed": (0, 1, 2), **own})
-    outcomes, graphs = captured(monkeypatch, cells)
+    outcomes, graphs = on_gpu(cells)
     assert len(graphs) > 1
     assert outcomes[2].status == "diverged"
     for found, wanted in zip(outcomes[:2], trained(cells[:2]), strict=True):
         np.testing.assert_allclose(trajectory(found), trajectory(wanted), rtol=1e-10)
 
 
-def test_who_leaves_is_not_in_the_next_graph(monkeypatch) -> None:
+def test_who_leaves_is_not_in_the_next_graph() -> None:
     """A diverging run is dropped, the step is captured anew, and its neighbours go on."""
     like = cell("loss=squared_error", "activation=relu", "initializer=he")
     cells = vary(like, {"optimizer.lr": (0.01, 1e20, 0.02), "seed": (0, 1, 2)})
-    outcomes, graphs = captured(monkeypatch, cells)
+    outcomes, graphs = on_gpu(cells)
     assert [outcome.status for outcome in outcomes] == ["finished", "diverged", "finished"]
     assert len(graphs) > 1
     alone = trained([cells[2]])[0]
     np.testing.assert_allclose(trajectory(outcomes[2]), trajectory(alone), rtol=1e-4)
 
 
-def test_the_record_names_the_device_of_the_training(monkeypatch) -> None:
-    """Not the CPU that Lightning moves the network back to; ``cpu:0`` plays the device here."""
+def test_the_record_tells_the_gpu(monkeypatch) -> None:
+    """Its name, not that of the CPU to which Lightning moves the network back.
 
-    def device(module: StackModule) -> torch.device:
-        return torch.device("cpu", 0) if module.trainer.training else torch.device("cpu")
-
-    monkeypatch.setattr(StackModule, "device", property(device))
-    monkeypatch.setattr("experiments.training.train._device_name", str)
-    assert trained([cell()])[0].facts["device"] == "cpu:0"
-
-
-@pytest.mark.parametrize(("kind", "subnormals"), [("cpu", "flush"), ("cuda", "keep")])
-def test_only_a_cpu_flushes_subnormals(kind, subnormals, monkeypatch) -> None:
-    """``trainer.subnormals=flush`` is a processor's setting, and the record says what was done."""
-    start = StackModule.on_fit_start
-
-    def play(module: StackModule) -> None:
-        start(module)
-        module.trained_on = torch.device(kind)
-
-    monkeypatch.setattr(StackModule, "on_fit_start", play)
+    ``trainer.subnormals=flush`` is a setting of a processor, so that on a GPU they are kept.
+    """
     monkeypatch.setattr(torch, "set_flush_denormal", lambda wanted: True)
-    monkeypatch.setattr("experiments.training.train._device_name", str)
-    assert trained([cell()])[0].facts["subnormals"] == subnormals
+    cells = [cell("trainer.subnormals=flush")]
+    assert trained(cells)[0].facts["subnormals"] == "flush"
+    (outcome,), _ = on_gpu(cells)
+    assert outcome.facts["device"] == "emulated GPU"
+    assert outcome.facts["subnormals"] == "keep"
 
 
 def test_no_other_accelerator_is_chosen(monkeypatch) -> None:
@@ -163,10 +142,12 @@ def test_no_other_accelerator_is_chosen(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_gpu", "before", "while_training"),
-    [(True, None, ":4096:8"), (True, ":16:8", ":16:8"), (False, None, None)],
+    ("train_there", "before", "while_training"),
+    [(on_gpu, None, ":4096:8"), (on_gpu, ":16:8", ":16:8"), (trained, None, None)],
 )
-def test_a_later_stack_may_be_deterministic(on_gpu, before, while_training, monkeypatch) -> None:
+def test_a_later_stack_may_be_deterministic(
+    train_there, before, while_training, monkeypatch
+) -> None:
     """torch asks once whether cuBLAS may be, at the first product, so the first stack already says yes."""
     seen, start = [], StackModule.on_fit_start
 
@@ -175,11 +156,10 @@ def test_a_later_stack_may_be_deterministic(on_gpu, before, while_training, monk
         start(module)
 
     monkeypatch.setattr(StackModule, "on_fit_start", look)
-    monkeypatch.setattr(TrainerSettings, "on_gpu", on_gpu)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", before or "")  # so that it is undone afterwards
     if before is None:
         monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    trained([cell()])
+    train_there([cell()])
     assert seen == [while_training]
 
 
@@ -246,10 +226,8 @@ def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:
         garbage.append(weakref.ref(Garbage()))
 
     garbage = [weakref.ref(Garbage())]
-    emulate(monkeypatch)
-    monkeypatch.setattr(torch.cuda, "graph", watched)
-    monkeypatch.setattr("experiments.training.module.Steps", capturing_steps)
-    trained(three_runs("probe=ledger"))
+    monkeypatch.setattr("tests.training.emulated_device.capturing", watched)
+    on_gpu(three_runs("probe=ledger"))
     assert seen == [(True, False)] * 2  # a recorded step, and a step
     assert gc.isenabled()
 
@@ -258,6 +236,18 @@ def test_the_emulation_refuses_what_a_capture_would() -> None:
     """A number that the host asks for ends it."""
     with pytest.raises(AssertionError, match="the host waits"), capturing(EmulatedGraph()):
         torch.ones(3).sum().item()
+
+
+def test_the_emulation_refuses_what_a_gpu_would() -> None:
+    """Tensors of the host beside those of the device, and NumPy on the device's memory."""
+    with emulated_gpu():
+        there = torch.ones(3, device="cuda")
+        with pytest.raises(RuntimeError, match="of the host and of the device"):
+            there + torch.ones(3)
+        with pytest.raises(TypeError, match="NumPy"):
+            there.numpy()
+        assert (there + torch.tensor(1.0)).device == CUDA
+        assert (2 * there).cpu().tolist() == [2.0, 2.0, 2.0]
 
 
 def test_the_emulation_computes_with_what_is_there_at_the_replay() -> None:
