@@ -1,11 +1,14 @@
 """Reductions per layer and run against float64 definitions, at every size that floats can have."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from experiments.core import compiled
 from experiments.core.per_layer import Block, PerLayer
 from experiments.core.reductions import SMALL_SUM, shares_below, shares_of_zeros
 
@@ -26,19 +29,25 @@ def rows_of(values: torch.Tensor) -> np.ndarray:
     return values.flatten(1).double().numpy().astype(np.longdouble)
 
 
-def in_two_blocks(values: torch.Tensor) -> PerLayer:
+@pytest.fixture(params=[False, True], ids=["operations", "compiled"])
+def per_layer(request) -> Callable[..., PerLayer]:
+    """Reduced by operations on whole tensors, or by compiled loops."""
+    return partial(PerLayer, compile=request.param)
+
+
+def in_two_blocks(values: torch.Tensor, per_layer: Callable[..., PerLayer]) -> PerLayer:
     """Five layers of two runs: 1, 3 and 4 behind each other, then 0 and 2."""
     layers = values.unflatten(0, (5, 2))
     parts = [(1, 3, 4), (0, 2)]
-    return PerLayer([Block(ks, torch.cat([layers[k] for k in ks])) for ks in parts])
+    return per_layer([Block(ks, torch.cat([layers[k] for k in ks])) for ks in parts])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("entries", [(16, 8), (7, 3), (1, 1), (2, SMALL_SUM)], ids=str)
-def test_every_layer_and_run_is_reduced_alone_and_in_order(dtype, entries) -> None:
+def test_every_layer_and_run_is_reduced_alone_and_in_order(dtype, entries, per_layer) -> None:
     """Blocks that lie in another order than the layers; rows of any length."""
     values = drawn(dtype, 10, *entries)
-    found, rows, rel = in_two_blocks(values), rows_of(values), PRECISION[dtype]
+    found, rows, rel = in_two_blocks(values, per_layer), rows_of(values), PRECISION[dtype]
     squares = (rows**2).mean(1)
     for name, wanted in (
         ("norm", np.sqrt((rows**2).sum(1))),
@@ -69,22 +78,24 @@ def test_every_layer_and_run_is_reduced_alone_and_in_order(dtype, entries) -> No
         (torch.bfloat16, 1e-30),
     ],
 )
-def test_squares_beyond_the_floats_do_not_hurt_a_norm(dtype, size) -> None:
+def test_squares_beyond_the_floats_do_not_hurt_a_norm(dtype, size, per_layer) -> None:
     """One run is as small or large as the type allows, and its neighbours are of size 1."""
     values = drawn(dtype, 10, 16, 8)
     values[3] *= size
-    found, wanted = in_two_blocks(values).norm, np.sqrt((rows_of(values) ** 2).sum(1))
+    found, wanted = in_two_blocks(values, per_layer).norm, np.sqrt((rows_of(values) ** 2).sum(1))
     np.testing.assert_allclose(found.numpy().ravel(), wanted.astype(float), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_run_of_zeros_has_norm_zero_and_what_is_not_finite_stays_with_its_run(dtype) -> None:
+def test_a_run_of_zeros_has_norm_zero_and_what_is_not_finite_stays_with_its_run(
+    dtype, per_layer
+) -> None:
     """NaN and infinity are outcomes of one layer and run, never of their neighbours."""
     values = drawn(dtype, 10, 16, 8)
     values[1] = 0
     values[4, 3, 3] = torch.inf
     values[8, 1, 1] = torch.nan
-    found = in_two_blocks(values)
+    found = in_two_blocks(values, per_layer)
     norms = found.norm.flatten()
     assert norms[1] == 0
     assert norms[4] == torch.inf
@@ -105,55 +116,57 @@ def test_a_run_of_zeros_has_norm_zero_and_what_is_not_finite_stays_with_its_run(
         (torch.float64, 0.1, 0.0),
     ],
 )
-def test_units_that_agree_keep_their_variance(dtype, mean, spread, entries) -> None:
+def test_units_that_agree_keep_their_variance(dtype, mean, spread, entries, per_layer) -> None:
     """Where all entries are nearly one number, no digits would be left of a difference of squares."""
     values = drawn(dtype, 10, entries, size=spread, shift=mean)
     wanted = rows_of(values).var(1).reshape(5, 2).astype(float)
-    np.testing.assert_allclose(in_two_blocks(values).variance, wanted, rtol=1e-4, atol=1e-36)
+    np.testing.assert_allclose(
+        in_two_blocks(values, per_layer).variance, wanted, rtol=1e-4, atol=1e-36
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", ["norm", "rms", "mean", "variance"])
-def test_a_number_depends_on_its_own_run_alone(dtype, name) -> None:
+def test_a_number_depends_on_its_own_run_alone(dtype, name, per_layer) -> None:
     """The same bits beside runs of any size: small, huge, constant, not finite."""
     values = drawn(dtype, 10, 16, 8)
-    alone = getattr(in_two_blocks(values), name)
+    alone = getattr(in_two_blocks(values, per_layer), name)
     values[1] *= 1e-30
     values[3] *= 1e30
     values[5] = 7
     values[7, 0, 0] = torch.inf
-    beside = getattr(in_two_blocks(values), name)
+    beside = getattr(in_two_blocks(values, per_layer), name)
     assert torch.equal(beside[:, 0], alone[:, 0])
 
 
-def test_overflow_is_an_outcome_and_no_warning() -> None:
+def test_overflow_is_an_outcome_and_no_warning(per_layer) -> None:
     """Sums beyond the type are taken in float64; where that is too small, infinite."""
     values = torch.full((4, 64, 64), 3e38)
     values[1::2] *= -1
-    found = PerLayer([Block((0, 1), values)])
+    found = per_layer([Block((0, 1), values)])
     np.testing.assert_allclose(found.mean, [[3e38, -3e38]] * 2, rtol=1e-6)
     np.testing.assert_allclose(found.norm, 64 * 3e38, rtol=1e-6)
-    wide = PerLayer([Block((0, 1), drawn(torch.float64, 4, 64, size=1e200))])
+    wide = per_layer([Block((0, 1), drawn(torch.float64, 4, 64, size=1e200))])
     assert torch.isfinite(wide.norm).all()
     assert (wide.variance == torch.inf).all()
 
 
 @pytest.mark.parametrize("entries", [SMALL_SUM - 1, SMALL_SUM, SMALL_SUM + 1, 2**20])
-def test_long_rows_keep_their_digits(entries) -> None:
+def test_long_rows_keep_their_digits(entries, per_layer) -> None:
     """Single precision is added up in pieces."""
     values = drawn(torch.float32, 2, entries, shift=1.0)
-    found, rows = PerLayer([Block((0,), values)]), rows_of(values)
+    found, rows = per_layer([Block((0,), values)]), rows_of(values)
     np.testing.assert_allclose(found.norm[0], np.sqrt((rows**2).sum(1)).astype(float), rtol=1e-7)
     np.testing.assert_allclose(found.mean[0], rows.mean(1).astype(float), rtol=1e-6)
     np.testing.assert_allclose(found.variance[0], rows.var(1).astype(float), rtol=1e-6)
 
 
-def test_layers_of_different_shapes_that_alternate() -> None:
+def test_layers_of_different_shapes_that_alternate(per_layer) -> None:
     """Rows of two lengths, in blocks that lie in another order than the layers."""
     generator = torch.Generator().manual_seed(0)
     layers = [torch.randn(2, 4, (6, 5)[k % 2], generator=generator) for k in range(5)]
     parts = [(1, 3), (0, 2, 4)]
-    found = PerLayer([Block(ks, torch.cat([layers[k] for k in ks])) for ks in parts])
+    found = per_layer([Block(ks, torch.cat([layers[k] for k in ks])) for ks in parts])
     for name, wanted in (
         ("norm", [layer.flatten(1).norm(dim=1) for layer in layers]),
         ("rms", [layer.flatten(1).square().mean(1).sqrt() for layer in layers]),
@@ -163,13 +176,13 @@ def test_layers_of_different_shapes_that_alternate() -> None:
         np.testing.assert_allclose(getattr(found, name), torch.stack(wanted), rtol=1e-5, atol=1e-7)
 
 
-def test_numbers_that_the_processor_flushes_are_zeros() -> None:
+def test_numbers_that_the_processor_flushes_are_zeros(per_layer) -> None:
     """With subnormal numbers flushed, as in training, a row of them has norm 0 and no surprise."""
     values = drawn(torch.float32, 4, 64)
     values[1] *= 1e-41
     torch.set_flush_denormal(True)
     try:
-        found = PerLayer([Block((0, 1), values)])
+        found = per_layer([Block((0, 1), values)])
         assert found.norm[0, 1] == 0
         assert found.variance[0, 1] == 0
         assert shares_of_zeros(values)[1] == 1
@@ -178,11 +191,11 @@ def test_numbers_that_the_processor_flushes_are_zeros() -> None:
         torch.set_flush_denormal(False)
 
 
-def test_scratch_memory_is_a_thread_s_own() -> None:
+def test_scratch_memory_is_a_thread_s_own(per_layer) -> None:
     """Two threads that count at once count right, and inference mode leaves nothing behind."""
     with torch.inference_mode():
-        PerLayer([Block((0,), torch.ones(2, 64))]).variance  # noqa: B018
-    assert PerLayer([Block((0,), torch.ones(2, 64))]).variance.tolist() == [[0.0, 0.0]]
+        per_layer([Block((0,), torch.ones(2, 64))]).variance  # noqa: B018
+    assert per_layer([Block((0,), torch.ones(2, 64))]).variance.tolist() == [[0.0, 0.0]]
     values = [torch.full((50, 4096), value) for value in (-1.0, 1.0)]
     with ThreadPoolExecutor(2) as pool:
         for below, found in zip((1.0, 0.0), pool.map(_counted, values), strict=True):
@@ -209,12 +222,44 @@ def test_shares_are_counted(dtype, entries) -> None:
     assert shares_of_zeros(torch.ones(3, entries, dtype=dtype)).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_rows_need_not_lie_in_one_piece() -> None:
+def test_rows_need_not_lie_in_one_piece(per_layer) -> None:
     """The last layer lies in columns, a row a unit."""
     values = drawn(torch.float32, 6, 10, 64).mT
-    found = PerLayer([Block((0, 1, 2), values)])
+    found = per_layer([Block((0, 1, 2), values)])
     wanted = np.sqrt((rows_of(values.contiguous()) ** 2).sum(1)).reshape(3, 2)
     np.testing.assert_allclose(found.norm, wanted.astype(float), rtol=1e-6)
     assert shares_below(found.blocks[0].rows, 0.0).tolist() == [
         float(share) for share in (values < 0).double().mean((1, 2))
     ]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("planted", [1.0, 0.0, -1.0, torch.nan, torch.inf, -torch.inf])
+def test_signs_and_shares_are_those_of_the_entries(dtype, planted, per_layer) -> None:
+    """One entry among positive ones decides; a NaN is neither 0, nor below, nor 0 or above."""
+    values = drawn(dtype, 10, 16, 8).abs() + 0.5
+    values[6, 5, 5] = planted
+    found, rows = in_two_blocks(values, per_layer), values.flatten(1).double().numpy()
+    assert found.positive == bool((rows > 0).all())
+    assert found.nonnegative == bool((rows >= 0).all())
+    shares = {
+        "zeros": (found.share_of_zeros, rows == 0),
+        "below": (found.shares_below([0.75, 0.75]), rows < 0.75),
+        "nowhere": (found.shares_below([-1e9, -1e9]), rows < -1e9),
+    }
+    for name, (share, entries) in shares.items():
+        assert share.flatten().tolist() == entries.mean(1).tolist(), name
+
+
+def test_a_bound_belongs_to_its_block(per_layer) -> None:
+    """Blocks of other activations have other bounds; the result is in the order of the layers."""
+    values = torch.arange(10.0).repeat(10, 1)
+    shares = in_two_blocks(values, per_layer).shares_below([3.0, 7.0])
+    assert shares.tolist() == [[0.7] * 2, [0.3] * 2, [0.7] * 2, [0.3] * 2, [0.3] * 2]
+
+
+def test_compiled_where_nothing_can_be_kept() -> None:
+    """A function without a file, and so without a folder for what was compiled, is compiled all the same."""
+    names: dict[str, Callable[..., float]] = {}
+    exec("def twice(x):\n    return x + x", names)
+    assert compiled.kept(names["twice"])(2.0) == 4.0

@@ -1,4 +1,4 @@
-r"""Loops over an activation's scalar formula, compiled for this processor by Numba.
+r"""Loops that Numba compiles for this processor: over an activation's formula, and over rows of numbers.
 
 An activation computed by whole-tensor operations passes over memory five to ten times, and on processors
 without AVX-512 waits for slow exponentials as well. Compiled, it is one pass::
@@ -11,6 +11,9 @@ r = x - k ln 2, |r| <= ln(2)/2, and 2^k made from its bits::
 
     p       = e^r - 1 = r + r^2 (1/2! + r/3! + ...)         Taylor's polynomial
     e^x     = 2^k p + 2^k,      e^x - 1 = 2^k p + (2^k - 1)     no cancellation in either
+
+Sums over a row are made of as many partial sums as the processor's registers hold, and so are all
+reductions of the row in one pass: :func:`row_totals`.
 
 Numba is imported here and nowhere else; it is an optional package.
 """
@@ -29,10 +32,13 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from experiments.core.errors import describe
+from experiments.core.operations import SMALL_SUM
 from experiments.core.scalar import exp_and_expm1
 
 #: 0/0 is NaN instead of an error; a product and a sum may become one instruction
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
+#: the terms of a sum may be added in any order
+SUMMED: Any = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 
 LN_2 = Fraction("0.69314718055994530941723212145817656807550013436026")
 #: of a float type: x below which e^x is 0
@@ -67,6 +73,54 @@ def loop(formula: Any, dtype: torch.dtype) -> Callable[..., None]:
 
     looped: Callable[..., None] = njit(**OPTIONS)(run)
     return looped
+
+
+def kept(function: Any) -> Any:
+    """Compiled once on this machine: Numba keeps the result, where it finds a folder that it may write."""
+    try:
+        return njit(cache=True, **SUMMED)(function)
+    except RuntimeError:  # it finds none
+        return njit(**SUMMED)(function)
+
+
+@kept
+def row_totals(rows: Any, found: Any) -> None:
+    """For every row: sum, sum of squares, and how many entries are 0 and below 0.
+
+    Args:
+        rows: (R, n). Up to ``SMALL_SUM`` entries are summed in their own type.
+        found: (4, R), float64; receives the four.
+    """
+    none, one = rows.dtype.type(0), rows.dtype.type(1)
+    for r in range(rows.shape[0]):
+        row, sums = rows[r], found[:, r]
+        sums[:] = 0.0
+        for start in range(0, row.size, SMALL_SUM):
+            total, square, zero, negative = none, none, none, none
+            for i in range(start, min(start + SMALL_SUM, row.size)):
+                x = row[i]
+                total += x
+                square += x * x
+                zero += one if x == none else none
+                negative += one if x < none else none
+            sums[0] += total
+            sums[1] += square
+            sums[2] += zero
+            sums[3] += negative
+
+
+@kept
+def count_below(rows: Any, bound: Any, counts: Any) -> None:
+    """For every row the number of entries below ``bound``, of the rows' type, into counts (R,), float64."""
+    none, one = rows.dtype.type(0), rows.dtype.type(1)
+    for r in range(rows.shape[0]):
+        row = rows[r]
+        counts[r] = 0.0
+        for start in range(0, row.size, SMALL_SUM):
+            count = none
+            for i in range(start, min(start + SMALL_SUM, row.size)):
+                count += one if row[i] < bound else none
+            counts[r] += count
 
 
 def _in_type(formula: Any, number: type[np.floating[Any]]) -> FunctionType:

@@ -1,7 +1,8 @@
 """One tensor (R, ...) per layer, and its reductions to one number per layer and run."""
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -10,8 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.core.operations import quiet
-from experiments.core.reductions import means, norms, variances
+from experiments.core.operations import can_compile, quiet
+from experiments.core.reductions import (
+    Totals,
+    means,
+    norms,
+    shares_below,
+    shares_of_zeros,
+    totals,
+    variances,
+)
 
 #: largest ratio of squared mean to mean square at which their difference loses at most one bit
 NO_CANCELLATION = 0.5
@@ -40,6 +49,12 @@ class Block:
         """The smallest entry of all, NaN if one is NaN; to read it waits for a device."""
         return float(self.tensor.min())
 
+    def shares_below(self, bound: float, compiled: bool = False) -> Tensor:
+        """Shares of every row's entries below ``bound``, (layers * R,)."""
+        if not compiled and self.tensor.is_cpu and self.smallest >= bound:
+            return self.tensor.new_zeros(len(self.tensor), dtype=torch.float64)
+        return shares_below(self.rows, bound, compiled)
+
 
 @final
 class PerLayer:
@@ -51,6 +66,7 @@ class PerLayer:
 
     Args:
         blocks: blocks that together contain every layer once.
+        compile: reduce by loops that Numba compiles, where it can; worth its second for many records.
 
     Example:
         >>> two_layers_of_two_runs = torch.tensor([[3.0, 4], [0, 0], [5, 12], [1, 1]])
@@ -60,11 +76,12 @@ class PerLayer:
         [[5.0, 0.0], [13.0, 1.4142135623730951], [2.0, 2.0]]
     """
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
+    def __init__(self, blocks: Sequence[Block], compile: bool = False) -> None:
         self.blocks = tuple(blocks)
         order = [layer for block in self.blocks for layer in block.layers]
         self._layers = len(order)
         self._in_order = order == sorted(order)
+        self._compile = compile
 
     @property
     def is_cpu(self) -> bool:
@@ -96,10 +113,6 @@ class PerLayer:
         return self.assembled([reduction(block.rows) for block in self.blocks])
 
     @cached_property
-    def _norms(self) -> list[Tensor]:
-        return [norms(block.rows) for block in self.blocks]
-
-    @cached_property
     def norm(self) -> Tensor:
         """Euclidean (Frobenius) norms."""
         return self.assembled(self._norms)
@@ -113,7 +126,32 @@ class PerLayer:
     @cached_property
     def mean(self) -> Tensor:
         """Means over examples and units."""
-        return self.reduced(means)
+        return self.assembled([means(rows, sums) for rows, sums in self._known("sums")])
+
+    @cached_property
+    def share_of_zeros(self) -> Tensor:
+        """Shares of entries that are 0."""
+        return self.assembled([shares_of_zeros(rows, n) for rows, n in self._known("zeros")])
+
+    @cached_property
+    def positive(self) -> bool:
+        """Whether every entry is above 0; to read it waits for a device."""
+        if self._totals:
+            return self.nonnegative and not self._totals.zeros.any()
+        return all(block.smallest > 0 for block in self.blocks)
+
+    @cached_property
+    def nonnegative(self) -> bool:
+        """Whether every entry is 0 or above; to read it waits for a device."""
+        if self._totals:
+            return not (self._totals.negatives.any() or np.isnan(self._totals.sums).any())
+        return all(block.smallest >= 0 for block in self.blocks)
+
+    def shares_below(self, bounds: Sequence[float]) -> Tensor:
+        """Shares of entries below a bound, one for every block."""
+        compiled = self._totals is not None
+        pairs = zip(self.blocks, bounds, strict=True)
+        return self.assembled([block.shares_below(bound, compiled) for block, bound in pairs])
 
     @cached_property
     def variance(self) -> Tensor:
@@ -128,3 +166,21 @@ class PerLayer:
         if accurate.all():
             return torch.from_numpy(difference)
         return torch.from_numpy(np.where(accurate, difference, self.reduced(variances).numpy()))
+
+    @cached_property
+    def _norms(self) -> list[Tensor]:
+        return [norms(rows, squares) for rows, squares in self._known("squares")]
+
+    @cached_property
+    def _totals(self) -> Totals | None:
+        """Of every row, block by block, if a compiled loop can find them."""
+        rows = [block.rows for block in self.blocks]
+        return totals(rows) if self._compile and can_compile(*rows) else None
+
+    def _known(self, name: str) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Every block's rows, with this one of their totals."""
+        rows = [block.rows for block in self.blocks]
+        if self._totals is None:
+            return zip(rows, itertools.repeat(None))
+        numbers = torch.from_numpy(getattr(self._totals, name))
+        return zip(rows, numbers.split([len(block) for block in rows]), strict=True)

@@ -26,6 +26,7 @@ class Recorder:
         activations: of every layer.
         penalised: whether an update adds penalties to the weights' gradients in place.
         steady: whether every step leaves its traces in the same memory.
+        compile: reduce by compiled loops where that is possible.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Recorder:
         activations: Sequence[Activation],
         penalised: bool,
         steady: bool,
+        compile: bool = False,
     ) -> None:
         self._steady = steady
+        self._compile = compile
         self._penalised = penalised
         self._max_derivative = tuple(sigma.max_derivative for sigma in activations)
         self._weights = self._supplied(parameters.weights)
@@ -59,7 +62,7 @@ class Recorder:
             for parts in zip(*((t.z, t.a, t.delta, t.derivative) for t in traces), strict=True)
         ]
         self._found = found if self._steady else []  # other traces are released after their step
-        z, a, delta, derivative = (_per_layer(supplies) for supplies in found)
+        z, a, delta, derivative = (self._per_layer(supplies) for supplies in found)
         _keep(self._weights, self._weights_before)
         _keep(self._biases, self._biases_before)
         return StepPass(
@@ -67,11 +70,11 @@ class Recorder:
             a=a,
             delta=delta,
             derivative=derivative,
-            weight=_placed(self._weights, self._weights_before),
-            bias=_placed(self._biases, self._biases_before),
-            weight_gradient=_per_layer(self._weight_gradients, copied=self._penalised),
-            bias_gradient=_per_layer(self._bias_gradients),
-            update=_placed(self._weights, self._updates) if followed else None,
+            weight=self._placed(self._weights, self._weights_before),
+            bias=self._placed(self._biases, self._biases_before),
+            weight_gradient=self._per_layer(self._weight_gradients, copied=self._penalised),
+            bias_gradient=self._per_layer(self._bias_gradients),
+            update=self._placed(self._weights, self._updates) if followed else None,
             max_derivative=self._max_derivative,
         )
 
@@ -89,19 +92,19 @@ class Recorder:
             alike.setdefault((tensor.shape, bound), []).append(k)
         return [(tuple(ks), _together([tensors[k] for k in ks])) for ks in alike.values()]
 
+    def _placed(self, supplies: Sequence[_Supply], tensors: Sequence[Tensor]) -> PerLayer:
+        """The given tensors, in the grouping of the supplies."""
+        pairs = zip(supplies, tensors, strict=True)
+        return PerLayer([Block(ks, own) for (ks, _), own in pairs], self._compile)
+
+    def _per_layer(self, supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
+        parts = ((ks, at().clone() if copied else at()) for ks, at in supplies)
+        return PerLayer([Block(ks, tensor) for ks, tensor in parts], self._compile)
+
 
 def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:
     for (_, at), copy in zip(supplies, copies, strict=True):
         copy.copy_(at())
-
-
-def _placed(supplies: Sequence[_Supply], tensors: Sequence[Tensor]) -> PerLayer:
-    """The given tensors, in the grouping of the supplies."""
-    return PerLayer([Block(ks, own) for (ks, _), own in zip(supplies, tensors, strict=True)])
-
-
-def _per_layer(supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
-    return PerLayer([Block(ks, at().clone() if copied else at()) for ks, at in supplies])
 
 
 def _together(tensors: Sequence[Tensor]) -> Callable[[], Tensor]:

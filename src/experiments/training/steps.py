@@ -62,7 +62,10 @@ class Steps:
     def recorder(self) -> Recorder:
         """Presents recorded steps to the ledger; allocates its memory on first use."""
         engine = self.engine
-        return Recorder(engine.parameters, engine.net.activations, self._penalised, engine.steady)
+        activations = engine.net.activations
+        return Recorder(
+            engine.parameters, activations, self._penalised, engine.steady, engine.compiled
+        )
 
 
 def _descend(engine: Engine, update: Callable[[], None], x: Tensor, t: Tensor) -> Tensor:

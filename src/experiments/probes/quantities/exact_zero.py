@@ -5,7 +5,6 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from experiments.core.probe import Quantity, StepPass
-from experiments.core.reductions import shares_of_zeros
 
 
 @final
@@ -15,4 +14,4 @@ class ExactZero(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("exact_zero",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
-        return (step.delta.reduced(shares_of_zeros),)
+        return (step.delta.share_of_zeros,)

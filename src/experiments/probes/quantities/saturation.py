@@ -6,7 +6,6 @@
 The inactive half of a ReLU counts as saturated; a unit is dead only if it is inactive for all examples.
 """
 
-import math
 from typing import ClassVar, final
 
 import torch
@@ -27,26 +26,27 @@ class Saturation(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("saturated", "dead")
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
-        shares = [
-            _saturation(block, FLAT * step.max_derivative[block.layers[0]])
-            for block in step.derivative.blocks
-        ]
-        saturated, dead = zip(*shares, strict=True)
-        return step.derivative.assembled(saturated), step.derivative.assembled(dead)
+        slopes = step.derivative
+        bounds = [FLAT * step.max_derivative[block.layers[0]] for block in slopes.blocks]
+        # on a GPU the signs are not read, because that would wait for the device
+        if not (slopes.is_cpu and slopes.nonnegative):
+            pairs = zip(slopes.blocks, bounds, strict=True)
+            saturated, dead = zip(
+                *(_of_signed(block, bound) for block, bound in pairs), strict=True
+            )
+            return slopes.assembled(saturated), slopes.assembled(dead)
+        shares = slopes.shares_below(bounds)
+        if slopes.positive:
+            return shares, torch.zeros_like(shares)
+        return shares, slopes.assembled([_dead(block.tensor) for block in slopes.blocks])
 
 
-def _saturation(block: Block, flat: float) -> tuple[Tensor, Tensor]:
-    """Both shares for every layer and run of a block; ``flat`` is the bound on a saturated slope."""
-    slopes = block.rows
-    # on a GPU the minimum is not read, because that would wait for the device
-    smallest = block.smallest if slopes.is_cpu else -math.inf
-    if smallest >= flat:
-        none = slopes.new_zeros(len(slopes), dtype=torch.float64)
-        return none, none
-    if not smallest >= 0:
-        slopes = torch.abs(slopes, out=scratch(slopes, slopes.dtype))
-    saturated = shares_below(slopes, flat)
-    if smallest > 0:
-        return saturated, torch.zeros_like(saturated)
-    largest = slopes.view(block.tensor.shape).amax(dim=1)
-    return saturated, shares_of_zeros(largest)
+def _of_signed(block: Block, bound: float) -> tuple[Tensor, Tensor]:
+    """Both shares for every layer and run of a block, whose slopes may be negative."""
+    sizes = torch.abs(block.tensor, out=scratch(block.tensor, block.tensor.dtype))
+    return shares_below(sizes.flatten(1), bound), _dead(sizes)
+
+
+def _dead(sizes: Tensor) -> Tensor:
+    """Shares of units whose |sigma'| is 0 on every example; from (layers * R, batch, n)."""
+    return shares_of_zeros(sizes.amax(dim=1))
