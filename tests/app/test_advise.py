@@ -1,10 +1,12 @@
 """The advice command: its lines, its check on drawn networks, and what it refuses."""
 
+import math
 import re
 
 import pytest
 
-from experiments.app.advise import main
+from experiments.app.advise import _bounds, main
+from experiments.theory.kernel import LearningRates
 
 SMALL = ("model.depth=3", "model.width=24", "trainer.accelerator=cpu", "data=digits")
 
@@ -37,6 +39,13 @@ def test_a_loss_without_curvature_sets_no_bound(capsys: pytest.CaptureFixture[st
     assert "Adam: " in said
     assert "correlation of two examples there" in said
     assert "a short run" not in said
+
+
+def test_a_bound_at_infinity_is_told_in_words() -> None:
+    """Examples without a common direction: there is a lower bound on the stable rates alone."""
+    told = _bounds(LearningRates(safe=0.25, limit=math.inf))
+    assert told.startswith("stable to about 0.25; no direction is common")
+    assert "inf" not in told
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,10 @@ def _advice(advice: "Advice", depth: int) -> Iterator[str]:
 def _bounds(rates: "LearningRates") -> str:
     if not math.isfinite(rates.safe):
         return "the loss has no positive curvature, so theory sets no bound"
-    return f"stable to about {rates.safe:.2g}, unstable above about {rates.limit:.2g}"
+    stable = f"stable to about {rates.safe:.2g}"
+    if not math.isfinite(rates.limit):
+        return f"{stable}; no direction is common to all examples, so theory sets no upper bound"
+    return f"{stable}, unstable above about {rates.limit:.2g}"
 
 
 def _common(row: "StartingPoint") -> str:

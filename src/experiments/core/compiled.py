@@ -1,4 +1,4 @@
-r"""Loops that Numba compiles for this processor: over an activation's formula, and over rows of numbers.
+r"""Loops that Numba compiles for this processor: an activation's scalar formula, and sums over rows.
 
 An activation computed by whole-tensor operations passes over memory five to ten times, and on processors
 without AVX-512 waits for slow exponentials as well. Compiled, it is one pass::
@@ -32,7 +32,6 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from experiments.core.errors import describe
-from experiments.core.operations import SMALL_SUM
 from experiments.core.scalar import exp_and_expm1
 
 #: 0/0 is NaN instead of an error; a product and a sum may become one instruction
@@ -84,20 +83,21 @@ def kept(function: Any) -> Any:
 
 
 @kept
-def row_totals(rows: Any, found: Any) -> None:
+def row_totals(rows: Any, piece: int, found: Any) -> None:
     """For every row: sum, sum of squares, and how many entries are 0 and below 0.
 
     Args:
-        rows: (R, n). Up to ``SMALL_SUM`` entries are summed in their own type.
+        rows: (R, n).
+        piece: how many entries are summed in their own type, before float64 takes over.
         found: (4, R), float64; receives the four.
     """
     none, one = rows.dtype.type(0), rows.dtype.type(1)
     for r in range(rows.shape[0]):
         row, sums = rows[r], found[:, r]
         sums[:] = 0.0
-        for start in range(0, row.size, SMALL_SUM):
+        for start in range(0, row.size, piece):
             total, square, zero, negative = none, none, none, none
-            for i in range(start, min(start + SMALL_SUM, row.size)):
+            for i in range(start, min(start + piece, row.size)):
                 x = row[i]
                 total += x
                 square += x * x
@@ -110,15 +110,22 @@ def row_totals(rows: Any, found: Any) -> None:
 
 
 @kept
-def count_below(rows: Any, bound: Any, counts: Any) -> None:
-    """For every row the number of entries below ``bound``, of the rows' type, into counts (R,), float64."""
+def count_below(rows: Any, bound: Any, piece: int, counts: Any) -> None:
+    """For every row the number of entries below ``bound``.
+
+    Args:
+        rows: (R, n).
+        bound: of the rows' type.
+        piece: how many entries are counted in the rows' type, before float64 takes over.
+        counts: (R,), float64; receives the numbers.
+    """
     none, one = rows.dtype.type(0), rows.dtype.type(1)
     for r in range(rows.shape[0]):
         row = rows[r]
         counts[r] = 0.0
-        for start in range(0, row.size, SMALL_SUM):
+        for start in range(0, row.size, piece):
             count = none
-            for i in range(start, min(start + SMALL_SUM, row.size)):
+            for i in range(start, min(start + piece, row.size)):
                 count += one if row[i] < bound else none
             counts[r] += count
 

@@ -71,7 +71,7 @@ def totals(blocks: Sequence[Tensor]) -> Totals:
     found, end = np.empty((4, sum(map(len, blocks)))), 0
     for rows in blocks:
         start, end = end, end + len(rows)
-        row_totals(rows.numpy(), found[:, start:end])
+        row_totals(rows.numpy(), SMALL_SUM, found[:, start:end])
     return Totals(*found)
 
 
@@ -140,7 +140,7 @@ def shares_below(rows: Tensor, bound: float, compile: bool = False) -> Tensor:
     from experiments.core.compiled import count_below
 
     array, counts = rows.numpy(), np.empty(len(rows))
-    count_below(array, array.dtype.type(bound), counts)
+    count_below(array, array.dtype.type(bound), SMALL_SUM, counts)
     return torch.from_numpy(counts / rows.shape[1])
 
 
