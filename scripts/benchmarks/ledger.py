@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from experiments.activations import Tanh
+from experiments.core.operations import has_compiler
 from experiments.data import Digits
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
@@ -29,7 +30,11 @@ def stack(
         dataset=Digits(),
         optimizer=lambda: SGD(lr=0.01),
         settings=TrainerSettings(
-            max_steps=steps, evaluations=1, accelerator=accelerator, threads=1
+            max_steps=steps,
+            evaluations=1,
+            accelerator=accelerator,
+            threads=1,
+            numba="always" if has_compiler() and accelerator == "cpu" else "auto",
         ),
         ledger=Ledger(quantities=[]) if every is None else Ledger(every=every),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,8 +31,8 @@ def rows_of(values: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture(params=[False, True], ids=["operations", "compiled"])
 def per_layer(request) -> Callable[..., PerLayer]:
-    """Reduced by operations on whole tensors, or by compiled loops."""
-    return partial(PerLayer, compile=request.param)
+    """Makes it of blocks that are reduced by operations on whole tensors, or by compiled loops."""
+    return lambda blocks: PerLayer([replace(block, compile=request.param) for block in blocks])
 
 
 def in_two_blocks(values: torch.Tensor, per_layer: Callable[..., PerLayer]) -> PerLayer:
@@ -185,7 +185,7 @@ def test_numbers_that_the_processor_flushes_are_zeros(per_layer) -> None:
         found = per_layer([Block((0, 1), values)])
         assert found.norm[0, 1] == 0
         assert found.variance[0, 1] == 0
-        assert shares_of_zeros(values)[1] == 1
+        assert found.share_of_zeros[0, 1] == 1
         assert torch.isfinite(found.norm).all()
     finally:
         torch.set_flush_denormal(False)
@@ -228,9 +228,8 @@ def test_rows_need_not_lie_in_one_piece(per_layer) -> None:
     found = per_layer([Block((0, 1, 2), values)])
     wanted = np.sqrt((rows_of(values.contiguous()) ** 2).sum(1)).reshape(3, 2)
     np.testing.assert_allclose(found.norm, wanted.astype(float), rtol=1e-6)
-    assert shares_below(found.blocks[0].rows, 0.0).tolist() == [
-        float(share) for share in (values < 0).double().mean((1, 2))
-    ]
+    shares = (values < 0).double().mean((1, 2))
+    assert found.blocks[0].shares_below(0.0).tolist() == shares.tolist()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -240,26 +239,33 @@ def test_signs_and_shares_are_those_of_the_entries(dtype, planted, per_layer) ->
     values = drawn(dtype, 10, 16, 8).abs() + 0.5
     values[6, 5, 5] = planted
     found, rows = in_two_blocks(values, per_layer), values.flatten(1).double().numpy()
-    assert found.positive == bool((rows > 0).all())
-    assert found.nonnegative == bool((rows >= 0).all())
-    shares = {
-        "zeros": (found.share_of_zeros, rows == 0),
-        "below": (found.shares_below([0.75, 0.75]), rows < 0.75),
-        "nowhere": (found.shares_below([-1e9, -1e9]), rows < -1e9),
-    }
-    for name, (share, entries) in shares.items():
-        assert share.flatten().tolist() == entries.mean(1).tolist(), name
+    for block in found.blocks:
+        entries = block.rows.double().numpy()
+        assert block.positive == bool((entries > 0).all())
+        assert block.nonnegative == bool((entries >= 0).all())
+    assert found.share_of_zeros.flatten().tolist() == (rows == 0).mean(1).tolist()
+    for bound in (-1e9, 0.75, 1e9):
+        shares = found.assembled([block.shares_below(bound) for block in found.blocks])
+        assert shares.flatten().tolist() == (rows < bound).mean(1).tolist()
 
 
-def test_a_bound_belongs_to_its_block(per_layer) -> None:
-    """Blocks of other activations have other bounds; the result is in the order of the layers."""
-    values = torch.arange(10.0).repeat(10, 1)
-    shares = in_two_blocks(values, per_layer).shares_below([3.0, 7.0])
-    assert shares.tolist() == [[0.7] * 2, [0.3] * 2, [0.7] * 2, [0.3] * 2, [0.3] * 2]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("entries", [7, SMALL_SUM, 2 * SMALL_SUM + 1])
+def test_rows_of_any_length_are_counted(dtype, entries, per_layer) -> None:
+    """To the last entry of the last piece."""
+    values = drawn(dtype, 2, entries)
+    values[:, -3:] = 0
+    (block,) = per_layer([Block((0,), values)]).blocks
+    assert block.shares_of_zeros.tolist() == (values.numpy() == 0).mean(1).tolist()
+    assert block.shares_below(0.1).tolist() == (values.numpy() < 0.1).mean(1).tolist()
 
 
-def test_compiled_where_nothing_can_be_kept() -> None:
-    """A function without a file, and so without a folder for what was compiled, is compiled all the same."""
-    names: dict[str, Callable[..., float]] = {}
-    exec("def twice(x):\n    return x + x", names)
-    assert compiled.kept(names["twice"])(2.0) == 4.0
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_can_be_compiled_is(dtype, monkeypatch) -> None:
+    """The loop is called for blocks that ask for it, and for no others."""
+    called = []
+    loop = compiled.row_totals
+    monkeypatch.setattr(compiled, "row_totals", lambda *given: (called.append(1), loop(*given)))
+    for compile in (False, True):
+        PerLayer([Block((0,), drawn(dtype, 2, 8), compile)]).norm  # noqa: B018
+        assert len(called) == compile

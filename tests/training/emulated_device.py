@@ -1,7 +1,7 @@
 """A GPU on the CPU: its tensors say that they are on ``cuda:0``, and keep their numbers in the host's memory.
 
 What a device would refuse is refused: an operator on tensors of the host and of the device, and
-NumPy on the device's memory. Kernels, streams, autocast and ``torch.func`` are not emulated.
+NumPy on the device's memory. Kernels, streams, generators, autocast and ``torch.func`` are not emulated.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.training.emulated_graph import EmulatedGraph, capturing
+from tests.training.emulated_graph import EmulatedGraph, capturing, written
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -19,6 +19,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 CUDA = torch.device("cuda", 0)
 #: operators between the two memories
 COPYING = ("copy_", "_to_copy")
+#: operators that take no number of the host's, which others take as an argument of their kernel
+STRICT = ("cat", "stack")
 #: what torch answers in C++, where the tensor is a meta tensor
 ANSWERS = {"device": CUDA, "is_cuda": True, "is_meta": False}
 
@@ -58,8 +60,10 @@ class OnDevice(torch.Tensor):
         if func.__name__ == "__set__" and attribute == "data":
             args[0].held = args[1].held
             return None
-        if func.__name__ in ("data_ptr", "untyped_storage", "tolist"):
+        if func.__name__ in ("data_ptr", "untyped_storage"):
             return getattr(args[0].held, func.__name__)()
+        if func.__name__ == "tolist":
+            return args[0].cpu().tolist()
         if func.__name__ in ("numpy", "__array__"):
             raise TypeError("NumPy on the memory of a device")
         with torch._C.DisableTorchFunctionSubclass():
@@ -146,8 +150,11 @@ def _operate(func: Any, args: Any, kwargs: Any) -> Any:
         return False
     if name == "_pin_memory":
         return args[0]
-    if theirs and name not in COPYING and any(tensor.dim() for tensor in mine):
-        raise RuntimeError(f"{func} on tensors of the host and of the device")
+    changed = {id(tensor) for tensor in written(func, args, kwargs)}
+    if theirs and name not in COPYING:
+        for tensor in mine:
+            if tensor.dim() or name in STRICT or id(tensor) in changed:
+                raise RuntimeError(f"{func} on tensors of the host and of the device")
     asked = kwargs.get("device")
     on_device = bool(theirs) if asked is None else torch.device(asked).type == "cuda"
     if asked is not None:

@@ -41,9 +41,9 @@ class _Capture(TorchDispatchMode):
             memory.copy_(kept)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func.overloadpacket.__name__ not in WAITING, f"the host waits for {func}"
         kwargs = kwargs or {}
-        for tensor in _written(func, args, kwargs):
+        assert not _waits(func, args, kwargs), f"the host waits for {func}"
+        for tensor in written(func, args, kwargs):
             memory = _held(tensor).untyped_storage()
             if memory.data_ptr() not in self.before:
                 self.before[memory.data_ptr()] = memory, memory.clone()
@@ -69,7 +69,24 @@ def capturing(graph: EmulatedGraph) -> Iterator[None]:
     capture.undo()
 
 
-def _written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
+def _waits(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether the host waits for the operator: for a number, a count, or a transfer."""
+    name = func.overloadpacket.__name__
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    if name in ("index", "index_put_"):
+        return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in tensors[1:])
+    if name == "_to_copy" and kwargs.get("device") is not None:
+        return _is_on_device(tensors[0]) != (torch.device(kwargs["device"]).type == "cuda")
+    if name == "copy_":
+        return _is_on_device(tensors[0]) != _is_on_device(tensors[1])
+    return name in WAITING
+
+
+def _is_on_device(tensor: torch.Tensor) -> bool:
+    return hasattr(tensor, "held")
+
+
+def written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
     """The arguments that an operator changes."""
     for place, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:

@@ -7,6 +7,7 @@ import torch
 from tests.app.composing import cell, trained, vary
 
 from experiments.app.build import stack_of
+from experiments.core import compiled
 from experiments.core.errors import ConfigurationError
 from experiments.training.settings import PRECISIONS
 
@@ -99,6 +100,18 @@ def test_compiled_activations_train_the_same(activation) -> None:
             assert numbers == pytest.approx(
                 theirs.ledger(_columns())[column], rel=1e-7, nan_ok=True
             )
+
+
+def test_the_ledgers_sums_are_compiled_with_the_activations(monkeypatch) -> None:
+    """Where records are many, or it is asked for; elsewhere compiling would take longer than it saves."""
+    called, loop = [], compiled.row_totals
+    monkeypatch.setattr(compiled, "row_totals", lambda *given: (called.append(1), loop(*given)))
+    for mode in ("never", "always"):
+        trained([cell("probe=ledger", f"trainer.numba={mode}")])
+        assert bool(called) == (mode == "always")
+    long = ("trainer.max_steps=10000000", "probe=ledger")
+    for every, wanted in (("null", False), ("1000000", False), ("1", True)):
+        assert stack_of([cell(*long, f"probe.every={every}")]).wants_compiled_sums(1257) == wanted
 
 
 @pytest.mark.parametrize(

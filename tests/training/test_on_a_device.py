@@ -232,18 +232,38 @@ def test_no_garbage_is_collected_inside_a_capture(monkeypatch) -> None:
     assert gc.isenabled()
 
 
-def test_the_emulation_refuses_what_a_capture_would() -> None:
-    """A number that the host asks for ends it."""
-    with pytest.raises(AssertionError, match="the host waits"), capturing(EmulatedGraph()):
-        torch.ones(3).sum().item()
+WAITS = {
+    "a number": lambda there: there.sum().item(),
+    "all numbers": lambda there: there.tolist(),
+    "a copy": lambda there: there.cpu(),
+    "a copy into memory": lambda there: torch.ones(3).copy_(there),
+    "a copy to the device": lambda there: there.copy_(torch.ones(3)),
+    "a mask": lambda there: there[there > 0],
+    "a list": lambda there: torch.tensor([1.0, 2.0], device="cuda"),
+}
+
+
+@pytest.mark.parametrize("waits", WAITS)
+def test_the_emulation_refuses_what_a_capture_would(waits) -> None:
+    """Whatever the host waits for ends it."""
+    with emulated_gpu():
+        there = torch.ones(3, device="cuda")
+        with pytest.raises(AssertionError, match="the host waits"), capturing(EmulatedGraph()):
+            WAITS[waits](there)
 
 
 def test_the_emulation_refuses_what_a_gpu_would() -> None:
     """Tensors of the host beside those of the device, and NumPy on the device's memory."""
     with emulated_gpu():
         there = torch.ones(3, device="cuda")
-        with pytest.raises(RuntimeError, match="of the host and of the device"):
-            there + torch.ones(3)
+        for mixed in (
+            lambda: there + torch.ones(3),
+            lambda: torch.stack([there.sum(), torch.tensor(1.0)]),
+            lambda: torch.tensor(1.0).add_(there.sum()),
+            lambda: torch.sum(there, 0, out=torch.tensor(0.0)),
+        ):
+            with pytest.raises(RuntimeError, match="of the host and of the device"):
+                mixed()
         with pytest.raises(TypeError, match="NumPy"):
             there.numpy()
         assert (there + torch.tensor(1.0)).device == CUDA

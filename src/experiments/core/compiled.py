@@ -12,8 +12,7 @@ r = x - k ln 2, |r| <= ln(2)/2, and 2^k made from its bits::
     p       = e^r - 1 = r + r^2 (1/2! + r/3! + ...)         Taylor's polynomial
     e^x     = 2^k p + 2^k,      e^x - 1 = 2^k p + (2^k - 1)     no cancellation in either
 
-Sums over a row are made of as many partial sums as the processor's registers hold, and so are all
-reductions of the row in one pass: :func:`row_totals`.
+Sums over a row are taken in one pass, of several partial sums each: :func:`row_totals`.
 
 Numba is imported here and nowhere else; it is an optional package.
 """
@@ -74,15 +73,11 @@ def loop(formula: Any, dtype: torch.dtype) -> Callable[..., None]:
     return looped
 
 
-def kept(function: Any) -> Any:
-    """Compiled once on this machine: Numba keeps the result, where it finds a folder that it may write."""
-    try:
-        return njit(cache=True, **SUMMED)(function)
-    except RuntimeError:  # it finds none
-        return njit(**SUMMED)(function)
+def _summed(function: Any) -> Any:
+    return njit(**SUMMED)(function)
 
 
-@kept
+@_summed
 def row_totals(rows: Any, piece: int, found: Any) -> None:
     """For every row: sum, sum of squares, and how many entries are 0 and below 0.
 
@@ -96,9 +91,10 @@ def row_totals(rows: Any, piece: int, found: Any) -> None:
         row, sums = rows[r], found[:, r]
         sums[:] = 0.0
         for start in range(0, row.size, piece):
+            part = row[start : start + piece]  # indexed from 0, or the loop is not vectorised
             total, square, zero, negative = none, none, none, none
-            for i in range(start, min(start + piece, row.size)):
-                x = row[i]
+            for i in range(part.size):
+                x = part[i]
                 total += x
                 square += x * x
                 zero += one if x == none else none
@@ -109,14 +105,14 @@ def row_totals(rows: Any, piece: int, found: Any) -> None:
             sums[3] += negative
 
 
-@kept
+@_summed
 def count_below(rows: Any, bound: Any, piece: int, counts: Any) -> None:
-    """For every row the number of entries below ``bound``.
+    """For every row the number of entries below ``bound``, which is of the rows' type.
 
     Args:
         rows: (R, n).
-        bound: of the rows' type.
-        piece: how many entries are counted in the rows' type, before float64 takes over.
+        bound: what entries are compared with.
+        piece: how many are counted in the rows' own type, before float64 takes over.
         counts: (R,), float64; receives the numbers.
     """
     none, one = rows.dtype.type(0), rows.dtype.type(1)
@@ -124,9 +120,10 @@ def count_below(rows: Any, bound: Any, piece: int, counts: Any) -> None:
         row = rows[r]
         counts[r] = 0.0
         for start in range(0, row.size, piece):
+            part = row[start : start + piece]
             count = none
-            for i in range(start, min(start + piece, row.size)):
-                count += one if row[i] < bound else none
+            for i in range(part.size):
+                count += one if part[i] < bound else none
             counts[r] += count
 
 

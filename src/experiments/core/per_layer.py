@@ -1,8 +1,7 @@
 """One tensor (R, ...) per layer, and its reductions to one number per layer and run."""
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -14,6 +13,7 @@ from torch import Tensor
 from experiments.core.operations import can_compile, quiet
 from experiments.core.reductions import (
     Totals,
+    compiled_shares_below,
     means,
     norms,
     shares_below,
@@ -29,15 +29,17 @@ NO_CANCELLATION = 0.5
 @final
 @dataclass(frozen=True)
 class Block:
-    """Layers of the same shape, concatenated along the run axis.
+    """Layers of the same shape, concatenated along the run axis, and reductions of their rows.
 
     Attributes:
         layers: their indices, counted from 0 (layer l = 2).
-        tensor: (layers * R, ...), layer by layer.
+        tensor: (layers * R, ...), layer by layer, at least one entry a row.
+        compile: reduce by a loop that Numba compiles, where it can.
     """
 
     layers: tuple[int, ...]
     tensor: Tensor
+    compile: bool = False
 
     @cached_property
     def rows(self) -> Tensor:
@@ -45,15 +47,50 @@ class Block:
         return self.tensor.flatten(1)
 
     @cached_property
-    def smallest(self) -> float:
-        """The smallest entry of all, NaN if one is NaN; to read it waits for a device."""
-        return float(self.tensor.min())
+    def norms(self) -> Tensor:
+        """Euclidean norms of the rows, like all that follow (layers * R,)."""
+        return norms(self.rows, self._totals)
 
-    def shares_below(self, bound: float, compiled: bool = False) -> Tensor:
-        """Shares of every row's entries below ``bound``, (layers * R,)."""
-        if not compiled and self.tensor.is_cpu and self.smallest >= bound:
+    @cached_property
+    def means(self) -> Tensor:
+        """Means."""
+        return means(self.rows, self._totals)
+
+    @cached_property
+    def shares_of_zeros(self) -> Tensor:
+        """Shares of entries that are 0."""
+        return shares_of_zeros(self.rows, self._totals)
+
+    def shares_below(self, bound: float) -> Tensor:
+        """Shares of entries below ``bound``."""
+        if self._totals:
+            return compiled_shares_below(self.rows, bound)
+        if self.tensor.is_cpu and self._smallest >= bound:
             return self.tensor.new_zeros(len(self.tensor), dtype=torch.float64)
-        return shares_below(self.rows, bound, compiled)
+        return shares_below(self.rows, bound)
+
+    @property
+    def positive(self) -> bool:
+        """Whether every entry is above 0; to read it waits for a device."""
+        if self._totals:
+            return self.nonnegative and not self._totals.zeros.any()
+        return self._smallest > 0
+
+    @property
+    def nonnegative(self) -> bool:
+        """Whether every entry is 0 or above; to read it waits for a device."""
+        if self._totals:
+            return not (self._totals.negatives.any() or np.isnan(self._totals.sums).any())
+        return self._smallest >= 0
+
+    @cached_property
+    def _totals(self) -> Totals | None:
+        return totals(self.rows) if self.compile and can_compile(self.rows) else None
+
+    @cached_property
+    def _smallest(self) -> float:
+        """NaN if one is NaN."""
+        return float(self.tensor.min())
 
 
 @final
@@ -66,7 +103,6 @@ class PerLayer:
 
     Args:
         blocks: blocks that together contain every layer once.
-        compile: reduce by loops that Numba compiles, where it can; worth its second for many records.
 
     Example:
         >>> two_layers_of_two_runs = torch.tensor([[3.0, 4], [0, 0], [5, 12], [1, 1]])
@@ -76,12 +112,11 @@ class PerLayer:
         [[5.0, 0.0], [13.0, 1.4142135623730951], [2.0, 2.0]]
     """
 
-    def __init__(self, blocks: Sequence[Block], compile: bool = False) -> None:
+    def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = tuple(blocks)
         order = [layer for block in self.blocks for layer in block.layers]
         self._layers = len(order)
         self._in_order = order == sorted(order)
-        self._compile = compile
 
     @property
     def is_cpu(self) -> bool:
@@ -115,43 +150,22 @@ class PerLayer:
     @cached_property
     def norm(self) -> Tensor:
         """Euclidean (Frobenius) norms."""
-        return self.assembled(self._norms)
+        return self.assembled([block.norms for block in self.blocks])
 
     @cached_property
     def rms(self) -> Tensor:
         """Root mean squares."""
-        pairs = zip(self._norms, self.blocks, strict=True)
-        return self.assembled([norm / math.sqrt(block.rows.shape[1]) for norm, block in pairs])
+        return self.assembled([b.norms / math.sqrt(b.rows.shape[1]) for b in self.blocks])
 
     @cached_property
     def mean(self) -> Tensor:
         """Means over examples and units."""
-        return self.assembled([means(rows, sums) for rows, sums in self._known("sums")])
+        return self.assembled([block.means for block in self.blocks])
 
     @cached_property
     def share_of_zeros(self) -> Tensor:
         """Shares of entries that are 0."""
-        return self.assembled([shares_of_zeros(rows, n) for rows, n in self._known("zeros")])
-
-    @cached_property
-    def positive(self) -> bool:
-        """Whether every entry is above 0; to read it waits for a device."""
-        if self._totals:
-            return self.nonnegative and not self._totals.zeros.any()
-        return all(block.smallest > 0 for block in self.blocks)
-
-    @cached_property
-    def nonnegative(self) -> bool:
-        """Whether every entry is 0 or above; to read it waits for a device."""
-        if self._totals:
-            return not (self._totals.negatives.any() or np.isnan(self._totals.sums).any())
-        return all(block.smallest >= 0 for block in self.blocks)
-
-    def shares_below(self, bounds: Sequence[float]) -> Tensor:
-        """Shares of entries below a bound, one for every block."""
-        compiled = self._totals is not None
-        pairs = zip(self.blocks, bounds, strict=True)
-        return self.assembled([block.shares_below(bound, compiled) for block, bound in pairs])
+        return self.assembled([block.shares_of_zeros for block in self.blocks])
 
     @cached_property
     def variance(self) -> Tensor:
@@ -166,21 +180,3 @@ class PerLayer:
         if accurate.all():
             return torch.from_numpy(difference)
         return torch.from_numpy(np.where(accurate, difference, self.reduced(variances).numpy()))
-
-    @cached_property
-    def _norms(self) -> list[Tensor]:
-        return [norms(rows, squares) for rows, squares in self._known("squares")]
-
-    @cached_property
-    def _totals(self) -> Totals | None:
-        """Of every row, block by block, if a compiled loop can find them."""
-        rows = [block.rows for block in self.blocks]
-        return totals(rows) if self._compile and can_compile(*rows) else None
-
-    def _known(self, name: str) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Every block's rows, with this one of their totals."""
-        rows = [block.rows for block in self.blocks]
-        if self._totals is None:
-            return zip(rows, itertools.repeat(None))
-        numbers = torch.from_numpy(getattr(self._totals, name))
-        return zip(rows, numbers.split([len(block) for block in rows]), strict=True)

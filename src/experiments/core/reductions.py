@@ -5,13 +5,13 @@ sums, so float64 is used only where it changes the result. NumPy's products of r
 torch's norm, and its comparisons write one byte per entry where torch's write four or are eight times as
 slow. Between two records the code drops out of the processor's caches, and the first call of each
 operation takes six times as long as the second. So it is better to use few different operations than the
-most specific one for each purpose. Compiled (``core/compiled.py``), one pass over a row gives all of its
-:class:`Totals`, in the time of one NumPy reduction.
+most specific one for each purpose. One compiled pass (``core/compiled.py``) gives all :class:`Totals` of
+a row, and no code but its own drops into the caches.
 """
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,32 +60,29 @@ class Totals(NamedTuple):
     negatives: np.ndarray
 
 
-def totals(blocks: Sequence[Tensor]) -> Totals:
-    """Totals of all rows of some blocks (R, n), one block after the other, by a compiled loop.
-
-    Args:
-        blocks: for which ``operations.can_compile`` is true.
-    """
+def totals(rows: Tensor) -> Totals:
+    """Totals of rows (R, n) for which ``operations.can_compile`` is true, by a compiled loop."""
     from experiments.core.compiled import row_totals  # here, because Numba takes long to import
 
-    found, end = np.empty((4, sum(map(len, blocks)))), 0
-    for rows in blocks:
-        start, end = end, end + len(rows)
-        row_totals(rows.numpy(), SMALL_SUM, found[:, start:end])
+    found = np.empty((4, len(rows)))
+    row_totals(rows.numpy(), SMALL_SUM, found)
     return Totals(*found)
 
 
-def norms(rows: Tensor, squares: Tensor | None = None) -> Tensor:
-    """Euclidean norms, without underflow or overflow of the squares.
+def compiled_shares_below(rows: Tensor, bound: float) -> Tensor:
+    """:func:`shares_below`, by a compiled loop."""
+    from experiments.core.compiled import count_below
 
-    Args:
-        rows: (R, n).
-        squares: their sums of squares, if they are known already; (R,), float64.
-    """
+    array, counts = rows.numpy(), np.empty(len(rows))
+    count_below(array, array.dtype.type(bound), SMALL_SUM, counts)
+    return torch.from_numpy(counts / rows.shape[1])
+
+
+def norms(rows: Tensor, known: Totals | None = None) -> Tensor:
+    """Euclidean norms, without underflow or overflow of the squares; ``known`` saves summing them."""
     if not (rows.is_cpu and rows.dtype in SAFE):
         return _wide_norms(rows)
-    known = _sums(rows.numpy(), _squares) if squares is None else squares.numpy()
-    result = np.sqrt(known)
+    result = np.sqrt(known.squares if known else _sums(rows.numpy(), _squares))
     low, high = SAFE[rows.dtype]
     unsafe = ~((low < result) & (result < high))
     if unsafe.any():
@@ -95,22 +92,12 @@ def norms(rows: Tensor, squares: Tensor | None = None) -> Tensor:
     return torch.from_numpy(result)
 
 
-def means(rows: Tensor, sums: Tensor | None = None) -> Tensor:
-    """Means; summed in the type of the rows, but in float32 for half precision.
-
-    Args:
-        rows: (R, n).
-        sums: of the rows, if they are known already; (R,), float64.
-    """
+def means(rows: Tensor, known: Totals | None = None) -> Tensor:
+    """Means; summed in the type of the rows, but in float32 for half precision; ``known`` saves that."""
     if not (rows.is_cpu and rows.dtype in VECTORISED):
         wide = torch.promote_types(rows.dtype, torch.float32)
         return rows.sum(1, dtype=wide).double() / rows.shape[1]
-    if sums is None:
-        ones = rows.new_ones(min(rows.shape[1], SMALL_SUM)).numpy()
-        known = _sums(rows.numpy(), lambda part: np.vecdot(part, ones[: part.shape[-1]]))
-    else:
-        known = sums.numpy()
-    result = known / rows.shape[1]
+    result = (known.sums if known else _sums(rows.numpy(), _entries)) / rows.shape[1]
     unsafe = ~np.isfinite(result)
     if unsafe.any():  # entries that are not finite, or a sum that overflows their type
         result[unsafe] = rows[torch.from_numpy(unsafe)].double().mean(1).numpy()
@@ -127,28 +114,16 @@ def variances(rows: Tensor) -> Tensor:
     return ((rms - residual_mean) * (rms + residual_mean)).clamp(min=0.0)
 
 
-def shares_below(rows: Tensor, bound: float, compile: bool = False) -> Tensor:
-    """Shares of entries below ``bound``; a NaN is not below.
-
-    Args:
-        rows: (R, n).
-        bound: what entries are compared with.
-        compile: count in a compiled loop; only where ``operations.can_compile`` is true.
-    """
-    if not compile:
-        return _shares(np.less, torch.lt, rows, bound)
-    from experiments.core.compiled import count_below
-
-    array, counts = rows.numpy(), np.empty(len(rows))
-    count_below(array, array.dtype.type(bound), SMALL_SUM, counts)
-    return torch.from_numpy(counts / rows.shape[1])
+def shares_below(rows: Tensor, bound: float) -> Tensor:
+    """Shares of entries below ``bound``; a NaN is not below."""
+    return _shares(np.less, torch.lt, rows, bound)
 
 
-def shares_of_zeros(rows: Tensor, zeros: Tensor | None = None) -> Tensor:
-    """Shares of entries that are 0; ``zeros`` are their numbers, (R,), if they are known already."""
-    if zeros is None:
-        return _shares(np.equal, torch.eq, rows, 0.0)
-    return zeros / rows.shape[1]
+def shares_of_zeros(rows: Tensor, known: Totals | None = None) -> Tensor:
+    """Shares of entries that are 0; ``known`` saves counting them."""
+    if known:
+        return torch.from_numpy(known.zeros / rows.shape[1])
+    return _shares(np.equal, torch.eq, rows, 0.0)
 
 
 def _shares(ufunc: Any, operator: Callable[..., Tensor], rows: Tensor, value: float) -> Tensor:
@@ -181,6 +156,11 @@ def _sums(rows: np.ndarray, summed: Callable[[np.ndarray], np.ndarray]) -> np.nd
 
 def _squares(rows: np.ndarray) -> np.ndarray:
     summed: np.ndarray = np.vecdot(rows, rows)
+    return summed
+
+
+def _entries(rows: np.ndarray) -> np.ndarray:
+    summed: np.ndarray = np.vecdot(rows, np.ones(rows.shape[-1], rows.dtype))
     return summed
 
 

@@ -128,7 +128,8 @@ class StackModule(pl.LightningModule):
         """A step of the remaining runs, captured if they are on a GPU."""
         settings, engine = self.stack.settings, self._engine()
         captured = settings.cuda_graph and self.device.type == "cuda" and engine.steady
-        return Steps(engine, self.optimizer, settings.l1, settings.l2, captured)
+        compiles = engine.compiled and self.stack.wants_compiled_sums(self.data.size)
+        return Steps(engine, self.optimizer, settings.l1, settings.l2, captured, compiles)
 
     def _orders(self) -> BatchOrders | None:
         """The order of every run's examples; None if a batch is the whole split."""

@@ -95,11 +95,11 @@ class Recorder:
     def _placed(self, supplies: Sequence[_Supply], tensors: Sequence[Tensor]) -> PerLayer:
         """The given tensors, in the grouping of the supplies."""
         pairs = zip(supplies, tensors, strict=True)
-        return PerLayer([Block(ks, own) for (ks, _), own in pairs], self._compile)
+        return PerLayer([Block(ks, own, self._compile) for (ks, _), own in pairs])
 
     def _per_layer(self, supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
         parts = ((ks, at().clone() if copied else at()) for ks, at in supplies)
-        return PerLayer([Block(ks, tensor) for ks, tensor in parts], self._compile)
+        return PerLayer([Block(ks, tensor, self._compile) for ks, tensor in parts])
 
 
 def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:

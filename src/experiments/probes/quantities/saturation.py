@@ -26,27 +26,23 @@ class Saturation(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("saturated", "dead")
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
-        slopes = step.derivative
-        bounds = [FLAT * step.max_derivative[block.layers[0]] for block in slopes.blocks]
-        # on a GPU the signs are not read, because that would wait for the device
-        if not (slopes.is_cpu and slopes.nonnegative):
-            pairs = zip(slopes.blocks, bounds, strict=True)
-            saturated, dead = zip(
-                *(_of_signed(block, bound) for block, bound in pairs), strict=True
-            )
-            return slopes.assembled(saturated), slopes.assembled(dead)
-        shares = slopes.shares_below(bounds)
-        if slopes.positive:
-            return shares, torch.zeros_like(shares)
-        return shares, slopes.assembled([_dead(block.tensor) for block in slopes.blocks])
+        shares = [
+            _shares(block, FLAT * step.max_derivative[block.layers[0]])
+            for block in step.derivative.blocks
+        ]
+        saturated, dead = zip(*shares, strict=True)
+        return step.derivative.assembled(saturated), step.derivative.assembled(dead)
 
 
-def _of_signed(block: Block, bound: float) -> tuple[Tensor, Tensor]:
-    """Both shares for every layer and run of a block, whose slopes may be negative."""
-    sizes = torch.abs(block.tensor, out=scratch(block.tensor, block.tensor.dtype))
-    return shares_below(sizes.flatten(1), bound), _dead(sizes)
-
-
-def _dead(sizes: Tensor) -> Tensor:
-    """Shares of units whose |sigma'| is 0 on every example; from (layers * R, batch, n)."""
-    return shares_of_zeros(sizes.amax(dim=1))
+def _shares(block: Block, flat: float) -> tuple[Tensor, Tensor]:
+    """Both shares for every layer and run of a block; ``flat`` is the bound on a saturated slope."""
+    sizes = block.tensor
+    # on a GPU the signs are not read, because that would wait for the device
+    if sizes.is_cpu and block.nonnegative:
+        saturated = block.shares_below(flat)
+        if block.positive:
+            return saturated, torch.zeros_like(saturated)
+    else:
+        sizes = torch.abs(sizes, out=scratch(sizes, sizes.dtype))
+        saturated = shares_below(sizes.flatten(1), flat)
+    return saturated, shares_of_zeros(sizes.amax(dim=1))
