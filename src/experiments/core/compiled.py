@@ -74,6 +74,7 @@ def loop(formula: Any, dtype: torch.dtype) -> Callable[..., None]:
 
 
 def _summed(function: Any) -> Any:
+    """The decorator, which Numba leaves untyped."""
     return njit(**SUMMED)(function)
 
 

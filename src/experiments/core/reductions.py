@@ -6,7 +6,7 @@ torch's norm, and its comparisons write one byte per entry where torch's write f
 slow. Between two records the code drops out of the processor's caches, and the first call of each
 operation takes six times as long as the second. So it is better to use few different operations than the
 most specific one for each purpose. One compiled pass (``core/compiled.py``) gives all :class:`Totals` of
-a row, and no code but its own drops into the caches.
+a row.
 """
 
 import math
