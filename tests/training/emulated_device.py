@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.training.emulated_graph import EmulatedGraph, capturing, written
+from tests.training.emulated_graph import EmulatedGraph, capturing, memory_of, written
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -159,7 +159,7 @@ def _operate(func: Any, args: Any, kwargs: Any) -> Any:
     on_device = bool(theirs) if asked is None else torch.device(asked).type == "cuda"
     if asked is not None:
         kwargs = {**kwargs, "device": torch.device("cpu"), "pin_memory": False}
-    results = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+    results = func(*tree_map(memory_of, args), **tree_map(memory_of, kwargs))
 
     def place(result: Any) -> Any:
         if not isinstance(result, torch.Tensor) or not on_device:
@@ -167,7 +167,3 @@ def _operate(func: Any, args: Any, kwargs: Any) -> Any:
         return theirs[id(result)] if id(result) in theirs else OnDevice(result)
 
     return tree_map(place, results)
-
-
-def _held(argument: Any) -> Any:
-    return argument.held if isinstance(argument, OnDevice) else argument

@@ -44,7 +44,7 @@ class _Capture(TorchDispatchMode):
         kwargs = kwargs or {}
         assert not _waits(func, args, kwargs), f"the host waits for {func}"
         for tensor in written(func, args, kwargs):
-            memory = _held(tensor).untyped_storage()
+            memory = memory_of(tensor).untyped_storage()
             if memory.data_ptr() not in self.before:
                 self.before[memory.data_ptr()] = memory, memory.clone()
         results = func(*args, **kwargs)
@@ -54,7 +54,7 @@ class _Capture(TorchDispatchMode):
             for old, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
                 if not isinstance(old, torch.Tensor):
                     continue
-                if _held(old).data_ptr() != _held(new).data_ptr():
+                if memory_of(old).data_ptr() != memory_of(new).data_ptr():
                     old.copy_(new)
 
         self.graph.launched.append(launch)
@@ -94,7 +94,6 @@ def written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
             yield from (leaf for leaf in tree_leaves(given) if isinstance(leaf, torch.Tensor))
 
 
-def _held(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor whose memory it is, if it is one of the emulated device."""
-    held: torch.Tensor = getattr(tensor, "held", tensor)
-    return held
+def memory_of(argument: Any) -> Any:
+    """The tensor whose memory it is, for one of the emulated device; anything else as it is."""
+    return getattr(argument, "held", argument)

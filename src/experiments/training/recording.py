@@ -98,8 +98,8 @@ class Recorder:
         return PerLayer([Block(ks, own, self._compile) for (ks, _), own in pairs])
 
     def _per_layer(self, supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
-        parts = ((ks, at().clone() if copied else at()) for ks, at in supplies)
-        return PerLayer([Block(ks, tensor, self._compile) for ks, tensor in parts])
+        tensors = [at().clone() if copied else at() for _, at in supplies]
+        return self._placed(supplies, tensors)
 
 
 def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:
