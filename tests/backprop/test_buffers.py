@@ -104,6 +104,41 @@ def test_buffers_that_keep_may_share_the_rest(runs):
     assert len({delta.data_ptr() for delta in buffers.delta[:-1]}) == 2
 
 
+@pytest.mark.parametrize("runs", [None, 3])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_pass_shows_every_tensor_when_it_is_written(runs, keep):
+    """Also those that the next layer overwrites; new parameters are shown as soon as they are used."""
+    seen: dict[tuple[str, int], torch.Tensor] = {}
+
+    def observe(name, layer, tensor):
+        return [lambda: seen.update({(name, layer): tensor.clone()})]
+
+    net = mixed(5, runs=runs, output=Sigmoid())
+    buffers = BackpropagationBuffers(net, 5, keep=keep, observe=observe)
+    for dense in [None, *net.dense_layers]:
+        if dense is not None:
+            dense.weight = torch.nn.Parameter(dense.weight.detach() * 1.1)
+        seen.clear()
+        x, t = torch.randn(5, 4, dtype=F64), torch.randn(5, 3, dtype=F64)
+        backpropagate(net, x, t, HalfSquaredError(), buffers=buffers)
+        expected = backpropagate(net, x, t, HalfSquaredError())
+        _, traces = net.recorded_forward(x)
+        wanted = {
+            "a": [trace.a for trace in traces],
+            "derivative": [
+                layer.activation.derivative(trace.z)
+                for layer, trace in zip(net.dense_layers, traces, strict=True)
+            ],
+            "delta": expected.deltas,
+            "weight": net.weights,
+            "weight_gradient": expected.weight_gradients,
+            "bias_gradient": expected.bias_gradients,
+        }
+        assert seen.keys() == {(name, k) for name in wanted for k in range(len(net.weights))}
+        for name, tensors in wanted.items():
+            assert close([seen[name, k] for k in range(len(tensors))], tensors, 1e-13), name
+
+
 def test_parameters_may_change_in_every_way():
     """Updates in place, new data and new Parameter objects are all seen by the next call."""
     net = mixed(2)

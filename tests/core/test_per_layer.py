@@ -1,16 +1,21 @@
 """Reductions per layer and run against float64 definitions, at every size that floats can have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from experiments.core import compiled
+from experiments.core.operations import can_compile
 from experiments.core.per_layer import Block, PerLayer
-from experiments.core.reductions import SMALL_SUM, shares_below, shares_of_zeros
+from experiments.core.reductions import (
+    SMALL_SUM,
+    Totals,
+    shares_below,
+    shares_of_zeros,
+    totalling,
+)
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16]
 #: relative; sums are added up in the type of the entries
@@ -29,10 +34,29 @@ def rows_of(values: torch.Tensor) -> np.ndarray:
     return values.flatten(1).double().numpy().astype(np.longdouble)
 
 
-@pytest.fixture(params=[False, True], ids=["operations", "compiled"])
+def by_loops(blocks: Sequence[Block], bound: float = 0.0) -> PerLayer:
+    """Blocks whose rows a compiled loop sums up, if they have a type that it can."""
+    layers = PerLayer(blocks)
+    count = max(k for block in blocks for k in block.layers) + 1
+    rows = [layers[k].flatten(1).contiguous() for k in range(count)]
+    if not can_compile(*rows):
+        return layers
+
+    def totals() -> Totals:
+        found = np.empty((4, count, len(rows[0])))
+        for k, row in enumerate(rows):
+            totalling(row, bound, found[:, k])()
+        entries = np.array([[float(row.shape[1])] for row in rows])
+        return Totals(*found, entries=entries, bounds=(bound,) * count)
+
+    return PerLayer(blocks, totals)
+
+
+@pytest.fixture(params=[PerLayer, by_loops], ids=["operations", "compiled"])
 def per_layer(request) -> Callable[..., PerLayer]:
     """Makes it of blocks that are reduced by operations on whole tensors, or by compiled loops."""
-    return lambda blocks: PerLayer([replace(block, compile=request.param) for block in blocks])
+    made: Callable[..., PerLayer] = request.param
+    return made
 
 
 def in_two_blocks(values: torch.Tensor, per_layer: Callable[..., PerLayer]) -> PerLayer:
@@ -228,25 +252,31 @@ def test_rows_need_not_lie_in_one_piece(per_layer) -> None:
     found = per_layer([Block((0, 1, 2), values)])
     wanted = np.sqrt((rows_of(values.contiguous()) ** 2).sum(1)).reshape(3, 2)
     np.testing.assert_allclose(found.norm, wanted.astype(float), rtol=1e-6)
-    shares = (values < 0).double().mean((1, 2))
-    assert found.blocks[0].shares_below(0.0).tolist() == shares.tolist()
+    shares = (values.abs() < 0.5).double().mean((1, 2))
+    assert found.shares_small([0.5] * 3).flatten().tolist() == shares.tolist()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("planted", [1.0, 0.0, -1.0, torch.nan, torch.inf, -torch.inf])
-def test_signs_and_shares_are_those_of_the_entries(dtype, planted, per_layer) -> None:
-    """One entry among positive ones decides; a NaN is neither 0, nor below, nor 0 or above."""
+@pytest.mark.parametrize("bound", [1e-9, 0.75, 1e9])
+def test_zeros_and_shares_are_those_of_the_entries(dtype, planted, bound, per_layer) -> None:
+    """One entry among positive ones decides; a NaN is neither 0 nor small."""
     values = drawn(dtype, 10, 16, 8).abs() + 0.5
     values[6, 5, 5] = planted
-    found, rows = in_two_blocks(values, per_layer), values.flatten(1).double().numpy()
-    for block in found.blocks:
-        entries = block.rows.double().numpy()
-        assert block.positive == bool((entries > 0).all())
-        assert block.nonnegative == bool((entries >= 0).all())
-    assert found.share_of_zeros.flatten().tolist() == (rows == 0).mean(1).tolist()
-    for bound in (-1e9, 0.75, 1e9):
-        shares = found.assembled([block.shares_below(bound) for block in found.blocks])
-        assert shares.flatten().tolist() == (rows < bound).mean(1).tolist()
+    rows = values.flatten(1).double().numpy()
+    small = (np.abs(rows) < bound).mean(1).tolist()
+    for counted in (
+        bound,
+        0.3,
+    ):  # by the loop that knows the bound, and by one that counted another
+        given = {} if per_layer is PerLayer else {"bound": counted}
+        found = in_two_blocks(values, lambda blocks, given=given: per_layer(blocks, **given))
+        assert found.shares_small([bound] * 5).flatten().tolist() == small
+        assert found.share_of_zeros.flatten().tolist() == (rows == 0).mean(1).tolist()
+        if planted >= 0:
+            assert found.nonzero == bool((rows != 0).all())
+        elif found.nonzero:  # which may be unknown where something is negative
+            assert (rows != 0).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -255,17 +285,6 @@ def test_rows_of_any_length_are_counted(dtype, entries, per_layer) -> None:
     """To the last entry of the last piece."""
     values = drawn(dtype, 2, entries)
     values[:, -3:] = 0
-    (block,) = per_layer([Block((0,), values)]).blocks
-    assert block.shares_of_zeros.tolist() == (values.numpy() == 0).mean(1).tolist()
-    assert block.shares_below(0.1).tolist() == (values.numpy() < 0.1).mean(1).tolist()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_can_be_compiled_is(dtype, monkeypatch) -> None:
-    """The loop is called for blocks that ask for it, and for no others."""
-    called = []
-    loop = compiled.row_totals
-    monkeypatch.setattr(compiled, "row_totals", lambda *given: (called.append(1), loop(*given)))
-    for compile in (False, True):
-        PerLayer([Block((0,), drawn(dtype, 2, 8), compile)]).norm  # noqa: B018
-        assert len(called) == compile
+    found = per_layer([Block((0,), values)])
+    assert found.share_of_zeros[0].tolist() == (values.numpy() == 0).mean(1).tolist()
+    assert found.shares_small([0.1])[0].tolist() == (values.abs().numpy() < 0.1).mean(1).tolist()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from tests.app.composing import cell, trained, vary
@@ -10,6 +11,7 @@ from experiments.app.build import stack_of
 from experiments.core import compiled
 from experiments.core.errors import ConfigurationError
 from experiments.training.settings import PRECISIONS
+from experiments.training.stack import Stack
 
 #: relative difference of the loss after ten steps from that in float64
 TOLERANCES = {"64-true": 0, "32-true": 1e-5, "bf16-true": 0.05, "16-true": 0.01, "bf16-mixed": 0.02}
@@ -102,16 +104,52 @@ def test_compiled_activations_train_the_same(activation) -> None:
             )
 
 
-def test_the_ledgers_sums_are_compiled_with_the_activations(monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "rates"),
+    [
+        (("model.depth=1",), (0.1, 0.2)),
+        (("model.depth=60", "model.width=3", "activation=sigmoid"), (0.1, 0.2)),
+        (("model.depth=12", "trainer.precision=32-true"), (0.1, 0.2)),
+        (("trainer.l1=0.01", "trainer.l2=0.1", "optimizer=momentum"), (0.1, 0.2)),
+        (("loss=squared_error", "activation=elu"), (1e200, 0.1)),
+        (("trainer.patience=1", "trainer.evaluations=10"), (0.0, 0.1)),
+    ],
+    ids=str,
+)
+def test_the_ledgers_sums_are_compiled_with_the_activations(overrides, rates, monkeypatch) -> None:
+    """The ledger is the same to rounding: tiny and overflown norms, penalties, runs that leave."""
+    shared = ("trainer.precision=64-true", "probe=ledger", "probe.every=3", *overrides)
+    cells = vary(cell(*shared, "trainer.numba=always"), {"optimizer.lr": rates})
+    found = {}
+    for sums in (True, False):
+        monkeypatch.setattr(Stack, "wants_compiled_sums", lambda *_, sums=sums: sums)
+        found[sums] = trained(cells)
+    for ours, theirs in zip(found[True], found[False], strict=True):
+        assert (ours.status, ours.steps) == (theirs.status, theirs.steps)
+        assert [step for step, _ in ours.recorded] == [step for step, _ in theirs.recorded]
+        # in float32 means of both signs lose digits
+        rtol, atol = (1e-5, 1e-7) if "trainer.precision=32-true" in overrides else (1e-12, 1e-300)
+        for (step, mine), (_, wanted) in zip(ours.recorded, theirs.recorded, strict=True):
+            np.testing.assert_allclose(mine, wanted, rtol, atol, err_msg=f"step {step}")
+
+
+def test_sums_are_compiled_where_that_repays() -> None:
     """Where records are many, or it is asked for; elsewhere compiling would take longer than it saves."""
-    called, loop = [], compiled.row_totals
-    monkeypatch.setattr(compiled, "row_totals", lambda *given: (called.append(1), loop(*given)))
-    for mode in ("never", "always"):
-        trained([cell("probe=ledger", f"trainer.numba={mode}")])
-        assert bool(called) == (mode == "always")
+    assert stack_of([cell("trainer.numba=always", "probe=ledger")]).wants_compiled_sums(1257)
     long = ("trainer.max_steps=10000000", "probe=ledger")
     for every, wanted in (("null", False), ("1000000", False), ("1", True)):
         assert stack_of([cell(*long, f"probe.every={every}")]).wants_compiled_sums(1257) == wanted
+
+
+@pytest.mark.parametrize("mode", ["never", "always"])
+def test_a_recorded_step_takes_sums_and_others_do_not(mode, monkeypatch) -> None:
+    """Six quantities of three layers, and unless it is the last record their changes."""
+    called, loop = [], compiled.row_totals
+    monkeypatch.setattr(compiled, "row_totals", lambda *given: (called.append(1), loop(*given)))
+    outcomes = trained([cell("probe=ledger", "probe.every=10", f"trainer.numba={mode}")])
+    records = len(outcomes[0].recorded)
+    assert records == 4
+    assert len(called) == (mode == "always") * (records * 6 * 3 + (records - 1) * 3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Backpropagation in preallocated memory, for loops that call it at every step."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,10 +12,12 @@ from torch.autograd.graph import increment_version
 from experiments.activations import Identity
 from experiments.backprop.checks import Layer, layers_of, require_shape
 from experiments.backprop.gradients import Backpropagation
+from experiments.backprop.memory import PassMemory, reserve
 from experiments.core.errors import describe
 from experiments.core.loss import Loss
 from experiments.core.operations import (
     Operation,
+    Operations,
     multiply,
     product,
     product_with,
@@ -24,6 +25,9 @@ from experiments.core.operations import (
     sum_of_rows,
 )
 from experiments.models import MLP
+
+#: of a quantity's name, a layer and its tensor: operations on that tensor
+Observe = Callable[[str, int, Tensor], Operations]
 
 #: attributes that ``_bind`` sets
 _NOT_PICKLED = frozenset(
@@ -35,6 +39,7 @@ _NOT_PICKLED = frozenset(
         "_backward",
         "_first_affine",
         "_first_weight_gradient",
+        "_last",
     )
 )
 
@@ -60,6 +65,10 @@ class BackpropagationBuffers:
             so a pass with either of the two overwrites those of the other.
         compile: compute activations in loops that Numba compiles (``Activation.bind``); worth its second
             for many calls.
+        observe: called with the name of a quantity ("a", "derivative", "delta", "weight",
+            "weight_gradient", "bias_gradient"), the layer (from 0) and its tensor. The operations that it
+            returns are made in every pass, right after the one that writes the tensor (for weights,
+            reads it), while it is in the processor's caches.
 
     Raises:
         ValueError: if a given gradient does not have the shape and type of its parameter, or ``sharing``
@@ -88,6 +97,7 @@ class BackpropagationBuffers:
         keep: bool = True,
         sharing: "BackpropagationBuffers | None" = None,
         compile: bool = False,
+        observe: Observe | None = None,
     ) -> None:
         layers = layers_of(net)
         runs = () if net.runs is None else (net.runs,)
@@ -99,7 +109,13 @@ class BackpropagationBuffers:
             layer.evaluate(layer.b.detach())  # fails now if a derivative is missing
         like = layers[0].W
         self._compile = compile
-        self._allocate(like, [(*runs, batch, n) for n in net.widths[1:]], sharing)
+        self._observe = observe or _nothing
+        shapes = [(*runs, batch, n) for n in net.widths[1:]]
+        if sharing:
+            self._require_like(sharing, like, shapes)
+        there = sharing.memory if sharing else None
+        self.memory: PassMemory = reserve(like, shapes, self._linear, keep, there)
+        self.z, self.a, self.derivative, self.delta = self.memory
         #: whether the activation of some layer is computed in a compiled loop
         self.compiled = compile and any(
             layer.activation.compiles(*buffers)
@@ -144,6 +160,8 @@ class BackpropagationBuffers:
             for operation in self._backward:
                 operation()
             self._first_weight_gradient(x)
+            for operation in self._last:
+                operation()
         # NumPy bypasses the version counters by which autograd notices overwritten tensors
         increment_version(self._returned)
         return Backpropagation(
@@ -153,46 +171,15 @@ class BackpropagationBuffers:
             bias_gradients=self.bias_gradients,
         )
 
-    def _allocate(
-        self,
-        like: Tensor,
-        shapes: list[tuple[int, ...]],
-        sharing: "BackpropagationBuffers | None",
+    def _require_like(
+        self, sharing: "BackpropagationBuffers", like: Tensor, shapes: Sequence[tuple[int, ...]]
     ) -> None:
-        """Allocate z and delta of every layer; a and the derivative too, or take those of ``sharing``."""
         kinds = [(torch.Size(shape), like.dtype, like.device) for shape in shapes]
-        if sharing and [(d.shape, d.dtype, d.device) for d in sharing.derivative] != kinds:
+        if [(d.shape, d.dtype, d.device) for d in sharing.derivative] != kinds:
             found = f"sharing buffers of widths {sharing.net.widths}, batch {sharing.batch}"
             expected = f"widths {self.net.widths}, batch {self.batch}, as many runs, one type"
             remedy = "share buffers of the same network and batch"
             raise ValueError(describe(found, expected, remedy))
-        if self._keep:
-            self.z = _grouped_by_shape(like, shapes)
-            self.delta = _grouped_by_shape(like, shapes)
-        else:
-            scratch = like.new_empty(3, max(math.prod(shape) for shape in shapes))
-            self.z = [
-                like.new_empty(shape) if linear else _view(scratch[2], shape)
-                for shape, linear in zip(shapes, self._linear, strict=True)
-            ]
-            # two are enough: the recursion reads the delta of one layer and writes the one below
-            self.delta = [_view(scratch[k % 2], shape) for k, shape in enumerate(shapes)]
-        # matrix products with few columns are slow, so the few outputs are stored column by column
-        *runs, batch, n_out = shapes[-1]
-        column_major = like.new_empty(2, *runs, n_out, batch).mT
-        self.z[-1], self.delta[-1] = column_major.unbind()
-        # a linear layer needs no copy of z for a, and its derivative is constant
-        activations = sharing.a if sharing else _grouped_by_shape(like, shapes)
-        self.a: list[Tensor] = [
-            z if linear else a
-            for z, a, linear in zip(self.z, activations, self._linear, strict=True)
-        ]
-        self.derivative: list[Tensor] = (
-            sharing.derivative if sharing else _grouped_by_shape(like, shapes)
-        )
-        for derivative, linear in zip(self.derivative, self._linear, strict=True):
-            if linear:
-                derivative.fill_(1.0)
 
     def _bind(self) -> None:
         """Prepare the operations of a call for the current memory of the parameters."""
@@ -222,6 +209,7 @@ class BackpropagationBuffers:
         self._first_weight_gradient = product_with(
             self.delta[0].mT, self.weight_gradients[0].detach()
         )
+        self._last = self._observe("weight_gradient", 0, self.weight_gradients[0].detach())
 
     def _forward_operations(self, layers: list[Layer]) -> list[Operation]:
         """From z^[2], which the product with the input has written, to a^[L]."""
@@ -235,20 +223,27 @@ class BackpropagationBuffers:
                 operations.append(partial(self._affine, b.unsqueeze(-2), a_prev, W.mT, out=z))
             if not self._linear[k]:
                 operations += activation.bind(z, self.a[k], self.derivative[k], self._compile)
+            operations += self._observe("a", k, self.a[k])
+            operations += self._observe("derivative", k, self.derivative[k])
         return operations
 
     def _backward_operations(self, layers: list[Layer]) -> list[Operation]:
         """From dC/da^[L] to every gradient except that of W^[2], which also needs the input."""
         operations: list[Operation] = []
         for k in reversed(range(len(layers))):
-            delta = self.delta[k]
+            delta, W = self.delta[k], layers[k].W
             if not self._linear[k]:
                 operations.append(multiply(delta, self.derivative[k], delta))
-            operations.append(sum_of_rows(delta, self.bias_gradients[k].detach()))
+            operations += self._observe("delta", k, delta)
+            bias_gradient = self.bias_gradients[k].detach()
+            operations.append(sum_of_rows(delta, bias_gradient))
+            operations += self._observe("bias_gradient", k, bias_gradient)
             if k > 0:
                 weight_gradient = self.weight_gradients[k].detach()
                 operations.append(product(delta.mT, self.a[k - 1], weight_gradient))
-                operations.append(product(delta, layers[k].W, self.delta[k - 1]))
+                operations += self._observe("weight_gradient", k, weight_gradient)
+                operations.append(product(delta, W, self.delta[k - 1]))
+            operations += self._observe("weight", k, W)
         return operations
 
     def _is_outdated(self) -> bool:
@@ -274,17 +269,8 @@ class BackpropagationBuffers:
         self._bind()
 
 
-def _grouped_by_shape(like: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
-    """One tensor per layer; layers of the same shape share one block, so that it can be read at once."""
-    tensors: dict[int, Tensor] = {}
-    for shape in set(shapes):
-        layers = [k for k, other in enumerate(shapes) if other == shape]
-        tensors.update(zip(layers, like.new_empty(len(layers), *shape), strict=True))
-    return [tensors[k] for k in range(len(shapes))]
-
-
-def _view(memory: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return memory[: math.prod(shape)].view(shape)
+def _nothing(_: str, __: int, ___: Tensor) -> Operations:
+    return ()
 
 
 def _gradients(parameters: list[Tensor], given: Sequence[Tensor] | None) -> list[Tensor]:

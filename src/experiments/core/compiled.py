@@ -79,11 +79,12 @@ def _summed(function: Any) -> Any:
 
 
 @_summed
-def row_totals(rows: Any, piece: int, found: Any) -> None:
-    """For every row: sum, sum of squares, and how many entries are 0 and below 0.
+def row_totals(rows: Any, bound: Any, piece: int, found: Any) -> None:
+    """For every row: sum, sum of squares, and how many entries are 0 and of size below ``bound``.
 
     Args:
         rows: (R, n).
+        bound: of the rows' type.
         piece: how many entries are summed in their own type, before float64 takes over.
         found: (4, R), float64; receives the four.
     """
@@ -93,39 +94,17 @@ def row_totals(rows: Any, piece: int, found: Any) -> None:
         sums[:] = 0.0
         for start in range(0, row.size, piece):
             part = row[start : start + piece]  # indexed from 0, or the loop is not vectorised
-            total, square, zero, negative = none, none, none, none
+            total, square, zero, small = none, none, none, none
             for i in range(part.size):
                 x = part[i]
                 total += x
                 square += x * x
                 zero += one if x == none else none
-                negative += one if x < none else none
+                small += one if abs(x) < bound else none
             sums[0] += total
             sums[1] += square
             sums[2] += zero
-            sums[3] += negative
-
-
-@_summed
-def count_below(rows: Any, bound: Any, piece: int, counts: Any) -> None:
-    """For every row the number of entries below ``bound``, which is of the rows' type.
-
-    Args:
-        rows: (R, n).
-        bound: what entries are compared with.
-        piece: how many are counted in the rows' own type, before float64 takes over.
-        counts: (R,), float64; receives the numbers.
-    """
-    none, one = rows.dtype.type(0), rows.dtype.type(1)
-    for r in range(rows.shape[0]):
-        row = rows[r]
-        counts[r] = 0.0
-        for start in range(0, row.size, piece):
-            part = row[start : start + piece]
-            count = none
-            for i in range(part.size):
-                count += one if part[i] < bound else none
-            counts[r] += count
+            sums[3] += small
 
 
 def _in_type(formula: Any, number: type[np.floating[Any]]) -> FunctionType:

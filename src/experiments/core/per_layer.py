@@ -4,21 +4,21 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.core.operations import can_compile, quiet
+from experiments.core.operations import quiet
 from experiments.core.reductions import (
     Totals,
-    compiled_shares_below,
+    are_safe,
     means,
     norms,
+    scratch,
     shares_below,
     shares_of_zeros,
-    totals,
     variances,
 )
 
@@ -29,68 +29,39 @@ NO_CANCELLATION = 0.5
 @final
 @dataclass(frozen=True)
 class Block:
-    """Layers of the same shape, concatenated along the run axis, and reductions of their rows.
+    """Layers of the same shape, concatenated along the run axis.
 
     Attributes:
         layers: their indices, counted from 0 (layer l = 2).
         tensor: (layers * R, ...), layer by layer, at least one entry a row.
-        compile: reduce by a loop that Numba compiles, where it can.
     """
 
     layers: tuple[int, ...]
     tensor: Tensor
-    compile: bool = False
 
     @cached_property
     def rows(self) -> Tensor:
         """One row for every layer and run, (layers * R, n)."""
         return self.tensor.flatten(1)
 
-    @cached_property
-    def norms(self) -> Tensor:
-        """Euclidean norms of the rows, like all that follow (layers * R,)."""
-        return norms(self.rows, self._totals)
-
-    @cached_property
-    def means(self) -> Tensor:
-        """Means."""
-        return means(self.rows, self._totals)
-
-    @cached_property
-    def shares_of_zeros(self) -> Tensor:
-        """Shares of entries that are 0."""
-        return shares_of_zeros(self.rows, self._totals)
-
-    def shares_below(self, bound: float) -> Tensor:
-        """Shares of entries below ``bound``."""
-        if self._totals:
-            return compiled_shares_below(self.rows, bound)
-        if self.tensor.is_cpu and self._smallest >= bound:
-            return self.tensor.new_zeros(len(self.tensor), dtype=torch.float64)
-        return shares_below(self.rows, bound)
-
     @property
-    def positive(self) -> bool:
-        """Whether every entry is above 0; to read it waits for a device."""
-        if self._totals:
-            return self.nonnegative and not self._totals.zeros.any()
-        return self._smallest > 0
-
-    @property
-    def nonnegative(self) -> bool:
-        """Whether every entry is 0 or above; to read it waits for a device."""
-        if self._totals:
-            return not (self._totals.negatives.any() or np.isnan(self._totals.sums).any())
-        return self._smallest >= 0
+    def sizes(self) -> Tensor:
+        """|x|, like the tensor: itself where nothing is negative, or else scratch memory."""
+        # on a GPU the signs are not read, because that would wait for the device
+        if self.tensor.is_cpu and self.smallest >= 0:
+            return self.tensor
+        return torch.abs(self.tensor, out=scratch(self.tensor, self.tensor.dtype))
 
     @cached_property
-    def _totals(self) -> Totals | None:
-        return totals(self.rows) if self.compile and can_compile(self.rows) else None
-
-    @cached_property
-    def _smallest(self) -> float:
-        """NaN if one is NaN."""
+    def smallest(self) -> float:
+        """The smallest entry of all, NaN if one is NaN; to read it waits for a device."""
         return float(self.tensor.min())
+
+    def shares_small(self, bound: float) -> Tensor:
+        """Shares of every row's entries x with |x| < ``bound``, (layers * R,)."""
+        if self.tensor.is_cpu and self.smallest >= bound:
+            return self.tensor.new_zeros(len(self.tensor), dtype=torch.float64)
+        return shares_below(self.sizes.flatten(1), bound)
 
 
 @final
@@ -103,6 +74,7 @@ class PerLayer:
 
     Args:
         blocks: blocks that together contain every layer once.
+        totals: returns what compiled loops found in the rows, if they did.
 
     Example:
         >>> two_layers_of_two_runs = torch.tensor([[3.0, 4], [0, 0], [5, 12], [1, 1]])
@@ -112,11 +84,11 @@ class PerLayer:
         [[5.0, 0.0], [13.0, 1.4142135623730951], [2.0, 2.0]]
     """
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
+    def __init__(
+        self, blocks: Sequence[Block], totals: Callable[[], Totals | None] | None = None
+    ) -> None:
         self.blocks = tuple(blocks)
-        order = [layer for block in self.blocks for layer in block.layers]
-        self._layers = len(order)
-        self._in_order = order == sorted(order)
+        self._find_totals = totals
 
     @property
     def is_cpu(self) -> bool:
@@ -131,13 +103,18 @@ class PerLayer:
                 return by_layer[block.layers.index(layer)]
         raise IndexError(layer)
 
+    @cached_property
+    def _order(self) -> list[int]:
+        return [layer for block in self.blocks for layer in block.layers]
+
     def assembled(self, parts: Sequence[Tensor]) -> Tensor:
         """Join one tensor (layers * R,) per block to (layers, R), float64, in the order of the layers."""
-        if self._in_order and self.is_cpu:
+        in_order = self._order == sorted(self._order)
+        if in_order and self.is_cpu:
             numbers = np.concatenate([part.numpy() for part in parts], dtype=np.float64)
-            return torch.from_numpy(numbers).view(self._layers, -1)
-        if self._in_order:
-            return torch.cat(list(parts)).double().view(self._layers, -1)
+            return torch.from_numpy(numbers).view(len(self._order), -1)
+        if in_order:
+            return torch.cat(list(parts)).double().view(len(self._order), -1)
         rows: dict[int, Tensor] = {}
         for block, part in zip(self.blocks, parts, strict=True):
             rows.update(zip(block.layers, part.view(len(block.layers), -1), strict=True))
@@ -150,22 +127,50 @@ class PerLayer:
     @cached_property
     def norm(self) -> Tensor:
         """Euclidean (Frobenius) norms."""
-        return self.assembled([block.norms for block in self.blocks])
+        if self._totals and are_safe(
+            found := np.sqrt(self._totals.squares), self.blocks[0].tensor.dtype
+        ):
+            return torch.from_numpy(found)
+        return self.assembled(self._norms)
 
     @cached_property
     def rms(self) -> Tensor:
         """Root mean squares."""
-        return self.assembled([b.norms / math.sqrt(b.rows.shape[1]) for b in self.blocks])
+        if self._totals:
+            return torch.from_numpy(self.norm.numpy() / np.sqrt(self._totals.entries))
+        pairs = zip(self._norms, self.blocks, strict=True)
+        return self.assembled([norm / math.sqrt(block.rows.shape[1]) for norm, block in pairs])
 
     @cached_property
     def mean(self) -> Tensor:
         """Means over examples and units."""
-        return self.assembled([block.means for block in self.blocks])
+        if self._totals and np.isfinite(self._totals.sums).all():
+            return torch.from_numpy(self._totals.sums / self._totals.entries)
+        return self.assembled(
+            [means(block.rows, self._known("sums", block)) for block in self.blocks]
+        )
 
     @cached_property
     def share_of_zeros(self) -> Tensor:
         """Shares of entries that are 0."""
-        return self.assembled([block.shares_of_zeros for block in self.blocks])
+        if self._totals:
+            return torch.from_numpy(self._totals.zeros / self._totals.entries)
+        return self.reduced(shares_of_zeros)
+
+    def shares_small(self, bounds: Sequence[float]) -> Tensor:
+        """Shares of entries x with |x| < the bound of their layer; one bound for a whole block."""
+        if self._totals and self._totals.bounds == tuple(bounds):
+            return torch.from_numpy(self._totals.small / self._totals.entries)
+        return self.assembled(
+            [block.shares_small(bounds[block.layers[0]]) for block in self.blocks]
+        )
+
+    @property
+    def nonzero(self) -> bool:
+        """Whether it is certain that no entry is 0; to read it waits for a device."""
+        if self._totals:
+            return not self._totals.zeros.any()
+        return all(block.smallest > 0 for block in self.blocks)
 
     @cached_property
     def variance(self) -> Tensor:
@@ -180,3 +185,18 @@ class PerLayer:
         if accurate.all():
             return torch.from_numpy(difference)
         return torch.from_numpy(np.where(accurate, difference, self.reduced(variances).numpy()))
+
+    @cached_property
+    def _totals(self) -> Totals | None:
+        return self._find_totals() if self._find_totals else None
+
+    @cached_property
+    def _norms(self) -> list[Tensor]:
+        return [norms(block.rows, self._known("squares", block)) for block in self.blocks]
+
+    def _known(self, name: Literal["sums", "squares"], block: Block) -> np.ndarray | None:
+        """Totals of the rows of a block, (rows,)."""
+        if self._totals is None:
+            return None
+        every_layer: np.ndarray = getattr(self._totals, name)
+        return every_layer[list(block.layers)].reshape(-1)

@@ -5,20 +5,21 @@ sums, so float64 is used only where it changes the result. NumPy's products of r
 torch's norm, and its comparisons write one byte per entry where torch's write four or are eight times as
 slow. Between two records the code drops out of the processor's caches, and the first call of each
 operation takes six times as long as the second. So it is better to use few different operations than the
-most specific one for each purpose. One compiled pass (``core/compiled.py``) gives all :class:`Totals` of
+most specific one for each purpose. One compiled pass (``core/compiled.py``) gives the :class:`Totals` of
 a row.
 """
 
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.core.operations import SMALL_SUM, VECTORISED, quiet
+from experiments.core.operations import SMALL_SUM, VECTORISED, Operation, quiet
 
 #: range of norms in which squares of entries neither underflow nor overflow
 SAFE = {torch.float32: (1e-14, 1e18), torch.float64: (1e-140, 1e150)}
@@ -45,59 +46,65 @@ def scratch(like: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Totals(NamedTuple):
-    """What a compiled pass finds in every row, each (R,), float64.
+    """What compiled loops found in the rows of every layer and run, (layers, R) each, in float64.
 
     Attributes:
         sums: of the entries.
         squares: sums of the entries' squares, which may have underflowed or overflowed.
         zeros: number of entries that are 0.
-        negatives: number of entries below 0.
+        small: number of entries of size below the layer's bound.
+        entries: number of entries of a row, (layers, 1).
+        bounds: of every layer.
     """
 
     sums: np.ndarray
     squares: np.ndarray
     zeros: np.ndarray
-    negatives: np.ndarray
+    small: np.ndarray
+    entries: np.ndarray
+    bounds: tuple[float, ...]
 
 
-def totals(rows: Tensor) -> Totals:
-    """Totals of rows (R, n) for which ``operations.can_compile`` is true, by a compiled loop."""
+def totalling(rows: Tensor, bound: float, found: np.ndarray) -> Operation:
+    """Find the first four :class:`Totals` of rows (R, n) at every call, by a compiled loop.
+
+    Args:
+        rows: for which ``operations.can_compile`` is true.
+        bound: in the fourth, entries of size below it are counted.
+        found: (4, R), float64; receives them.
+    """
     from experiments.core.compiled import row_totals  # here, because Numba takes long to import
 
-    found = np.empty((4, len(rows)))
-    row_totals(rows.numpy(), SMALL_SUM, found)
-    return Totals(*found)
+    array = rows.numpy()
+    return partial(row_totals, array, array.dtype.type(bound), SMALL_SUM, found)
 
 
-def compiled_shares_below(rows: Tensor, bound: float) -> Tensor:
-    """:func:`shares_below`, by a compiled loop."""
-    from experiments.core.compiled import count_below
-
-    array, counts = rows.numpy(), np.empty(len(rows))
-    count_below(array, array.dtype.type(bound), SMALL_SUM, counts)
-    return torch.from_numpy(counts / rows.shape[1])
-
-
-def norms(rows: Tensor, known: Totals | None = None) -> Tensor:
-    """Euclidean norms, without underflow or overflow of the squares; ``known`` saves summing them."""
+def norms(rows: Tensor, squares: np.ndarray | None = None) -> Tensor:
+    """Euclidean norms, without underflow or overflow of the squares; ``squares`` are known sums of them."""
     if not (rows.is_cpu and rows.dtype in SAFE):
         return _wide_norms(rows)
-    result = np.sqrt(known.squares if known else _sums(rows.numpy(), _squares))
-    low, high = SAFE[rows.dtype]
-    unsafe = ~((low < result) & (result < high))
-    if unsafe.any():
+    result = np.sqrt(_sums(rows.numpy(), _squares) if squares is None else squares)
+    if not are_safe(result, rows.dtype):
+        low, high = SAFE[rows.dtype]
+        unsafe = ~((low < result) & (result < high))
         unsafe_rows = rows[torch.from_numpy(unsafe)]
         if bool(unsafe_rows.any()):  # rows of zeros, as of a dead layer, are right already
             result[unsafe] = _wide_norms(unsafe_rows).numpy()
     return torch.from_numpy(result)
 
 
-def means(rows: Tensor, known: Totals | None = None) -> Tensor:
-    """Means; summed in the type of the rows, but in float32 for half precision; ``known`` saves that."""
+def are_safe(norms: np.ndarray, dtype: torch.dtype) -> bool:
+    """Whether the squares of entries of this type can neither underflow nor overflow at these norms."""
+    low, high = SAFE[dtype]
+    return bool(norms.min() > low and norms.max() < high)
+
+
+def means(rows: Tensor, sums: np.ndarray | None = None) -> Tensor:
+    """Means; summed in the type of the rows, but in float32 for half precision; ``sums`` are known ones."""
     if not (rows.is_cpu and rows.dtype in VECTORISED):
         wide = torch.promote_types(rows.dtype, torch.float32)
         return rows.sum(1, dtype=wide).double() / rows.shape[1]
-    result = (known.sums if known else _sums(rows.numpy(), _entries)) / rows.shape[1]
+    result = (_sums(rows.numpy(), _entries) if sums is None else sums) / rows.shape[1]
     unsafe = ~np.isfinite(result)
     if unsafe.any():  # entries that are not finite, or a sum that overflows their type
         result[unsafe] = rows[torch.from_numpy(unsafe)].double().mean(1).numpy()
@@ -119,10 +126,8 @@ def shares_below(rows: Tensor, bound: float) -> Tensor:
     return _shares(np.less, torch.lt, rows, bound)
 
 
-def shares_of_zeros(rows: Tensor, known: Totals | None = None) -> Tensor:
-    """Shares of entries that are 0; ``known`` saves counting them."""
-    if known:
-        return torch.from_numpy(known.zeros / rows.shape[1])
+def shares_of_zeros(rows: Tensor) -> Tensor:
+    """Shares of entries that are 0."""
     return _shares(np.equal, torch.eq, rows, 0.0)
 
 

@@ -46,10 +46,10 @@ def fill_below_floats(
         loss: the loss.
     """
     recorded = [name for name in _SCALED if name in columns]
-    usual = [_is_usual(table[..., columns.index(name)]).all(0) for name in recorded]
-    runs = np.flatnonzero(~np.all(usual, axis=0)) if usual else np.empty(0, int)
-    if not net.plain or not len(runs):
+    usual = _is_usual(table[..., [columns.index(name) for name in recorded]])
+    if usual.all() or not net.plain:
         return
+    runs = np.flatnonzero(~usual.all((0, 2)))
     index = torch.from_numpy(runs).to(x.device)  # once, not layer by layer as NumPy's would be
     layers = [
         layer._replace(W=record.weight[k][index], b=record.bias[k][index])

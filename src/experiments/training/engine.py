@@ -16,6 +16,7 @@ from torch import Tensor
 from experiments.backprop import BackpropagationBuffers
 from experiments.core.loss import Loss
 from experiments.models import MLP
+from experiments.training.layer_sums import LayerSums
 from experiments.training.parameters import StackParameters
 
 
@@ -44,6 +45,8 @@ class Engine(ABC):
     steady: ClassVar[bool]
     #: whether activations are computed in compiled loops
     compiled: bool = False
+    #: what compiled loops found in the layers' tensors during a recorded step
+    sums: LayerSums | None = None
 
     def __init__(self, net: MLP, loss: Loss, parameters: StackParameters) -> None:
         self.net = net
@@ -69,6 +72,7 @@ class RecursionEngine(Engine):
         parameters: receives the gradients.
         batch: examples per step.
         compile: compute activations in compiled loops where that is possible.
+        sum_up: where activations are compiled, take the sums of every layer in a recorded step too.
     """
 
     steady = True
@@ -80,12 +84,15 @@ class RecursionEngine(Engine):
         parameters: StackParameters,
         batch: int,
         compile: bool = False,
+        sum_up: bool = False,
     ) -> None:
         super().__init__(net, loss, parameters)
         home = parameters.weight_gradients, parameters.bias_gradients
         self._buffers = partial(BackpropagationBuffers, net, batch, *home, compile=compile)
         self.buffers = self._buffers(keep=False)
         self.compiled = self.buffers.compiled
+        if sum_up and self.compiled:
+            self.sums = LayerSums(net.activations)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss
@@ -101,7 +108,8 @@ class RecursionEngine(Engine):
 
     @cached_property
     def _keeping(self) -> BackpropagationBuffers:
-        return self._buffers(sharing=self.buffers)
+        observe = self.sums and self.sums.observe
+        return self._buffers(sharing=self.buffers, observe=observe)
 
 
 @final

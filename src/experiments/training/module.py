@@ -121,15 +121,15 @@ class StackModule(pl.LightningModule):
         by_hand = settings.engine == "recursion" and settings.precision != "bf16-mixed"
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
-        batch, compiles = settings.batch(self.data.size), self.stack.wants_compiled(self.data.size)
-        return RecursionEngine(self.net, loss, self.parameter_home, batch, compiles)
+        size, stack = self.data.size, self.stack
+        compiles = stack.wants_compiled(size), stack.wants_compiled_sums(size)
+        return RecursionEngine(self.net, loss, self.parameter_home, settings.batch(size), *compiles)
 
     def _steps(self) -> Steps:
         """A step of the remaining runs, captured if they are on a GPU."""
         settings, engine = self.stack.settings, self._engine()
         captured = settings.cuda_graph and self.device.type == "cuda" and engine.steady
-        compiles = engine.compiled and self.stack.wants_compiled_sums(self.data.size)
-        return Steps(engine, self.optimizer, settings.l1, settings.l2, captured, compiles)
+        return Steps(engine, self.optimizer, settings.l1, settings.l2, captured)
 
     def _orders(self) -> BatchOrders | None:
         """The order of every run's examples; None if a batch is the whole split."""

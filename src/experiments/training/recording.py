@@ -1,14 +1,18 @@
 """Collects what a training step left in memory, as the ledger's quantities read it."""
 
+import itertools
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from experiments.core.activation import Activation
+from experiments.core.operations import Operation, Operations
 from experiments.core.per_layer import Block, PerLayer
 from experiments.core.probe import StepPass
 from experiments.training.engine import Trace
+from experiments.training.layer_sums import LayerSums
 from experiments.training.parameters import StackParameters
 
 #: layers of one shape, and a function that returns their tensors concatenated along the run axis
@@ -26,7 +30,7 @@ class Recorder:
         activations: of every layer.
         penalised: whether an update adds penalties to the weights' gradients in place.
         steady: whether every step leaves its traces in the same memory.
-        compile: reduce by compiled loops where that is possible.
+        sums: of the tensors of recorded steps; None reduces them by operations on whole tensors.
     """
 
     def __init__(
@@ -35,10 +39,10 @@ class Recorder:
         activations: Sequence[Activation],
         penalised: bool,
         steady: bool,
-        compile: bool = False,
+        sums: LayerSums | None = None,
     ) -> None:
         self._steady = steady
-        self._compile = compile
+        self._sums = sums
         self._penalised = penalised
         self._max_derivative = tuple(sigma.max_derivative for sigma in activations)
         self._weights = self._supplied(parameters.weights)
@@ -62,44 +66,61 @@ class Recorder:
             for parts in zip(*((t.z, t.a, t.delta, t.derivative) for t in traces), strict=True)
         ]
         self._found = found if self._steady else []  # other traces are released after their step
-        z, a, delta, derivative = (self._per_layer(supplies) for supplies in found)
+        z, a, delta, derivative = found
         _keep(self._weights, self._weights_before)
         _keep(self._biases, self._biases_before)
         return StepPass(
-            z=z,
-            a=a,
-            delta=delta,
-            derivative=derivative,
-            weight=self._placed(self._weights, self._weights_before),
-            bias=self._placed(self._biases, self._biases_before),
-            weight_gradient=self._per_layer(self._weight_gradients, copied=self._penalised),
-            bias_gradient=self._per_layer(self._bias_gradients),
-            update=self._placed(self._weights, self._updates) if followed else None,
+            z=self._per_layer("z", z),
+            a=self._per_layer("a", a),
+            delta=self._per_layer("delta", delta),
+            derivative=self._per_layer("derivative", derivative),
+            weight=self._placed("weight", self._weights, self._weights_before),
+            bias=self._placed("bias", self._biases, self._biases_before),
+            weight_gradient=self._per_layer(
+                "weight_gradient", self._weight_gradients, copied=self._penalised
+            ),
+            bias_gradient=self._per_layer("bias_gradient", self._bias_gradients),
+            update=self._placed("update", self._weights, self._updates) if followed else None,
             max_derivative=self._max_derivative,
         )
 
     def after_update(self) -> None:
         """Fill in the change of the weights."""
-        for (_, at), before, change in zip(
+        for operation in self._changes:
+            operation()
+
+    @cached_property
+    def _changes(self) -> Operations:
+        """Operations that write the change of the weights, and sum it up."""
+        operations: list[Operation] = []
+        for (ks, at), before, change in zip(
             self._weights, self._weights_before, self._updates, strict=True
         ):
-            torch.sub(at(), before, out=change)
+            operations.append(partial(_subtract, at, before, change))
+            if self._sums:
+                operations += self._sums.observe("update", ks[0], change, len(ks))
+        return operations
 
     def _supplied(self, tensors: Sequence[Tensor]) -> list[_Supply]:
-        """Layers grouped by shape and by the bound of sigma'."""
-        alike: dict[tuple[object, ...], list[int]] = {}
-        for k, (tensor, bound) in enumerate(zip(tensors, self._max_derivative, strict=True)):
-            alike.setdefault((tensor.shape, bound), []).append(k)
-        return [(tuple(ks), _together([tensors[k] for k in ks])) for ks in alike.values()]
+        """Layers that follow each other, grouped by shape and by the bound of sigma'."""
+        kinds = [(t.shape, bound) for t, bound in zip(tensors, self._max_derivative, strict=True)]
+        alike = [tuple(ks) for _, ks in itertools.groupby(range(len(kinds)), kinds.__getitem__)]
+        return [(ks, _together([tensors[k] for k in ks])) for ks in alike]
 
-    def _placed(self, supplies: Sequence[_Supply], tensors: Sequence[Tensor]) -> PerLayer:
-        """The given tensors, in the grouping of the supplies."""
-        pairs = zip(supplies, tensors, strict=True)
-        return PerLayer([Block(ks, own, self._compile) for (ks, _), own in pairs])
+    def _placed(
+        self, name: str, supplies: Sequence[_Supply], tensors: Sequence[Tensor]
+    ) -> PerLayer:
+        """The given tensors of a quantity, in the grouping of the supplies."""
+        blocks = [Block(ks, own) for (ks, _), own in zip(supplies, tensors, strict=True)]
+        return PerLayer(blocks, partial(self._sums.of, name) if self._sums else None)
 
-    def _per_layer(self, supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
+    def _per_layer(self, name: str, supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:
         tensors = [at().clone() if copied else at() for _, at in supplies]
-        return self._placed(supplies, tensors)
+        return self._placed(name, supplies, tensors)
+
+
+def _subtract(after: Callable[[], Tensor], before: Tensor, out: Tensor) -> None:
+    torch.sub(after(), before, out=out)
 
 
 def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:
@@ -110,6 +131,8 @@ def _keep(supplies: Sequence[_Supply], copies: Sequence[Tensor]) -> None:
 def _together(tensors: Sequence[Tensor]) -> Callable[[], Tensor]:
     """Returns tensors (R, ...) concatenated: as a view if they are contiguous in memory already."""
     first, last = tensors[0], tensors[-1]
+    if len(tensors) == 1:
+        return lambda: first
     start, size = first.data_ptr(), first.numel() * first.element_size()
     places = [tensor.data_ptr() for tensor in tensors]
     # tensors between two that share a storage belong to that storage too

@@ -44,8 +44,9 @@ GRAPH = 8
 #: values of activations in a whole training from which on compiling them takes less time than it saves:
 #: a second, against 1 to 4 ns each where NumPy has no loops for AVX-512; where it has, nobody has measured
 WORTH_COMPILING = 3e8
-#: the same for activations in recorded steps, and the ledger's sums: 0.6 seconds, against 1.2 ns each
-WORTH_COMPILING_SUMS = 5e8
+#: the same for activations in recorded steps, and the ledger's sums: half a second, against 1 to 2.5 ns
+#: each
+WORTH_COMPILING_SUMS = 4e8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 

@@ -26,7 +26,6 @@ class Steps:
         l2: weight of the penalty 1/2 sum W^2.
         captured: replay the kernels of a step, and those of a recorded step before its update, as two
             CUDA graphs; needs a steady engine on a GPU.
-        compile: take the ledger's sums in compiled loops, where that is possible.
     """
 
     def __init__(
@@ -36,10 +35,8 @@ class Steps:
         l1: float = 0.0,
         l2: float = 0.0,
         captured: bool = False,
-        compile: bool = False,
     ) -> None:
         self.engine = engine
-        self._compile = compile
         self._penalised = bool(l1 or l2)
         # none of these refers to this object: it is freed, with all its memory, as soon as it is let go
         self._update = partial(_update, engine.parameters, optimizer, l1, l2)
@@ -66,9 +63,7 @@ class Steps:
         """Presents recorded steps to the ledger; allocates its memory on first use."""
         engine = self.engine
         activations = engine.net.activations
-        return Recorder(
-            engine.parameters, activations, self._penalised, engine.steady, self._compile
-        )
+        return Recorder(engine.parameters, activations, self._penalised, engine.steady, engine.sums)
 
 
 def _descend(engine: Engine, update: Callable[[], None], x: Tensor, t: Tensor) -> Tensor:

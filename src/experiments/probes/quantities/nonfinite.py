@@ -27,6 +27,6 @@ def _all_finite(step: StepPass) -> bool:
     """Whether every entry is finite, judged by reductions that other quantities compute anyway."""
     reductions = [step.a.mean, step.delta.norm, step.weight_gradient.norm]
     # an infinite z has an infinite a or a slope of 0, and a NaN makes a NaN, so z is rarely read
-    if not all(block.positive for block in step.derivative.blocks):
+    if not step.derivative.nonzero:
         reductions.append(step.z.mean)
     return all(np.isfinite(reduction.numpy()).all() for reduction in reductions)

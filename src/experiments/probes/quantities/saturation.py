@@ -11,9 +11,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from experiments.core.per_layer import Block
 from experiments.core.probe import Quantity, StepPass
-from experiments.core.reductions import scratch, shares_below, shares_of_zeros
+from experiments.core.reductions import shares_of_zeros
 
 #: a slope below this share of the largest one counts as saturated
 FLAT = 0.05
@@ -26,23 +25,9 @@ class Saturation(Quantity):
     columns: ClassVar[tuple[str, ...]] = ("saturated", "dead")
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
-        shares = [
-            _shares(block, FLAT * step.max_derivative[block.layers[0]])
-            for block in step.derivative.blocks
-        ]
-        saturated, dead = zip(*shares, strict=True)
-        return step.derivative.assembled(saturated), step.derivative.assembled(dead)
-
-
-def _shares(block: Block, flat: float) -> tuple[Tensor, Tensor]:
-    """Both shares for every layer and run of a block; ``flat`` is the bound on a saturated slope."""
-    sizes = block.tensor
-    # on a GPU the signs are not read, because that would wait for the device
-    if sizes.is_cpu and block.nonnegative:
-        saturated = block.shares_below(flat)
-        if block.positive:
+        slopes = step.derivative
+        saturated = slopes.shares_small([FLAT * largest for largest in step.max_derivative])
+        if slopes.is_cpu and slopes.nonzero:
             return saturated, torch.zeros_like(saturated)
-    else:
-        sizes = torch.abs(sizes, out=scratch(sizes, sizes.dtype))
-        saturated = shares_below(sizes.flatten(1), flat)
-    return saturated, shares_of_zeros(sizes.amax(dim=1))
+        dead = [shares_of_zeros(block.sizes.amax(dim=1)) for block in slopes.blocks]
+        return saturated, slopes.assembled(dead)
