@@ -1,7 +1,9 @@
-"""Training a stack with and without the ledger."""
+"""A stack's steps, and whole trainings, with and without the ledger."""
 
 import itertools
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,8 +13,11 @@ from experiments.data import Digits
 from experiments.initializers import Glorot
 from experiments.losses import CrossEntropy
 from experiments.probes import Ledger
+from experiments.training.datamodule import StackData
 from experiments.training.loggers import TensorBoard
+from experiments.training.module import StackModule
 from experiments.training.optimizers import SGD
+from experiments.training.schedule import plan
 from experiments.training.settings import ModelSettings, TrainerSettings
 from experiments.training.stack import Run, Stack
 from experiments.training.train import train
@@ -38,6 +43,19 @@ def stack(
         ),
         ledger=Ledger(quantities=[]) if every is None else Ledger(every=every),
     )
+
+
+def steps(
+    runs: int, depth: int, width: int, every: int | None, accelerator: str = "cpu", count: int = 20
+) -> Callable[[], object]:
+    """That many steps in the middle of a training, checked for divergence at their end."""
+    whole = stack(runs, depth, width, count, every, accelerator)
+    data = StackData(whole.datasets, plan(count, every, evaluations=1))
+    module = StackModule(whole, data.splits(), [[] for _ in range(runs)])
+    module.to("cuda" if accelerator == "gpu" else "cpu")
+    module.on_fit_start()
+    (chunk,) = data.plan
+    return partial(module.training_step, chunk._replace(evaluate=False, following=count), 0)
 
 
 def seconds(

@@ -53,15 +53,7 @@ def gpu_rows(
         units = dict.fromkeys(contenders, float(runs)) | {"one after another, eager torch": 1.0}
         work = f"{runs} networks, depth {depth}, width 32 (per network and step)"
         rows += compete(work, contenders, units)
-    accelerator, count = "gpu" if device == "cuda" else device, 400
-    trained = {
-        "no ledger": lambda: ledger.seconds(64, 50, 32, count, None, accelerator=accelerator),
-        "ledger every 10 steps": lambda: ledger.seconds(
-            64, 50, 32, count, 10, accelerator=accelerator
-        ),
-    }
-    work = "64 networks, depth 50, width 32 (per network and step)"
-    rows += compete(work, trained, 64.0 * count, rounds=3, at_least=0)
+    rows += _recorded_steps(64, 32, rounds=20, accelerator="gpu" if device == "cuda" else device)
     return rows
 
 
@@ -200,19 +192,29 @@ def _runs(quick: bool) -> Iterator[Row]:
         )
 
 
+def _recorded_steps(runs: int, width: int, rounds: int, accelerator: str = "cpu") -> list[Row]:
+    contenders = {
+        "no ledger": ledger.steps(runs, 50, width, None, accelerator),
+        "ledger every 10 steps": ledger.steps(runs, 50, width, 10, accelerator),
+    }
+    work = f"20 steps of {runs} networks, depth 50, width {width} (per network and step)"
+    return compete(work, contenders, 20.0 * runs, rounds=rounds, at_least=0.0)
+
+
 def _ledger(quick: bool) -> Iterator[Row]:
-    """What recording costs, at depth 50."""
-    whole = ((8, 32, 400, 15), (8, 128, 300, 5), (64, 32, 150, 7))
-    for runs, width, count, rounds in ((8, 32, 50, 5),) if quick else whole:
-        trained = partial(ledger.seconds, runs, 50, width, count)
+    """What recording costs at depth 50: steps, and with TensorBoard whole trainings."""
+    for runs, width, rounds in (
+        ((8, 32, 5),) if quick else ((8, 32, 250), (64, 32, 50), (8, 128, 50))
+    ):
+        yield from _recorded_steps(runs, width, rounds)
+    for width, count, rounds in ((32, 50, 3),) if quick else ((32, 400, 9), (128, 300, 3)):
+        trained = partial(ledger.seconds, 8, 50, width, count)
         contenders = {
             "no ledger": partial(trained, None),
-            "ledger every 10 steps": partial(trained, 10),
+            "ledger and TensorBoard": partial(trained, 10, tensorboard=True),
         }
-        if runs == 8:  # event files cost the same for every run
-            contenders["the same and TensorBoard"] = partial(trained, 10, tensorboard=True)
-        work = f"{runs} networks, depth 50, width {width} (per network and step)"
-        yield from compete(work, contenders, count * runs, rounds=rounds, at_least=0.0)
+        work = f"training 8 networks, depth 50, width {width} (per network and step)"
+        yield from compete(work, contenders, count * 8, rounds=rounds, at_least=0.0)
 
 
 def _watch(quick: bool) -> Iterator[Row]:

@@ -92,14 +92,16 @@ def assert_composes_the_same(
     """Every config after the first is Hydra's: values, types, and what Hydra says about the job."""
     caching = CachingLoader(loader)
     caching.load_sweep_config(master, [*given, *jobs[0]])
-    for job in jobs[1:]:
+    for number, job in enumerate(jobs[1:]):
         wanted = loader.load_sweep_config(master, [*given, *job])
         composition = caching.compose(master, [*given, *job])
+        composition.number(number)
         found = composition.config
         assert repr(plain(found)) == repr(plain(wanted)), job
         assert repr(composition.plain()) == repr(plain(wanted)), job
         assert found.hydra.runtime.choices == wanted.hydra.runtime.choices
         assert found.hydra.overrides.task == wanted.hydra.overrides.task
+        assert (found.hydra.job.num, found.hydra.job.id) == (number, str(number))
         assert found.hydra.job.name == wanted.hydra.job.name
         assert found.hydra.job.override_dirname == wanted.hydra.job.override_dirname
 

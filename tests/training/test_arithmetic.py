@@ -133,12 +133,27 @@ def test_the_ledgers_sums_are_compiled_with_the_activations(overrides, rates, mo
             np.testing.assert_allclose(mine, wanted, rtol, atol, err_msg=f"step {step}")
 
 
-def test_sums_are_compiled_where_that_repays() -> None:
-    """Where records are many, or it is asked for; elsewhere compiling would take longer than it saves."""
-    assert stack_of([cell("trainer.numba=always", "probe=ledger")]).wants_compiled_sums(1257)
-    long = ("trainer.max_steps=10000000", "probe=ledger")
-    for every, wanted in (("null", False), ("1000000", False), ("1", True)):
-        assert stack_of([cell(*long, f"probe.every={every}")]).wants_compiled_sums(1257) == wanted
+@pytest.mark.parametrize(
+    ("overrides", "compiles"),
+    [
+        (("trainer.max_steps=10000000",), True),
+        (("trainer.max_steps=10000000", "activation=relu"), True),
+        (("trainer.max_steps=10000000", "probe.every=null"), False),
+        (("trainer.max_steps=10000000", "probe.every=1000000"), False),
+        (("trainer.max_steps=10000000", "trainer.precision=bf16-true"), False),
+        (("trainer.max_steps=10000000", "trainer.threads=2"), False),
+        (("trainer.max_steps=10000000", "trainer.numba=never"), False),
+        ((), False),
+        (("trainer.numba=always",), True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("wide", [False, True])
+def test_sums_are_compiled_where_that_repays(overrides, compiles, wide, monkeypatch) -> None:
+    """Where records are many, on any processor, or it is asked for."""
+    monkeypatch.setattr("experiments.training.stack.WIDE", wide)
+    stack = stack_of([cell("probe=ledger", "probe.every=1", *overrides)])
+    assert stack.wants_compiled_sums(1257) == compiles
 
 
 @pytest.mark.parametrize("mode", ["never", "always"])
@@ -182,7 +197,7 @@ def test_numba_is_asked_for_before_anything_is_trained(monkeypatch) -> None:
     with pytest.raises(ConfigurationError, match=r"found a broken Numba; .*trainer\.numba=never"):
         trained([cell("trainer.numba=always")])
     long = stack_of([cell("trainer.max_steps=10000000")])
-    with pytest.warns(UserWarning, match="found a broken Numba: activations are not compiled"):
+    with pytest.warns(UserWarning, match="found a broken Numba: nothing is compiled"):
         assert not long.wants_compiled(1257)
     monkeypatch.setattr("experiments.training.stack.has_compiler", lambda: False)
     assert not long.wants_compiled(1257)

@@ -27,8 +27,9 @@ class CachingLoader:
     adds or deletes keys, gives a mapping (which Hydra merges), or sets Hydra's own settings is always
     composed by Hydra.
 
-    A returned config is valid until the next call, which may change it. Hydra's sweeper only inspects it,
-    and the stacked launcher converts it to plain containers at once.
+    A returned config is valid until the next call, which may change it, and its hydra node is the job's
+    only after ``Composition.number``. Hydra's sweeper only wants to know whether there is a config; the
+    stacked launcher numbers it and converts it to plain containers at once.
 
     Args:
         loader: Hydra's own.
@@ -44,7 +45,7 @@ class CachingLoader:
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
     ) -> DictConfig:
-        """The config that Hydra's own loader would compose for one job."""
+        """The config that Hydra's own loader would compose for one job, but for its hydra node."""
         return self.compose(master_config, sweep_overrides).config
 
     def compose(self, master_config: DictConfig, sweep_overrides: list[str]) -> "Composition":
@@ -96,14 +97,18 @@ class Composition:
     def __init__(self, config: DictConfig, leaves: Sequence[Override]) -> None:
         self.config = config
         self.choices: dict[str, str | None] = dict(config.hydra.runtime.choices)
-        self._dirname: Any = OmegaConf.to_container(config.hydra.job.config.override_dirname)
         self.overrides: list[str] = list(config.hydra.overrides.task)
+        self._current: Sequence[Override] = ()
+        self._set = {leaf.key_or_group: leaf.input_line for leaf in leaves}
         self._constant = _constant(config, {leaf.key_or_group.partition(".")[0] for leaf in leaves})
         OmegaConf.set_readonly(config.hydra, False)
         OmegaConf.set_struct(config.hydra, False)
+        # looked up once: every access to a node takes as long as setting it
+        self._job, self._task = config.hydra.job, config.hydra.overrides.task
+        self._dirname: Any = OmegaConf.to_container(self._job.config.override_dirname)
 
     def set(self, overrides: Sequence[Override], leaves: Sequence[Override]) -> None:
-        """Make it the config of another job.
+        """Make it the config of another job; its hydra node follows with ``number``.
 
         Args:
             overrides: of the job.
@@ -113,19 +118,24 @@ class Composition:
             OmegaConfBaseException: if a node refuses its value.
         """
         for leaf in leaves:
-            OmegaConf.update(self.config, leaf.key_or_group, leaf.value(), merge=True)
-        node = self.config.hydra
-        node.job.override_dirname = get_overrides_dirname([*overrides], **self._dirname)
-        lines = [override.input_line or "" for override in overrides]
-        for k, (before, line) in enumerate(zip(self.overrides, lines, strict=True)):
-            if line != before:  # setting the whole list would take as long as everything else
-                node.overrides.task[k] = line
-        self.overrides = lines
+            key = leaf.key_or_group
+            if self._set.get(key) != leaf.input_line:
+                OmegaConf.update(self.config, key, leaf.value(), merge=True)
+                self._set[key] = leaf.input_line
+        self._current = overrides
 
     def number(self, number: int) -> None:
-        """Set the job's number in Hydra's node."""
-        self.config.hydra.job.id = str(number)
-        self.config.hydra.job.num = number
+        """Say in Hydra's node which job this is."""
+        self._job.id = str(number)
+        self._job.num = number
+        if not self._current:  # as Hydra composed it
+            return
+        self._job.override_dirname = get_overrides_dirname([*self._current], **self._dirname)
+        lines = [override.input_line or "" for override in self._current]
+        for k, (before, line) in enumerate(zip(self.overrides, lines, strict=True)):
+            if line != before:  # setting the whole list would take as long as everything else
+                self._task[k] = line
+        self.overrides = lines
 
     def plain(self) -> Mapping[str, Any]:
         """The config without its hydra node, resolved, in plain containers that jobs may share."""

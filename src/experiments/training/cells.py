@@ -146,8 +146,15 @@ def write_config(cell: Cell) -> None:
     """Make the cell's folder and write its config."""
     cell.folder.path.mkdir(parents=True, exist_ok=True)
     with replacing(cell.folder.config) as temporary:
-        page = yaml.dump(dict(cell.config), Dumper=DUMPER, sort_keys=False)
-        temporary.write_text(page, encoding="utf-8")
+        nodes = (json.dumps({key: node}) for key, node in cell.config.items())
+        temporary.write_text("".join(map(_page, nodes)), encoding="utf-8")
+
+
+@functools.lru_cache(maxsize=4096)
+def _page(node: str) -> str:
+    """A config node as YAML; the cells of a sweep have most of them in common."""
+    page: str = yaml.dump(json.loads(node), Dumper=DUMPER, sort_keys=False)
+    return page
 
 
 def withdraw_record(cell: Cell) -> None:

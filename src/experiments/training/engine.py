@@ -15,6 +15,7 @@ from torch import Tensor
 
 from experiments.backprop import BackpropagationBuffers
 from experiments.core.loss import Loss
+from experiments.core.operations import can_compile
 from experiments.models import MLP
 from experiments.training.layer_sums import LayerSums
 from experiments.training.parameters import StackParameters
@@ -72,7 +73,7 @@ class RecursionEngine(Engine):
         parameters: receives the gradients.
         batch: examples per step.
         compile: compute activations in compiled loops where that is possible.
-        sum_up: where activations are compiled, take the sums of every layer in a recorded step too.
+        sum_up: take the sums of every layer in a recorded step, where they can be compiled.
     """
 
     steady = True
@@ -91,7 +92,7 @@ class RecursionEngine(Engine):
         self._buffers = partial(BackpropagationBuffers, net, batch, *home, compile=compile)
         self.buffers = self._buffers(keep=False)
         self.compiled = self.buffers.compiled
-        if sum_up and self.compiled:
+        if sum_up and can_compile(*self.buffers.derivative):
             self.sums = LayerSums(net.activations)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:

@@ -38,15 +38,14 @@ GPU_SHARE = 0.5
 CPU_CACHE = 2**21
 #: of one CPU core: float32 operations per second; seconds to start one layer's operations of a step,
 #: and all other operations of a step; seconds of a run without steps (drawing, measuring, writing)
-OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.02
+OPERATIONS_PER_SECOND, LAYER_STARTS, STEP_STARTS, CELL = 4e10, 2e-5, 1e-4, 0.01
 #: how many times longer autograd takes to start a layer
 GRAPH = 8
 #: values of activations in a whole training from which on compiling them takes less time than it saves:
 #: a second, against 1 to 4 ns each where NumPy has no loops for AVX-512; where it has, nobody has measured
 WORTH_COMPILING = 3e8
-#: the same for activations in recorded steps, and the ledger's sums: half a second, against 1 to 2.5 ns
-#: each
-WORTH_COMPILING_SUMS = 4e8
+#: the same for activations in recorded steps, and the ledger's sums: a second, against 1 to 2.5 ns each
+WORTH_COMPILING_SUMS = 8e8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -174,26 +173,27 @@ class Stack:
         Args:
             examples: size of the training split.
         """
+        values = self.settings.max_steps * self._activations(examples)
+        slow = not WIDE and self.activation.compiles(torch.empty(0, dtype=self.dtype))
+        return self._wants_numba(slow and values >= WORTH_COMPILING)
+
+    def wants_compiled_sums(self, examples: int) -> bool:
+        """Whether Numba is to compile the ledger's sums, if the recursions train on a CPU."""
+        records = self.settings.max_steps // self.ledger.every if self.ledger.every else 0
+        return self._wants_numba(records * self._activations(examples) >= WORTH_COMPILING_SUMS)
+
+    def _wants_numba(self, repays: bool) -> bool:
         settings = self.settings
         if settings.numba != "auto":
             return settings.numba == "always"
-        values = settings.max_steps * self._activations(examples)
-        if values < WORTH_COMPILING or settings.threads != 1 or WIDE:
-            return False
         # before Numba is imported to look for problems
-        if settings.on_gpu or not self.activation.compiles(torch.empty(0, dtype=self.dtype)):
+        half = self.dtype.itemsize < 4
+        if not repays or half or settings.threads != 1 or settings.on_gpu:
             return False
         problem = compiler_problem()
         if problem is not None and has_compiler():
-            warnings.warn(f"found {problem}: activations are not compiled", stacklevel=2)
+            warnings.warn(f"found {problem}: nothing is compiled", stacklevel=3)
         return problem is None
-
-    def wants_compiled_sums(self, examples: int) -> bool:
-        """Whether Numba is to compile the ledger's sums too, where it compiles activations."""
-        if self.settings.numba == "always":
-            return True
-        records = self.settings.max_steps // self.ledger.every if self.ledger.every else 0
-        return records * self._activations(examples) >= WORTH_COMPILING_SUMS
 
     def _activations(self, examples: int) -> int:
         """Hidden activations of all runs in one step."""
