@@ -21,7 +21,7 @@ def test_the_cut_does_not_matter(monkeypatch, piece) -> None:
     x = split.x.double()
     wanted = [torch.nn.functional.cross_entropy(out, split.t) for out in net(x).detach()]
     right = [(out.argmax(-1) == split.t).double().mean() for out in net(x).detach()]
-    monkeypatch.setattr(evaluation, "PIECE", piece)
+    monkeypatch.setattr(evaluation, "CPU_PIECE", piece)
     found = evaluate(net, stack.loss, type(split)(x, split.t), "classification", {})
     torch.testing.assert_close(found["loss"], torch.stack(wanted))
     torch.testing.assert_close(found["accuracy"], torch.stack(right))

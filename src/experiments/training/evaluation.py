@@ -12,8 +12,9 @@ from experiments.core.metric import Answers, Metric
 from experiments.models import MLP
 from experiments.training.examples import distinct
 
-#: most numbers per layer in one evaluated piece, so that a large split fits into any memory
-PIECE = 2**23
+#: most numbers per layer in one evaluated piece, so that a large split fits into any memory; on a CPU
+#: fewer, so that a stack's activations stay in its caches
+PIECE, CPU_PIECE = 2**23, 2**20
 
 
 @torch.no_grad()
@@ -43,8 +44,10 @@ def evaluate(
     runs = net.runs
     splits = [split] * runs if isinstance(split, Split) else split
     examples = len(splits[0])
-    size = max(1, PIECE // (runs * max(net.widths)))
-    cost = torch.zeros(runs, dtype=torch.float64, device=splits[0].x.device)
+    device = splits[0].x.device
+    piece = CPU_PIECE if device.type == "cpu" else PIECE
+    size = max(1, piece // (runs * max(net.widths)))
+    cost = torch.zeros(runs, dtype=torch.float64, device=device)
     right = torch.zeros_like(cost)
     unknown = torch.full_like(cost, torch.nan)
     defined = {
