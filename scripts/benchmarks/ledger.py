@@ -48,7 +48,7 @@ def stack(
 def steps(
     runs: int, depth: int, width: int, every: int | None, accelerator: str = "cpu", count: int = 20
 ) -> Callable[[], object]:
-    """That many steps in the middle of a training, checked for divergence at their end."""
+    """Each call takes that many further steps of a training, checked for divergence at their end."""
     whole = stack(runs, depth, width, count, every, accelerator)
     data = StackData(whole.datasets, plan(count, every, evaluations=1))
     module = StackModule(whole, data.splits(), [[] for _ in range(runs)])

@@ -37,7 +37,7 @@ def compete(
     rounds: int = 7,
     at_least: float = 0.02,
 ) -> list[Row]:
-    """Time every contender once a round, in the order given; the first is the reference.
+    """Time every contender once a round, in turns forwards and backwards; the first is the reference.
 
     Args:
         work: the row's title.
@@ -48,8 +48,8 @@ def compete(
     """
     repeats = {name: _repeats(call, at_least) for name, call in contenders.items()}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, call in contenders.items():
+    for number in range(rounds):
+        for name, call in list(contenders.items())[:: -1 if number % 2 else 1]:
             share = units if isinstance(units, int | float) else units[name]
             seconds[name].append(seconds_a_call(call, repeats[name]) / share)
     first = seconds[next(iter(contenders))]

@@ -37,6 +37,15 @@ SWEEPS = {
         ["optimizer=adam", "optimizer.betas=[0.5,0.9]"],
         ["optimizer=adam", "optimizer.betas=[0.8,0.99]"],
     ],
+    "lists and their elements": [
+        ["optimizer=adam", f"optimizer.betas=[{first},0.9]", f"optimizer.betas.1={second}"]
+        for first, second in ((0.5, 0.8), (0.6, 0.8), (0.6, 0.7))
+    ],
+    "elements before their lists": [
+        ["optimizer=adam", f"optimizer.betas.1={second}", f"optimizer.betas=[{first},0.9]"]
+        for first, second in ((0.5, 0.8), (0.6, 0.8), (0.6, 0.7))
+    ],
+    "the same key twice": [["seed=1", "seed=2"], ["seed=3", "seed=2"], ["seed=3", "seed=4"]],
     "lists of objects": [
         ["probe.quantities=[{_target_:experiments.probes.quantities.DeltaSize}]"],
         ["probe.quantities=[]"],

@@ -265,18 +265,22 @@ def test_zeros_and_shares_are_those_of_the_entries(dtype, planted, bound, per_la
     values[6, 5, 5] = planted
     rows = values.flatten(1).double().numpy()
     small = (np.abs(rows) < bound).mean(1).tolist()
-    for counted in (
-        bound,
-        0.3,
-    ):  # by the loop that knows the bound, and by one that counted another
-        given = {} if per_layer is PerLayer else {"bound": counted}
-        found = in_two_blocks(values, lambda blocks, given=given: per_layer(blocks, **given))
-        assert found.shares_small([bound] * 5).flatten().tolist() == small
-        assert found.share_of_zeros.flatten().tolist() == (rows == 0).mean(1).tolist()
-        if planted >= 0:
-            assert found.nonzero == bool((rows != 0).all())
-        elif found.nonzero:  # which may be unknown where something is negative
-            assert (rows != 0).all()
+    found = in_two_blocks(values, per_layer)
+    assert found.shares_small([bound] * 5).flatten().tolist() == small
+    assert found.share_of_zeros.flatten().tolist() == (rows == 0).mean(1).tolist()
+    if planted >= 0:
+        assert found.nonzero == bool((rows != 0).all())
+    elif found.nonzero:  # which may be unknown where something is negative
+        assert (rows != 0).all()
+
+
+def test_the_loop_counts_below_its_own_bound() -> None:
+    """A bound that it does not know is compared with the entries."""
+    values = drawn(torch.float32, 10, 16, 8)
+    known = in_two_blocks(values, lambda blocks: by_loops(blocks, bound=0.75))
+    for bound in (0.75, 0.3):
+        wanted = (values.flatten(1).abs() < bound).double().mean(1)
+        assert known.shares_small([bound] * 5).flatten().tolist() == wanted.tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,5 +1,6 @@
 """A cell's identity, and the files it leaves behind."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -154,6 +155,15 @@ def test_a_written_config_is_the_cell(tmp_path) -> None:
     read = yaml.safe_load(one.folder.config.read_text())
     assert read == dict(one.config)
     assert identity(read) == one.id
+
+
+def test_a_written_config_keeps_types(tmp_path) -> None:
+    """Keys that are numbers, and values that compare equal but are not of one type."""
+    one = cell(runs_dir=tmp_path)
+    for value in (1, True, 1.0, "1", None, {1: 2.0}, {"1": 2}, {True: []}):
+        write_config(dataclasses.replace(one, config={**one.config, "data": value}))
+        read = yaml.safe_load(one.folder.config.read_text())["data"]
+        assert repr(read) == repr(value)
 
 
 #: a cell that owes its record and no other file

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
+from itertools import permutations
 from types import MappingProxyType
 from typing import Any
 
@@ -52,7 +53,8 @@ class CachingLoader:
         """The same, as a Composition."""
         overrides = [self._parse(line) for line in sweep_overrides]
         if any(map(_changes_more_than_leaves, overrides)):
-            return Composition(self._loader.load_sweep_config(master_config, sweep_overrides), [])
+            config = self._loader.load_sweep_config(master_config, sweep_overrides)
+            return Composition(config, overrides, [])
         choices = tuple(o.input_line or "" for o in overrides if self._chooses(o))
         leaves = [o for o in overrides if not self._chooses(o)]
         known = (choices, tuple(sorted(o.key_or_group for o in leaves)))
@@ -62,7 +64,7 @@ class CachingLoader:
                 self._composed[known].set(overrides, leaves)
                 return self._composed[known]
         config = self._loader.load_sweep_config(master_config, sweep_overrides)
-        self._composed[known] = Composition(config, leaves)
+        self._composed[known] = Composition(config, overrides, leaves)
         return self._composed[known]
 
     def _parse(self, line: str) -> Override:
@@ -86,21 +88,28 @@ class Composition:
 
     Args:
         config: as Hydra composed it for the first of these jobs.
-        leaves: the overrides that all of them give, each with its own values.
+        overrides: of that job.
+        leaves: those of them that do not choose an option file. All jobs give these keys, each with its
+            own values.
 
     Attributes:
-        config: of the current job.
+        config: of the current job; its hydra node is that of the last job that was numbered.
         overrides: of the current job, without Hydra's own.
         choices: the option name of every group.
     """
 
-    def __init__(self, config: DictConfig, leaves: Sequence[Override]) -> None:
+    def __init__(
+        self, config: DictConfig, overrides: Sequence[Override], leaves: Sequence[Override]
+    ) -> None:
         self.config = config
         self.choices: dict[str, str | None] = dict(config.hydra.runtime.choices)
         self.overrides: list[str] = list(config.hydra.overrides.task)
-        self._current: Sequence[Override] = ()
-        self._set = {leaf.key_or_group: leaf.input_line for leaf in leaves}
-        self._constant = _constant(config, {leaf.key_or_group.partition(".")[0] for leaf in leaves})
+        self._told = self.overrides  # what Hydra's node says
+        self._parsed = overrides
+        keys = [leaf.key_or_group for leaf in leaves]
+        self._lines = {leaf.key_or_group: leaf.input_line for leaf in leaves}
+        self._independent = not any(_contains(*pair) for pair in permutations(keys, 2))
+        self._constant = _constant(config, {key.partition(".")[0] for key in keys})
         OmegaConf.set_readonly(config.hydra, False)
         OmegaConf.set_struct(config.hydra, False)
         # looked up once: every access to a node takes as long as setting it
@@ -118,28 +127,33 @@ class Composition:
             OmegaConfBaseException: if a node refuses its value.
         """
         for leaf in leaves:
-            key = leaf.key_or_group
-            if self._set.get(key) != leaf.input_line:
+            key, line = leaf.key_or_group, leaf.input_line
+            # of leaves inside of another the last one wins, so then all are set in order
+            if not self._independent or self._lines[key] != line:
                 OmegaConf.update(self.config, key, leaf.value(), merge=True)
-                self._set[key] = leaf.input_line
-        self._current = overrides
+                self._lines[key] = line
+        self._parsed = overrides
+        self.overrides = [override.input_line or "" for override in overrides]
 
     def number(self, number: int) -> None:
         """Say in Hydra's node which job this is."""
         self._job.id = str(number)
         self._job.num = number
-        if not self._current:  # as Hydra composed it
+        if self.overrides == self._told:
             return
-        self._job.override_dirname = get_overrides_dirname([*self._current], **self._dirname)
-        lines = [override.input_line or "" for override in self._current]
-        for k, (before, line) in enumerate(zip(self.overrides, lines, strict=True)):
+        self._job.override_dirname = get_overrides_dirname([*self._parsed], **self._dirname)
+        for k, (before, line) in enumerate(zip(self._told, self.overrides, strict=True)):
             if line != before:  # setting the whole list would take as long as everything else
                 self._task[k] = line
-        self.overrides = lines
+        self._told = self.overrides
 
     def plain(self) -> Mapping[str, Any]:
         """The config without its hydra node, resolved, in plain containers that jobs may share."""
         return plain(self.config, self._constant)
+
+
+def _contains(key: str, other: str) -> bool:
+    return f"{other}.".startswith(f"{key}.")
 
 
 def _constant(config: DictConfig, changing: Collection[str]) -> Mapping[str, Any]:

@@ -67,8 +67,8 @@ class BackpropagationBuffers:
             for many calls.
         observe: called with the name of a quantity ("a", "derivative", "delta", "weight",
             "weight_gradient", "bias_gradient"), the layer (from 0) and its tensor. The operations that it
-            returns are made in every pass, right after the one that writes the tensor (for weights,
-            reads it), while it is in the processor's caches.
+            returns are made in every pass, right after the one that writes the tensor, while it is in
+            the processor's caches; those on a layer's weights in the backward pass.
 
     Raises:
         ValueError: if a given gradient does not have the shape and type of its parameter, or ``sharing``
@@ -113,9 +113,9 @@ class BackpropagationBuffers:
         shapes = [(*runs, batch, n) for n in net.widths[1:]]
         if sharing:
             self._require_like(sharing, like, shapes)
-        there = sharing.memory if sharing else None
-        self.memory: PassMemory = reserve(like, shapes, self._linear, keep, there)
-        self.z, self.a, self.derivative, self.delta = self.memory
+        there = sharing._memory if sharing else None
+        self._memory: PassMemory = reserve(like, shapes, self._linear, keep, there)
+        self.z, self.a, self.derivative, self.delta = self._memory
         #: whether the activation of some layer is computed in a compiled loop
         self.compiled = compile and any(
             layer.activation.compiles(*buffers)
@@ -269,7 +269,7 @@ class BackpropagationBuffers:
         self._bind()
 
 
-def _nothing(_: str, __: int, ___: Tensor) -> Operations:
+def _nothing(*_: object) -> Operations:
     return ()
 
 

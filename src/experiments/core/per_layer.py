@@ -16,7 +16,6 @@ from experiments.core.reductions import (
     are_safe,
     means,
     norms,
-    scratch,
     shares_below,
     shares_of_zeros,
     variances,
@@ -44,13 +43,11 @@ class Block:
         """One row for every layer and run, (layers * R, n)."""
         return self.tensor.flatten(1)
 
-    @property
+    @cached_property
     def sizes(self) -> Tensor:
-        """|x|, like the tensor: itself where nothing is negative, or else scratch memory."""
+        """|x|, like the tensor, and itself if nothing is negative."""
         # on a GPU the signs are not read, because that would wait for the device
-        if self.tensor.is_cpu and self.smallest >= 0:
-            return self.tensor
-        return torch.abs(self.tensor, out=scratch(self.tensor, self.tensor.dtype))
+        return self.tensor if self.tensor.is_cpu and self.smallest >= 0 else self.tensor.abs()
 
     @cached_property
     def smallest(self) -> float:
@@ -107,13 +104,16 @@ class PerLayer:
     def _order(self) -> list[int]:
         return [layer for block in self.blocks for layer in block.layers]
 
+    @cached_property
+    def _in_order(self) -> bool:
+        return self._order == sorted(self._order)
+
     def assembled(self, parts: Sequence[Tensor]) -> Tensor:
         """Join one tensor (layers * R,) per block to (layers, R), float64, in the order of the layers."""
-        in_order = self._order == sorted(self._order)
-        if in_order and self.is_cpu:
+        if self._in_order and self.is_cpu:
             numbers = np.concatenate([part.numpy() for part in parts], dtype=np.float64)
             return torch.from_numpy(numbers).view(len(self._order), -1)
-        if in_order:
+        if self._in_order:
             return torch.cat(list(parts)).double().view(len(self._order), -1)
         rows: dict[int, Tensor] = {}
         for block, part in zip(self.blocks, parts, strict=True):

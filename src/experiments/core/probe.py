@@ -44,6 +44,9 @@ class Quantity(ABC):
 
     #: names of the ledger columns, in the order of the result
     columns: ClassVar[tuple[str, ...]]
+    #: parts of a step whose norms, means or counts it needs at every record: these may be summed up while
+    #: the step is computed, which is faster than reading them afterwards
+    sums: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:

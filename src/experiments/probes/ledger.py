@@ -71,6 +71,11 @@ class Ledger:
         """Names of the entries along the last axis of a record."""
         return tuple(name for quantity in self.quantities for name in quantity.columns)
 
+    @property
+    def sums(self) -> frozenset[str]:
+        """The parts of a step of which its quantities need norms, means or counts."""
+        return frozenset(name for quantity in self.quantities for name in quantity.sums)
+
     def record(self, step: StepPass) -> Tensor:
         """(layers, R, columns), float64, on the CPU: one transfer for the whole record."""
         return torch.stack([number for q in self.quantities for number in q(step)], dim=-1).cpu()

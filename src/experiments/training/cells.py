@@ -49,6 +49,8 @@ _OUTSIDE = tuple(f"{key}." for key in NOT_IDENTITY)
 
 #: libyaml's writer is ten times faster, where the wheel has it
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+#: parts of configs as YAML, by their repr
+_PAGES: dict[str, str] = {}
 RECORDED_PACKAGES = ("pytorch-lightning", "hydra-core", "numpy")
 
 
@@ -146,15 +148,16 @@ def write_config(cell: Cell) -> None:
     """Make the cell's folder and write its config."""
     cell.folder.path.mkdir(parents=True, exist_ok=True)
     with replacing(cell.folder.config) as temporary:
-        nodes = (json.dumps({key: node}) for key, node in cell.config.items())
-        temporary.write_text("".join(map(_page, nodes)), encoding="utf-8")
+        pages = [_page({key: node}) for key, node in cell.config.items()]
+        temporary.write_text("".join(pages), encoding="utf-8")
 
 
-@functools.lru_cache(maxsize=4096)
-def _page(node: str) -> str:
-    """A config node as YAML; the cells of a sweep have most of them in common."""
-    page: str = yaml.dump(json.loads(node), Dumper=DUMPER, sort_keys=False)
-    return page
+def _page(part: Mapping[str, Any]) -> str:
+    """A part of a config as YAML; the cells of a sweep have most of their parts in common."""
+    text = repr(part)
+    if text not in _PAGES:
+        _PAGES[text] = yaml.dump(part, Dumper=DUMPER, sort_keys=False)
+    return _PAGES[text]
 
 
 def withdraw_record(cell: Cell) -> None:

@@ -5,7 +5,7 @@ through the layers' hand-written backward, which mixed precision needs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import ClassVar, final
@@ -73,7 +73,7 @@ class RecursionEngine(Engine):
         parameters: receives the gradients.
         batch: examples per step.
         compile: compute activations in compiled loops where that is possible.
-        sum_up: take the sums of every layer in a recorded step, where they can be compiled.
+        sum_up: quantities whose sums a recorded step takes in compiled loops, where that is possible.
     """
 
     steady = True
@@ -85,7 +85,7 @@ class RecursionEngine(Engine):
         parameters: StackParameters,
         batch: int,
         compile: bool = False,
-        sum_up: bool = False,
+        sum_up: Collection[str] = (),
     ) -> None:
         super().__init__(net, loss, parameters)
         home = parameters.weight_gradients, parameters.bias_gradients
@@ -93,7 +93,7 @@ class RecursionEngine(Engine):
         self.buffers = self._buffers(keep=False)
         self.compiled = self.buffers.compiled
         if sum_up and can_compile(*self.buffers.derivative):
-            self.sums = LayerSums(net.activations)
+            self.sums = LayerSums(sum_up, net.activations)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.buffers.backpropagate(x, t, self.loss).loss

@@ -4,7 +4,7 @@ A deep stack's z, a, sigma' and delta do not fit in the caches together, so that
 pass takes two to four times as long as reading each when it has just been written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import final
 
@@ -23,30 +23,34 @@ class LayerSums:
     """Totals of every layer's tensors (R, ...) by compiled loops.
 
     Args:
+        names: of the quantities that are summed up.
         activations: of every layer; slopes are compared with the bound below which they are flat.
     """
 
-    def __init__(self, activations: Sequence[Activation]) -> None:
+    def __init__(self, names: Collection[str], activations: Sequence[Activation]) -> None:
+        self._names = names
         self._flat = tuple(FLAT * sigma.max_derivative for sigma in activations)
         self._none = (0.0,) * len(activations)
         self._found: dict[str, np.ndarray] = {}
         self._entries: dict[str, np.ndarray] = {}
 
-    def observe(self, name: str, layer: int, tensor: Tensor, layers: int = 1) -> Operations:
-        """Operations that sum up a layer's tensor (R, ...).
+    def observe(self, name: str, layers: int | range, tensor: Tensor) -> Operations:
+        """Operations that sum up a quantity in one or more layers; none if it is not asked for.
 
         Args:
             name: of the quantity.
-            layer: counted from 0.
-            tensor: whose memory every step fills anew.
-            layers: with more than one, (layers * R, ...) of this layer and those that follow it.
+            layers: counted from 0; several follow each other.
+            tensor: (layers * R, ...), layer by layer, whose memory every step fills anew.
         """
+        if name not in self._names:
+            return ()
+        layers = range(layers, layers + 1) if isinstance(layers, int) else layers
         if name not in self._found:
-            self._found[name] = np.empty((4, len(self._flat), len(tensor) // layers))
+            self._found[name] = np.empty((4, len(self._flat), len(tensor) // len(layers)))
             self._entries[name] = np.empty((len(self._flat), 1))
-        which = slice(layer, layer + layers)
+        which = slice(layers.start, layers.stop)
         self._entries[name][which] = tensor[0].numel()
-        found, bound = self._found[name][:, which].reshape(4, -1), self._bounds(name)[layer]
+        found, bound = self._found[name][:, which].reshape(4, -1), self._bounds(name)[layers[0]]
         if can_compile(tensor):
             return (totalling(tensor.flatten(1), bound, found),)
         copy = torch.empty(tensor.shape, dtype=tensor.dtype)  # in one piece

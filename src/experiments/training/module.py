@@ -68,6 +68,7 @@ class StackModule(pl.LightningModule):
         self.optimizer = self.stack.optimizer()
         self.steps = self._steps()
         self.compiled = self.steps.engine.compiled
+        self.compiled_sums = self.steps.engine.sums is not None
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> None:
         """The chunk's steps, for every run that is still in the stack."""
@@ -122,8 +123,10 @@ class StackModule(pl.LightningModule):
         if not (by_hand and self.net.plain):
             return AutogradEngine(self.net, loss, self.parameter_home)
         size, stack = self.data.size, self.stack
-        compiles = stack.wants_compiled(size), stack.wants_compiled_sums(size)
-        return RecursionEngine(self.net, loss, self.parameter_home, settings.batch(size), *compiles)
+        sums = stack.ledger.sums if stack.wants_compiled_sums(size) else ()
+        compiles = stack.wants_compiled(size)
+        batch = settings.batch(size)
+        return RecursionEngine(self.net, loss, self.parameter_home, batch, compiles, sums)
 
     def _steps(self) -> Steps:
         """A step of the remaining runs, captured if they are on a GPU."""

@@ -16,7 +16,7 @@ from experiments.training.layer_sums import LayerSums
 from experiments.training.parameters import StackParameters
 
 #: layers of one shape, and a function that returns their tensors concatenated along the run axis
-_Supply = tuple[tuple[int, ...], Callable[[], Tensor]]
+_Supply = tuple[range, Callable[[], Tensor]]
 
 
 class Recorder:
@@ -98,20 +98,24 @@ class Recorder:
         ):
             operations.append(partial(_subtract, at, before, change))
             if self._sums:
-                operations += self._sums.observe("update", ks[0], change, len(ks))
+                operations += self._sums.observe("update", ks, change)
         return operations
 
     def _supplied(self, tensors: Sequence[Tensor]) -> list[_Supply]:
         """Layers that follow each other, grouped by shape and by the bound of sigma'."""
         kinds = [(t.shape, bound) for t, bound in zip(tensors, self._max_derivative, strict=True)]
-        alike = [tuple(ks) for _, ks in itertools.groupby(range(len(kinds)), kinds.__getitem__)]
-        return [(ks, _together([tensors[k] for k in ks])) for ks in alike]
+        supplies, start = [], 0
+        for _, alike in itertools.groupby(kinds):
+            ks = range(start, start := start + len(list(alike)))
+            supplies.append((ks, _together(tensors[ks.start : ks.stop])))
+        return supplies
 
     def _placed(
         self, name: str, supplies: Sequence[_Supply], tensors: Sequence[Tensor]
     ) -> PerLayer:
         """The given tensors of a quantity, in the grouping of the supplies."""
-        blocks = [Block(ks, own) for (ks, _), own in zip(supplies, tensors, strict=True)]
+        pairs = zip(supplies, tensors, strict=True)
+        blocks = [Block(tuple(ks), own) for (ks, _), own in pairs]
         return PerLayer(blocks, partial(self._sums.of, name) if self._sums else None)
 
     def _per_layer(self, name: str, supplies: Sequence[_Supply], copied: bool = False) -> PerLayer:

@@ -105,9 +105,9 @@ class TrainerSettings:
         cuda_graph: on a GPU, capture a step, its update included, as one CUDA graph.
         numba: whether Numba compiles the loops of activations that have a scalar formula, and the
             ledger's sums, where the recursions train in float32 or float64 on a CPU: "always"
-            (refused without Numba), "never", or "auto": where it is installed, the stack has one
-            thread, and its training is long enough to repay the second that compiling takes;
-            activations only on a processor without AVX-512.
+            (refused without Numba), "never", or "auto": where it is installed, the processor has no
+            AVX-512, the stack has one thread, and its training is long enough to repay the second
+            that compiling takes.
         subnormals: "flush" treats floats below the smallest normal one as 0 on the CPU, where
             arithmetic with them is 20 to 100 times slower; "keep" computes with them.
         threads: CPU threads; small matrices gain nothing from more than 1. None keeps torch's choice.

@@ -44,7 +44,7 @@ GRAPH = 8
 #: values of activations in a whole training from which on compiling them takes less time than it saves:
 #: a second, against 1 to 4 ns each where NumPy has no loops for AVX-512; where it has, nobody has measured
 WORTH_COMPILING = 3e8
-#: the same for activations in recorded steps, and the ledger's sums: a second, against 1 to 2.5 ns each
+#: the same in recorded steps, and the ledger's sums: a second, against 1 to 2.5 ns each
 WORTH_COMPILING_SUMS = 8e8
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
@@ -168,31 +168,29 @@ class Stack:
         return self.dtype.itemsize * numbers + INDEX.itemsize * indices
 
     def wants_compiled(self, examples: int) -> bool:
-        """Whether Numba is to compile the activations' loops, if the recursions train on a CPU.
-
-        Args:
-            examples: size of the training split.
-        """
-        values = self.settings.max_steps * self._activations(examples)
-        slow = not WIDE and self.activation.compiles(torch.empty(0, dtype=self.dtype))
-        return self._wants_numba(slow and values >= WORTH_COMPILING)
+        """Whether Numba is to compile activations, if recursions train ``examples`` on a CPU."""
+        able = self.activation.compiles(torch.empty(0, dtype=self.dtype))
+        values = able * self.settings.max_steps * self._activations(examples)
+        return self._wants_numba(values >= WORTH_COMPILING, "activations")
 
     def wants_compiled_sums(self, examples: int) -> bool:
-        """Whether Numba is to compile the ledger's sums, if the recursions train on a CPU."""
+        """The same for the ledger's sums."""
         records = self.settings.max_steps // self.ledger.every if self.ledger.every else 0
-        return self._wants_numba(records * self._activations(examples) >= WORTH_COMPILING_SUMS)
+        read = len(self.ledger.sums & {"a", "derivative", "delta"})
+        values = records * self._activations(examples) * read / 3
+        return self._wants_numba(values >= WORTH_COMPILING_SUMS, "the ledger's sums")
 
-    def _wants_numba(self, repays: bool) -> bool:
+    def _wants_numba(self, repays: bool, what: str) -> bool:
         settings = self.settings
         if settings.numba != "auto":
             return settings.numba == "always"
         # before Numba is imported to look for problems
         half = self.dtype.itemsize < 4
-        if not repays or half or settings.threads != 1 or settings.on_gpu:
+        if not repays or WIDE or half or settings.threads != 1 or settings.on_gpu:
             return False
         problem = compiler_problem()
         if problem is not None and has_compiler():
-            warnings.warn(f"found {problem}: nothing is compiled", stacklevel=3)
+            warnings.warn(f"found {problem}: {what} are not compiled", stacklevel=3)
         return problem is None
 
     def _activations(self, examples: int) -> int:

@@ -83,6 +83,7 @@ def train(stack: Stack, writers: Sequence[Sequence[CurveWriter]] | None = None) 
         "precision": settings.precision,
         "threads": threads,
         "compiled": module.compiled,
+        "compiled_sums": module.compiled_sums,
         "widths": list(stack.widths),
         "batch": settings.batch(len(splits[0].train)),
         "stacked_with": len(stack.runs),

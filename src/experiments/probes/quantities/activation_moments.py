@@ -12,6 +12,7 @@ class ActivationMoments(Quantity):
     """Mean and (population) variance of a^[l]."""
 
     columns: ClassVar[tuple[str, ...]] = ("activation_mean", "activation_variance")
+    sums: ClassVar[tuple[str, ...]] = ("a",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         return step.a.mean, step.a.variance

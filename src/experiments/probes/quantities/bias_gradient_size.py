@@ -12,6 +12,7 @@ class BiasGradientSize(Quantity):
     """Euclidean norm of dC/db^[l]."""
 
     columns: ClassVar[tuple[str, ...]] = ("bias_gradient_norm",)
+    sums: ClassVar[tuple[str, ...]] = ("bias_gradient",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         return (step.bias_gradient.norm,)

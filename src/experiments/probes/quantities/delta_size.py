@@ -17,6 +17,7 @@ class DeltaSize(Quantity):
     """RMS and Frobenius norm of delta^[l], and the norm's log10."""
 
     columns: ClassVar[tuple[str, ...]] = ("delta_rms", "delta_norm", "log10_delta_norm")
+    sums: ClassVar[tuple[str, ...]] = ("delta",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         norm = step.delta.norm

@@ -17,6 +17,7 @@ class DerivativeSize(Quantity):
     """Mean and RMS of sigma'(z^[l])."""
 
     columns: ClassVar[tuple[str, ...]] = ("derivative_mean", "derivative_rms")
+    sums: ClassVar[tuple[str, ...]] = ("derivative",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         return step.derivative.mean, step.derivative.rms

@@ -12,6 +12,7 @@ class ExactZero(Quantity):
     """Share of exact zeros in delta^[l]."""
 
     columns: ClassVar[tuple[str, ...]] = ("exact_zero",)
+    sums: ClassVar[tuple[str, ...]] = ("delta",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         return (step.delta.share_of_zeros,)

@@ -14,6 +14,7 @@ class Nonfinite(Quantity):
     """Number of non-finite entries in z^[l], a^[l], delta^[l] and dC/dW^[l] together."""
 
     columns: ClassVar[tuple[str, ...]] = ("nonfinite",)
+    sums: ClassVar[tuple[str, ...]] = ("a", "delta", "derivative", "weight_gradient")
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         parts = (step.z, step.a, step.delta, step.weight_gradient)

@@ -23,6 +23,7 @@ class Saturation(Quantity):
     """Share of saturated and share of dead units."""
 
     columns: ClassVar[tuple[str, ...]] = ("saturated", "dead")
+    sums: ClassVar[tuple[str, ...]] = ("derivative",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         slopes = step.derivative

@@ -16,6 +16,7 @@ class UpdateRatio(Quantity):
     """Norm of the next update of W^[l] over the norm of W^[l]."""
 
     columns: ClassVar[tuple[str, ...]] = ("update_ratio",)
+    sums: ClassVar[tuple[str, ...]] = ("weight", "update")
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         norm = step.weight.norm

@@ -12,6 +12,7 @@ class WeightGradientSize(Quantity):
     """Frobenius norm of dC/dW^[l], and its log10."""
 
     columns: ClassVar[tuple[str, ...]] = ("weight_gradient_norm", "log10_weight_gradient_norm")
+    sums: ClassVar[tuple[str, ...]] = ("weight_gradient",)
 
     def __call__(self, step: StepPass) -> tuple[Tensor, ...]:
         norm = step.weight_gradient.norm
