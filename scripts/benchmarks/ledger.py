@@ -65,10 +65,9 @@ def seconds(
     steps: int,
     every: int | None,
     tensorboard: bool = False,
-    accelerator: str = "cpu",
 ) -> float:
     """Seconds that ``train`` takes, with event files of every layer's numbers or without."""
-    whole = stack(runs, depth, width, steps, every, accelerator)
+    whole = stack(runs, depth, width, steps, every)
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
         opened = [

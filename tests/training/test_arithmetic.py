@@ -119,8 +119,8 @@ def test_compiled_activations_train_the_same(activation) -> None:
     ],
     ids=str,
 )
-def test_the_ledgers_sums_are_compiled_with_the_activations(overrides, rates, monkeypatch) -> None:
-    """The ledger is the same to rounding: tiny and overflown norms, penalties, runs that leave."""
+def test_compiled_sums_make_the_same_ledger(overrides, rates, monkeypatch) -> None:
+    """To rounding: with tiny and overflown norms, penalties, runs that leave."""
     shared = ("trainer.precision=64-true", "probe=ledger", "probe.every=3", *overrides)
     cells = vary(cell(*shared, "trainer.numba=always"), {"optimizer.lr": rates})
     found = {}

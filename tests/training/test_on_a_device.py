@@ -66,9 +66,8 @@ def test_a_step_and_its_record_ask_for_no_number(row) -> None:
 def test_a_captured_step_is_the_step(row) -> None:
     """Replayed on other batches, whole trainings with records in between come out the same."""
     cells = three_runs(*row, "probe=ledger", "probe.every=7", "trainer.precision=64-true")
-    on_cpu = trained(
-        cells
-    )  # first, because the critical line is then computed on the CPU, and kept
+    # first, because the critical line is then computed on the CPU, and kept
+    on_cpu = trained(cells)
     outcomes, graphs = on_gpu(cells)
     assert len(graphs) == 2  # a step, and a recorded step
     for found, wanted in zip(outcomes, on_cpu, strict=True):
