@@ -169,9 +169,10 @@ def _mark_nonfinite(
         lost = int(counts[k])
         top = bool(np.isposinf(column).any())
         height = (0.97 - 0.055 * rank) if top else (0.03 + 0.055 * rank)
+        side = "right" if x[k] == x.max() else "center"  # not across the axes' edge
         cross = axes.annotate(
             f"× {lost}/{len(column)}", (x[k], height), xycoords=("data", "axes fraction"),
-            color=colour, ha="center", va="center", fontsize=8.5, fontweight="bold",
+            color=colour, ha=side, va="center", fontsize=8.5, fontweight="bold",
         )  # fmt: skip
         cross.set_in_layout(False)
 
